@@ -1,0 +1,1 @@
+//! CNI plugin, node agent, redirection rules.

@@ -1,0 +1,1 @@
+//! Watches objects, translates them, serves them to the proxies, signs certificates.

@@ -1,0 +1,1 @@
+//! What the proxies and the controller must agree on.

@@ -1,0 +1,1 @@
+//! The Kubernetes objects Weft reads, and one way to watch them.

@@ -1,0 +1,1 @@
+//! What goes over the wire: message definitions and their generated types.
