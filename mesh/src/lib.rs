@@ -1,1 +1,7 @@
 //! What the proxies and the controller must agree on.
+//!
+//! Table of contents, top-down: a module may use only modules declared below it.
+
+pub mod model;
+pub mod identity;
+pub mod names;
