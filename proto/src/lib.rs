@@ -20,6 +20,7 @@ pub mod security {
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     reason = "generated"
 )]
 pub mod auth {
@@ -35,6 +36,7 @@ pub mod zds {
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     reason = "generated"
 )]
 pub mod discovery {
