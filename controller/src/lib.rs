@@ -1,1 +1,5 @@
 //! Watches objects, translates them, serves them to the proxies, signs certificates.
+//!
+//! Table of contents, top-down: a module may use only modules declared below it.
+
+pub mod ca;
