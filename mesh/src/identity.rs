@@ -91,7 +91,13 @@ impl Identity {
         let (trust_domain, path) = rest.split_once('/').ok_or(ParseError::Path)?;
         let trust_domain = TrustDomain::parse(trust_domain)?;
         let mut parts = path.split('/');
-        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        match (
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+        ) {
             (Some("ns"), Some(namespace), Some("sa"), Some(account), None)
                 if is_segment(namespace) && is_segment(account) =>
             {
@@ -104,7 +110,9 @@ impl Identity {
 
 fn is_segment(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         && text != "."
         && text != ".."
 }

@@ -2,6 +2,11 @@
 //!
 //! Table of contents, top-down: a module may use only modules declared below it.
 
+pub mod admin;
+pub mod flow;
+pub mod telemetry;
+pub mod lifecycle;
+pub mod settings;
 pub mod model;
 pub mod identity;
 pub mod names;

@@ -16,7 +16,10 @@ pub struct NamespacedName {
 impl NamespacedName {
     /// Name `name` in `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     /// Reads `namespace/name`; `None` unless there is exactly one slash with text on both sides.
@@ -49,12 +52,18 @@ pub struct NamespacedHostname {
 impl NamespacedHostname {
     /// Host `hostname` owned by `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, hostname: impl Into<Arc<str>>) -> Self {
-        Self { namespace: namespace.into(), hostname: hostname.into() }
+        Self {
+            namespace: namespace.into(),
+            hostname: hostname.into(),
+        }
     }
 
     /// Reads `namespace/hostname`; `None` unless there is exactly one slash with text on both sides.
     pub fn parse(text: &str) -> Option<Self> {
-        NamespacedName::parse(text).map(|n| Self { namespace: n.namespace, hostname: n.name })
+        NamespacedName::parse(text).map(|n| Self {
+            namespace: n.namespace,
+            hostname: n.name,
+        })
     }
 }
 
@@ -101,7 +110,10 @@ pub struct NetworkAddress {
 impl NetworkAddress {
     /// `address` on `network`; IPv4-mapped IPv6 addresses are turned into IPv4.
     pub fn new(network: impl Into<Arc<str>>, address: IpAddr) -> Self {
-        Self { network: network.into(), address: address.to_canonical() }
+        Self {
+            network: network.into(),
+            address: address.to_canonical(),
+        }
     }
 }
 

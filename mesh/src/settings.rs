@@ -1,0 +1,203 @@
+//! Reads settings from text and reports every bad value at once.
+//!
+//! A program's `config/env.rs` asks for each variable by name; nothing else reads the environment.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// One value that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Variable.
+    pub name: &'static str,
+    /// What is wrong with it; never its value, which may be a secret.
+    pub reason: String,
+}
+
+/// All values that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("bad settings: {}", problems.iter().map(|p| format!("{}: {}", p.name, p.reason)).collect::<Vec<_>>().join("; "))]
+pub struct BadSettings {
+    /// Each of them.
+    pub problems: Vec<Problem>,
+}
+
+/// Where values come from, and what was wrong with those asked for so far.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    values: BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// The variables of this process.
+    pub fn from_env() -> Self {
+        Self {
+            values: std::env::vars().collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Variables given as values, for tests and for programs started in-process.
+    pub fn from_values<K: Into<String>, V: Into<String>>(
+        values: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        Self {
+            values: values
+                .into_iter()
+                .map(|(k, v)| (k.into(), v.into()))
+                .collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The text of `name`, if it is set and not empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values
+            .get(name)
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
+    }
+
+    /// The text of `name`, or `default`.
+    pub fn text_or(&self, name: &str, default: &str) -> String {
+        self.text(name).unwrap_or(default).to_owned()
+    }
+
+    /// The text of `name`; a problem when it is not set.
+    pub fn required(&mut self, name: &'static str) -> String {
+        match self.text(name).map(str::to_owned) {
+            Some(text) => text,
+            None => {
+                self.problem(name, "must be set");
+                String::new()
+            }
+        }
+    }
+
+    /// The parsed value of `name`, or `default` when it is not set or not understood (a problem).
+    pub fn parse<T>(&mut self, name: &'static str, default: T) -> T
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        self.parse_optional(name).unwrap_or(default)
+    }
+
+    /// The parsed value of `name`, if it is set and understood.
+    pub fn parse_optional<T>(&mut self, name: &'static str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let text = self.text(name)?.to_owned();
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(name, &error.to_string());
+                None
+            }
+        }
+    }
+
+    /// A duration such as `500ms`, `5s`, `5m` or `24h`; a bare number counts seconds.
+    pub fn duration(&mut self, name: &'static str, default: Duration) -> Duration {
+        let Some(text) = self.text(name).map(str::to_owned) else {
+            return default;
+        };
+        match parse_duration(&text) {
+            Some(duration) => duration,
+            None => {
+                self.problem(name, "is not a duration such as 500ms, 5s, 5m or 24h");
+                default
+            }
+        }
+    }
+
+    /// Every value whose name starts with `prefix`, by the rest of its name.
+    pub fn with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + 'a {
+        self.values
+            .iter()
+            .filter_map(move |(k, v)| Some((k.strip_prefix(prefix)?, v.as_str())))
+    }
+
+    /// Notes a problem with the value of `name`.
+    pub fn problem(&mut self, name: &'static str, reason: &str) {
+        self.problems.push(Problem {
+            name,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// All problems met, at once.
+    pub fn finish(self) -> Result<(), BadSettings> {
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(BadSettings {
+                problems: self.problems,
+            })
+        }
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "" | "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_every_bad_value_at_once_and_never_prints_it() {
+        let mut reader = Reader::from_values([("A", "secret"), ("B", "5x"), ("D", "7")]);
+        assert_eq!(reader.parse("A", 1u16), 1);
+        assert_eq!(
+            reader.duration("B", Duration::from_secs(9)),
+            Duration::from_secs(9)
+        );
+        reader.required("C");
+        assert_eq!(reader.parse("D", 1u16), 7);
+        let error = reader.finish().unwrap_err();
+        assert_eq!(
+            error.problems.iter().map(|p| p.name).collect::<Vec<_>>(),
+            ["A", "B", "C"]
+        );
+        assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn reads_durations() {
+        for (text, expected) in [
+            ("500ms", Some(Duration::from_millis(500))),
+            ("5", Some(Duration::from_secs(5))),
+            ("5m", Some(Duration::from_secs(300))),
+            ("24h", Some(Duration::from_secs(86_400))),
+            ("-1s", None),
+            ("s", None),
+            ("99999999999999999999s", None),
+        ] {
+            assert_eq!(parse_duration(text), expected, "{text}");
+        }
+    }
+}
