@@ -1,1 +1,5 @@
 //! CNI plugin, node agent, redirection rules.
+//!
+//! Table of contents, top-down: a module may use only modules declared below it.
+
+pub mod nft;
