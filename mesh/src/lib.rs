@@ -3,6 +3,7 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod admin;
+pub mod zds;
 pub mod flow;
 pub mod telemetry;
 pub mod lifecycle;
