@@ -4,6 +4,10 @@
 //! may name, `limit` how often, `sign` makes the certificate with the key that `root` keeps.
 
 pub mod authenticate;
+pub mod allow;
+pub mod limit;
+pub mod sign;
+pub mod root;
 
 use std::sync::Arc;
 

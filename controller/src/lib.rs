@@ -3,3 +3,4 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod ca;
+pub mod shelf;

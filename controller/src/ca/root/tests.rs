@@ -1,0 +1,86 @@
+//! Tests of the kept and the plugged-in root.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
+}
+
+fn load(directory: &Path) -> Result<SigningRoot, RootError> {
+    SigningRoot::load_or_create(directory, &TrustDomain::default(), now())
+}
+
+#[test]
+fn is_made_once_and_kept_with_a_private_key_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let first = load(&state).unwrap();
+    let mode = std::fs::metadata(state.join(PRIVATE_FILE))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let public = std::fs::read_to_string(state.join(PUBLIC_FILE)).unwrap();
+    assert_eq!(public, first.roots());
+    assert!(!public.contains("PRIVATE"));
+    assert_eq!(load(&state).unwrap().roots(), first.roots());
+    let files = std::fs::read_dir(&state).unwrap().count();
+    assert_eq!(files, 2, "no draft is left behind");
+}
+
+#[test]
+fn a_damaged_file_is_named_and_left_alone() {
+    for damage in [
+        "",
+        "rubbish",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        load(directory.path()).unwrap();
+        let private = directory.path().join(PRIVATE_FILE);
+        std::fs::write(&private, damage).unwrap();
+        let error = load(directory.path()).err().unwrap();
+        assert!(error.to_string().contains(PRIVATE_FILE), "{error}");
+        assert_eq!(std::fs::read_to_string(&private).unwrap(), damage);
+    }
+}
+
+#[test]
+fn a_lost_private_file_is_not_made_anew_under_running_proxies() {
+    let directory = tempfile::tempdir().unwrap();
+    load(directory.path()).unwrap();
+    std::fs::remove_file(directory.path().join(PRIVATE_FILE)).unwrap();
+    assert!(matches!(
+        load(directory.path()),
+        Err(RootError::Lost { .. })
+    ));
+}
+
+#[test]
+fn a_plugged_in_certificate_signs_and_its_chain_is_kept_apart_from_the_roots() {
+    let kept = tempfile::tempdir().unwrap();
+    let root = load(kept.path()).unwrap();
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.not_after = now() + Duration::days(30);
+    let intermediate = params.signed_by(&key, &root.issuer).unwrap().pem();
+
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("ca-cert.pem", &intermediate);
+    write("ca-key.pem", &key.serialize_pem());
+    write("root-cert.pem", root.roots());
+    write("cert-chain.pem", &(intermediate.clone() + root.roots()));
+    let plugged = SigningRoot::plugged_in(directory.path()).unwrap();
+    assert_eq!(plugged.roots(), root.roots());
+    assert_eq!(plugged.intermediates.len(), 1);
+    assert_eq!(plugged.not_after(), now() + Duration::days(30));
+
+    let other = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    write("ca-key.pem", &other.serialize_pem());
+    let error = SigningRoot::plugged_in(directory.path()).err().unwrap();
+    assert!(error.to_string().contains("ca-key.pem"), "{error}");
+}
