@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod zds;
+pub mod wire;
 pub mod flow;
 pub mod telemetry;
 pub mod lifecycle;

@@ -1,0 +1,182 @@
+//! Small shared pieces: addresses, ports, gateways, enums that may be unknown, origins.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+use proto::{type_urls, weft, workload as pb};
+
+use super::{Error, Problem};
+use crate::model::{Destination, GatewayAddress, Origin};
+use crate::names::{NamespacedHostname, NetworkAddress};
+
+/// The resource being read, for errors.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) kind: &'static str,
+    pub(super) name: &'a str,
+}
+
+impl Subject<'_> {
+    pub(super) fn error(self, field: &'static str, problem: Problem) -> Error {
+        Error {
+            kind: self.kind,
+            name: self.name.into(),
+            field,
+            problem,
+        }
+    }
+
+    /// 4 or 16 bytes; IPv4-mapped IPv6 addresses become IPv4, so that one address has one form.
+    pub(super) fn address(self, field: &'static str, bytes: &[u8]) -> Result<IpAddr, Error> {
+        raw_address(bytes)
+            .map(|address| address.to_canonical())
+            .ok_or_else(|| self.error(field, Problem::AddressLength(bytes.len())))
+    }
+
+    /// An address range; a prefix of an IPv4-mapped IPv6 address becomes one of IPv4.
+    pub(super) fn range(
+        self,
+        field: &'static str,
+        bytes: &[u8],
+        length: u32,
+    ) -> Result<(IpAddr, u8), Error> {
+        let bad = || self.error(field, Problem::PrefixLength(length));
+        let raw = raw_address(bytes)
+            .ok_or_else(|| self.error(field, Problem::AddressLength(bytes.len())))?;
+        let address = raw.to_canonical();
+        let length = if address == raw {
+            length
+        } else {
+            length.checked_sub(96).ok_or_else(bad)?
+        };
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        match u8::try_from(length) {
+            Ok(prefix) if prefix <= longest => Ok((address, prefix)),
+            _ => Err(bad()),
+        }
+    }
+
+    pub(super) fn port(self, field: &'static str, port: u32) -> Result<u16, Error> {
+        u16::try_from(port).map_err(|_| self.error(field, Problem::Port(port)))
+    }
+
+    /// An enum value whose meaning must not be guessed.
+    pub(super) fn known<T: TryFrom<i32>>(
+        self,
+        field: &'static str,
+        value: i32,
+    ) -> Result<T, Error> {
+        T::try_from(value).map_err(|_| self.error(field, Problem::UnknownValue(value)))
+    }
+
+    /// A waypoint or network gateway. Port 0 is let through: dialling it fails, dropping the whole
+    /// resource would turn its traffic into plain text.
+    pub(super) fn gateway(
+        self,
+        field: &'static str,
+        message: pb::GatewayAddress,
+    ) -> Result<GatewayAddress, Error> {
+        use pb::gateway_address::Destination as Wire;
+        let destination = match message.destination {
+            None => return Err(self.error(field, Problem::Missing)),
+            Some(Wire::Hostname(host)) if host.namespace.is_empty() || host.hostname.is_empty() => {
+                let name = format!("{}/{}", host.namespace, host.hostname);
+                return Err(self.error(field, Problem::Name(name.into())));
+            }
+            Some(Wire::Hostname(host)) => {
+                Destination::Hostname(NamespacedHostname::new(host.namespace, host.hostname))
+            }
+            Some(Wire::Address(address)) => Destination::Address(NetworkAddress::new(
+                address.network,
+                self.address(field, &address.address)?,
+            )),
+        };
+        let hbone_port = self.port(field, message.hbone_mtls_port)?;
+        Ok(GatewayAddress {
+            destination,
+            hbone_port,
+        })
+    }
+}
+
+fn raw_address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(four).into());
+    }
+    let sixteen = <[u8; 16]>::try_from(bytes).ok()?;
+    Some(Ipv6Addr::from(sixteen).into())
+}
+
+pub(super) fn address_bytes(address: IpAddr) -> Bytes {
+    match address {
+        IpAddr::V4(four) => Bytes::copy_from_slice(&four.octets()),
+        IpAddr::V6(six) => Bytes::copy_from_slice(&six.octets()),
+    }
+}
+
+pub(super) fn gateway_message(gateway: &GatewayAddress) -> pb::GatewayAddress {
+    use pb::gateway_address::Destination as Wire;
+    let destination = match &gateway.destination {
+        Destination::Hostname(key) => Wire::Hostname(pb::NamespacedHostname {
+            namespace: key.namespace.to_string(),
+            hostname: key.hostname.to_string(),
+        }),
+        Destination::Address(address) => Wire::Address(pb::NetworkAddress {
+            network: address.network.to_string(),
+            address: address_bytes(address.address),
+            length: None,
+        }),
+    };
+    pb::GatewayAddress {
+        destination: Some(destination),
+        hbone_mtls_port: gateway.hbone_port.into(),
+    }
+}
+
+/// The text, or what an empty one stands for.
+pub(super) fn text_or(text: String, default: &str) -> Arc<str> {
+    if text.is_empty() {
+        default.into()
+    } else {
+        text.into()
+    }
+}
+
+/// The origin among the extensions. It only informs, so one that cannot be read is left out rather
+/// than costing the resource.
+pub(super) fn origin(extensions: Vec<pb::Extension>) -> Option<Origin> {
+    let config = extensions
+        .into_iter()
+        .find(|extension| extension.name == type_urls::ORIGIN_EXTENSION)?
+        .config
+        .filter(|config| config.type_url == type_urls::ORIGIN)?;
+    let message = weft::Origin::decode(config.value.as_slice()).ok()?;
+    Some(Origin {
+        kind: message.kind.into(),
+        namespace: message.namespace.into(),
+        name: message.name.into(),
+        rule: message.rule.into(),
+    })
+}
+
+pub(super) fn extensions(origin: Option<&Origin>) -> Vec<pb::Extension> {
+    origin.map(origin_extension).into_iter().collect()
+}
+
+fn origin_extension(origin: &Origin) -> pb::Extension {
+    let message = weft::Origin {
+        kind: origin.kind.to_string(),
+        namespace: origin.namespace.to_string(),
+        name: origin.name.to_string(),
+        rule: origin.rule.to_string(),
+    };
+    pb::Extension {
+        name: type_urls::ORIGIN_EXTENSION.into(),
+        config: Some(prost_types::Any {
+            type_url: type_urls::ORIGIN.into(),
+            value: message.encode_to_vec(),
+        }),
+    }
+}
