@@ -1,0 +1,57 @@
+//! Pure. The typed form of every kind; adding a kind ends with a row here.
+
+use serde::{Deserialize, Deserializer};
+
+use super::{Object, kubernetes};
+use crate::kinds::Kind;
+use crate::meta::Metadata;
+
+macro_rules! typed {
+    ($($kind:ident, $accessor:ident, $shape:ty;)*) => {
+        /// What Weft reads of an object.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the variants are the kinds, documented at Kind")]
+        pub enum Typed { $($kind($shape),)* }
+
+        impl Typed {
+            /// Reads a document of this kind.
+            pub(super) fn read<'de, D: Deserializer<'de>>(kind: Kind, reader: D) -> Result<Typed, D::Error> {
+                match kind { $(Kind::$kind => <$shape>::deserialize(reader).map(Typed::$kind),)* }
+            }
+
+            /// Its metadata.
+            #[must_use]
+            pub fn metadata(&self) -> &Metadata {
+                match self { $(Typed::$kind(shape) => &shape.metadata,)* }
+            }
+
+            pub(super) fn metadata_mut(&mut self) -> &mut Metadata {
+                match self { $(Typed::$kind(shape) => &mut shape.metadata,)* }
+            }
+        }
+
+        impl Object {
+            $(
+                #[doc = concat!("The object as a ", stringify!($kind), ", if it is one.")]
+                #[must_use]
+                pub fn $accessor(&self) -> Option<&$shape> {
+                    match self.typed() { Typed::$kind(shape) => Some(shape), _ => None }
+                }
+            )*
+        }
+    };
+}
+
+typed! {
+    Namespace, namespace, kubernetes::Namespace;
+    Node, node, kubernetes::Node;
+    Pod, pod, kubernetes::Pod;
+    Service, service, kubernetes::Service;
+    EndpointSlice, endpoint_slice, kubernetes::EndpointSlice;
+    ConfigMap, config_map, kubernetes::ConfigMap;
+    Secret, secret, kubernetes::Secret;
+    ServiceAccount, service_account, kubernetes::ServiceAccount;
+    Deployment, deployment, kubernetes::Deployment;
+    StatefulSet, stateful_set, kubernetes::StatefulSet;
+    Job, job, kubernetes::Job;
+}
