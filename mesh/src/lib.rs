@@ -5,6 +5,8 @@
 pub mod admin;
 pub mod zds;
 pub mod wire;
+pub mod relay;
+pub mod net;
 pub mod flow;
 pub mod telemetry;
 pub mod lifecycle;
