@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod zds;
+pub mod tls;
 pub mod wire;
 pub mod relay;
 pub mod net;
