@@ -178,6 +178,9 @@ impl Counters {
             Side::Second => &self.received,
         };
         // a single writer: no read-modify-write needed
-        counter.store(counter.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+        counter.store(
+            counter.load(Ordering::Relaxed) + bytes as u64,
+            Ordering::Relaxed,
+        );
     }
 }

@@ -91,7 +91,10 @@ impl Error {
     /// Sorts what a TLS stream reported. Also of use after the handshake: a TLS 1.3 client learns
     /// only with its first read that the server did not accept its certificate.
     pub fn from_io(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
             Some(cause) => Self::from_rustls(cause),
             None => Self::Closed(error),
         }
@@ -109,5 +112,9 @@ impl Error {
 
 fn list(identities: &[Identity]) -> String {
     let names: Vec<_> = identities.iter().map(ToString::to_string).collect();
-    if names.is_empty() { "nobody".to_owned() } else { names.join(" or ") }
+    if names.is_empty() {
+        "nobody".to_owned()
+    } else {
+        names.join(" or ")
+    }
 }

@@ -83,11 +83,17 @@ pub async fn connect(
     deadline: Duration,
     keep_alive: &KeepAlive,
 ) -> Result<TcpStream, Error> {
-    let failed = |source| Error::Connect { destination, source };
+    let failed = |source| Error::Connect {
+        destination,
+        source,
+    };
     let connecting = TcpSocket::from_std_stream(socket).connect(destination);
     let stream = tokio::time::timeout(deadline, connecting)
         .await
-        .map_err(|_| Error::Deadline { destination, deadline })?
+        .map_err(|_| Error::Deadline {
+            destination,
+            deadline,
+        })?
         .map_err(failed)?;
     prepare_stream(&stream, keep_alive).map_err(failed)?;
     Ok(stream)

@@ -28,7 +28,12 @@ pub struct SocketOptions {
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { mark: None, transparent: false, reuse_port: false, backlog: 128 }
+        Self {
+            mark: None,
+            transparent: false,
+            reuse_port: false,
+            backlog: 128,
+        }
     }
 }
 

@@ -21,7 +21,11 @@ pub struct KeepAlive {
 
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(180), interval: Duration::from_secs(180), probes: 9 }
+        Self {
+            idle: Duration::from_secs(180),
+            interval: Duration::from_secs(180),
+            probes: 9,
+        }
     }
 }
 
@@ -59,12 +63,20 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
 
 /// Lets the socket use addresses that are not this machine's (needs CAP_NET_ADMIN in its namespace).
 pub(super) fn set_transparent(socket: &Socket, ipv6: bool) -> io::Result<()> {
-    if ipv6 { socket.set_ip_transparent_v6(true) } else { socket.set_ip_transparent_v4(true) }
+    if ipv6 {
+        socket.set_ip_transparent_v6(true)
+    } else {
+        socket.set_ip_transparent_v4(true)
+    }
 }
 
 /// Lets the socket bind to an address that no interface holds yet.
 pub(super) fn set_freebind(socket: &Socket, ipv6: bool) -> io::Result<()> {
-    if ipv6 { socket.set_freebind_v6(true) } else { socket.set_freebind_v4(true) }
+    if ipv6 {
+        socket.set_freebind_v6(true)
+    } else {
+        socket.set_freebind_v4(true)
+    }
 }
 
 fn set_keep_alive(socket: &SockRef<'_>, keep_alive: &KeepAlive) -> io::Result<()> {

@@ -33,17 +33,28 @@ async fn both_ends_of_a_connection_send_without_delay() {
         assert!(stream.nodelay().unwrap());
         let socket = SockRef::from(stream);
         assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(180));
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap(),
+            Duration::from_secs(180)
+        );
     }
 }
 
 #[tokio::test]
 async fn a_refused_connection_names_its_destination() {
-    let closed = std::net::TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
+    let closed = std::net::TcpListener::bind(LOOPBACK)
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let socket = dial::socket(closed, &dial::DialOptions::default()).unwrap();
-    let error = dial::connect(socket, closed, Duration::from_secs(5), &KeepAlive::default())
-        .await
-        .unwrap_err();
+    let error = dial::connect(
+        socket,
+        closed,
+        Duration::from_secs(5),
+        &KeepAlive::default(),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.to_string(), format!("cannot connect to {closed}"));
 }
 

@@ -24,7 +24,11 @@ struct Pool {
 
 impl Pool {
     fn shelf(&mut self, size: usize) -> &mut Vec<Vec<u8>> {
-        if size <= SMALL { &mut self.small } else { &mut self.large }
+        if size <= SMALL {
+            &mut self.small
+        } else {
+            &mut self.large
+        }
     }
 }
 
@@ -46,7 +50,10 @@ impl Buffers {
     pub(crate) fn take(&self, size: usize) -> Buffer {
         let size = if size <= SMALL { SMALL } else { LARGE };
         let bytes = POOL.with_borrow_mut(|pool| pool.shelf(size).pop());
-        Buffer { bytes: bytes.unwrap_or_else(|| vec![0; size]), filled: 0 }
+        Buffer {
+            bytes: bytes.unwrap_or_else(|| vec![0; size]),
+            filled: 0,
+        }
     }
 
     /// Unused buffers of this worker, in bytes.

@@ -39,7 +39,11 @@ pub async fn copy<A: Duplex, B: Duplex>(
         there.sink.reset();
         back.sink.reset();
     }
-    Outcome { sent: counters.sent(), received: counters.received(), ended }
+    Outcome {
+        sent: counters.sent(),
+        received: counters.received(),
+        ended,
+    }
 }
 
 struct Direction<S, K> {
@@ -64,7 +68,14 @@ type Turn = Poll<Result<(), (Side, End)>>;
 
 impl<S: Source, K: Sink> Direction<S, K> {
     fn new(from: Side, source: S, sink: K) -> Self {
-        Self { from, source, sink, held: None, unreleased: 0, phase: Phase::Copying }
+        Self {
+            from,
+            source,
+            sink,
+            held: None,
+            unreleased: 0,
+            phase: Phase::Copying,
+        }
     }
 
     fn to(&self) -> Side {

@@ -19,8 +19,14 @@ pub fn pipe() -> (PipeEnd, PipeEnd) {
     let (there, back) = (Way::default(), Way::default());
     let (there, back) = (Rc::new(RefCell::new(there)), Rc::new(RefCell::new(back)));
     (
-        PipeEnd { from: Rc::clone(&back), to: Rc::clone(&there) },
-        PipeEnd { from: there, to: back },
+        PipeEnd {
+            from: Rc::clone(&back),
+            to: Rc::clone(&there),
+        },
+        PipeEnd {
+            from: there,
+            to: back,
+        },
     )
 }
 

@@ -40,8 +40,15 @@ impl Duplex for TcpStream {
     fn split(self) -> (TcpSource, TcpSink) {
         let (read, write) = self.into_split();
         (
-            TcpSource { half: read, next_read: SMALL },
-            TcpSink { half: Some(write), queue: VecDeque::new(), queued: 0 },
+            TcpSource {
+                half: read,
+                next_read: SMALL,
+            },
+            TcpSink {
+                half: Some(write),
+                queue: VecDeque::new(),
+                queued: 0,
+            },
         )
     }
 }
@@ -69,7 +76,9 @@ impl Source for TcpSource {
 
 impl TcpSink {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let Some(half) = &mut self.half else { return Poll::Ready(Err(End::Reset)) };
+        let Some(half) = &mut self.half else {
+            return Poll::Ready(Err(End::Reset));
+        };
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); GATHER_PIECES];
             let mut used = 0;
@@ -127,7 +136,9 @@ impl Sink for TcpSink {
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         ready!(self.poll_write(cx))?;
-        let Some(half) = &mut self.half else { return Poll::Ready(Err(End::Reset)) };
+        let Some(half) = &mut self.half else {
+            return Poll::Ready(Err(End::Reset));
+        };
         ready!(Pin::new(half).poll_shutdown(cx)).map_err(End::from_io)?;
         Poll::Ready(Ok(()))
     }

@@ -102,13 +102,19 @@ impl Credentials {
         let leaf = chain.first().ok_or(CredentialsError::EmptyChain)?;
         let got = peer::leaf_identity(leaf);
         if got.as_ref() != Some(&identity) {
-            return Err(CredentialsError::OtherIdentity { got, expected: identity });
+            return Err(CredentialsError::OtherIdentity {
+                got,
+                expected: identity,
+            });
         }
         let chain_info = infos("chain", &chain)?;
         let root_info = infos("roots", &roots)?;
         let mut trusted = RootCertStore::empty();
         for (position, root) in roots.into_iter().enumerate() {
-            let unreadable = |_| CredentialsError::Unreadable { part: "roots", position };
+            let unreadable = |_| CredentialsError::Unreadable {
+                part: "roots",
+                position,
+            };
             trusted.add(root).map_err(unreadable)?;
         }
         let trusted = Arc::new(trusted);
@@ -136,9 +142,18 @@ impl Credentials {
         key: &str,
         roots: &str,
     ) -> Result<Self, CredentialsError> {
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-            .map_err(|source| CredentialsError::Pem { part: "key", source })?;
-        Self::new(identity, certificates("chain", chain)?, key, certificates("roots", roots)?)
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|source| {
+            CredentialsError::Pem {
+                part: "key",
+                source,
+            }
+        })?;
+        Self::new(
+            identity,
+            certificates("chain", chain)?,
+            key,
+            certificates("roots", roots)?,
+        )
     }
 
     /// Whose credentials these are.
@@ -163,7 +178,9 @@ impl Credentials {
 
     /// Start of the leaf's validity.
     pub fn not_before(&self) -> SystemTime {
-        self.chain.first().map_or(SystemTime::UNIX_EPOCH, |leaf| leaf.not_before)
+        self.chain
+            .first()
+            .map_or(SystemTime::UNIX_EPOCH, |leaf| leaf.not_before)
     }
 
     /// When the first certificate of the chain ends.
@@ -182,7 +199,9 @@ impl Credentials {
     pub(super) fn client(&self, expected: Arc<[Identity]>) -> Arc<ClientConfig> {
         let mut config = self.client.clone();
         let verifier = ServerVerifier::new(Arc::clone(&self.trusted), expected);
-        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::new(verifier));
         Arc::new(config)
     }
 }

@@ -25,13 +25,16 @@ impl Peer {
     pub(super) fn of(connection: &CommonState) -> Result<Self, Error> {
         let leaf = connection.peer_certificates().and_then(<[_]>::first);
         let leaf = leaf.ok_or(Error::NoCertificate)?;
-        let certificate = parse(leaf)
-            .ok_or(Error::BadCertificate(rustls::CertificateError::BadEncoding.into()))?;
+        let certificate = parse(leaf).ok_or(Error::BadCertificate(
+            rustls::CertificateError::BadEncoding.into(),
+        ))?;
         let identity = identities(&certificate).next().ok_or(Error::NoSpiffeId)?;
         let group = connection.negotiated_key_exchange_group();
         Ok(Self {
             identity,
-            group: group.and_then(|group| group.name().as_str()).unwrap_or("unknown"),
+            group: group
+                .and_then(|group| group.name().as_str())
+                .unwrap_or("unknown"),
             serial: serial(&certificate),
             not_after: time(certificate.validity().not_after.timestamp()),
         })
@@ -44,14 +47,18 @@ pub fn leaf_identity(der: &[u8]) -> Option<Identity> {
 }
 
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
-    X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate)
+    X509Certificate::from_der(der)
+        .ok()
+        .map(|(_, certificate)| certificate)
 }
 
 pub(super) fn identities<'a>(
     certificate: &'a X509Certificate<'_>,
 ) -> impl Iterator<Item = Identity> + 'a {
     let names = certificate.subject_alternative_name().ok().flatten();
-    let names = names.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
+    let names = names
+        .map(|extension| extension.value.general_names.as_slice())
+        .unwrap_or_default();
     names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Identity::parse(uri).ok(),
         _ => None,

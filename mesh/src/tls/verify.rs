@@ -23,9 +23,15 @@ enum Unacceptable {
     #[error("no workload identity")]
     NoSpiffeId,
     #[error("trust domain {got}")]
-    WrongTrustDomain { got: TrustDomain, expected: TrustDomain },
+    WrongTrustDomain {
+        got: TrustDomain,
+        expected: TrustDomain,
+    },
     #[error("identity {got}")]
-    WrongIdentity { got: Identity, expected: Arc<[Identity]> },
+    WrongIdentity {
+        got: Identity,
+        expected: Arc<[Identity]>,
+    },
 }
 
 impl From<Unacceptable> for rustls::Error {
@@ -81,8 +87,14 @@ impl ClientVerifier {
     ) -> Result<Self, CredentialsError> {
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
         // hints would only tell strangers whom we trust
-        let chain = builder.clear_root_hint_subjects().build().map_err(CredentialsError::Roots)?;
-        Ok(Self { chain, trust_domain })
+        let chain = builder
+            .clear_root_hint_subjects()
+            .build()
+            .map_err(CredentialsError::Roots)?;
+        Ok(Self {
+            chain,
+            trust_domain,
+        })
     }
 }
 
@@ -97,11 +109,20 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
-        let got = identities_of(end_entity)?.into_iter().next().ok_or(Unacceptable::NoSpiffeId)?;
+        let verified = self
+            .chain
+            .verify_client_cert(end_entity, intermediates, now)?;
+        let got = identities_of(end_entity)?
+            .into_iter()
+            .next()
+            .ok_or(Unacceptable::NoSpiffeId)?;
         if got.trust_domain != self.trust_domain {
             let expected = self.trust_domain.clone();
-            return Err(Unacceptable::WrongTrustDomain { got: got.trust_domain, expected }.into());
+            return Err(Unacceptable::WrongTrustDomain {
+                got: got.trust_domain,
+                expected,
+            }
+            .into());
         }
         Ok(verified)
     }
@@ -112,7 +133,8 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, certificate, signed)
+        self.chain
+            .verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -121,7 +143,8 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, certificate, signed)
+        self.chain
+            .verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -139,13 +162,19 @@ pub(super) struct ServerVerifier {
 
 impl ServerVerifier {
     pub(super) fn new(roots: Arc<RootCertStore>, expected: Arc<[Identity]>) -> Self {
-        Self { roots, expected, provider: provider() }
+        Self {
+            roots,
+            expected,
+            provider: provider(),
+        }
     }
 }
 
 impl fmt::Debug for ServerVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerVerifier").field("expected", &self.expected).finish_non_exhaustive()
+        f.debug_struct("ServerVerifier")
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,11 +197,21 @@ impl ServerCertVerifier for ServerVerifier {
             algorithms,
         )?;
         let identities = identities_of(end_entity)?;
-        if identities.iter().any(|identity| self.expected.contains(identity)) {
+        if identities
+            .iter()
+            .any(|identity| self.expected.contains(identity))
+        {
             return Ok(ServerCertVerified::assertion());
         }
-        let got = identities.into_iter().next().ok_or(Unacceptable::NoSpiffeId)?;
-        Err(Unacceptable::WrongIdentity { got, expected: Arc::clone(&self.expected) }.into())
+        let got = identities
+            .into_iter()
+            .next()
+            .ok_or(Unacceptable::NoSpiffeId)?;
+        Err(Unacceptable::WrongIdentity {
+            got,
+            expected: Arc::clone(&self.expected),
+        }
+        .into())
     }
 
     fn verify_tls12_signature(
@@ -196,6 +235,8 @@ impl ServerCertVerifier for ServerVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
