@@ -3,11 +3,9 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod admin;
+pub mod xds;
 pub mod zds;
-pub mod tls;
 pub mod wire;
-pub mod relay;
-pub mod net;
 pub mod flow;
 pub mod telemetry;
 pub mod lifecycle;

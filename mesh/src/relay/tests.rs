@@ -1,1 +1,0 @@
-//! Copying between streams of every kind.

@@ -1,1 +1,0 @@
-//! Handshakes that succeed and every way they must not.
