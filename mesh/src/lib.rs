@@ -5,7 +5,10 @@
 pub mod admin;
 pub mod xds;
 pub mod zds;
+pub mod tls;
 pub mod wire;
+pub mod relay;
+pub mod net;
 pub mod flow;
 pub mod telemetry;
 pub mod lifecycle;

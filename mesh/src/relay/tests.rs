@@ -1,0 +1,1 @@
+//! Copying between streams of every kind.

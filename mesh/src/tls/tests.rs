@@ -1,0 +1,1 @@
+//! Handshakes that succeed and every way they must not.
