@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod xds;
+pub mod hbone;
 pub mod zds;
 pub mod tls;
 pub mod wire;

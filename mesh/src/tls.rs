@@ -100,7 +100,7 @@ impl Error {
         }
     }
 
-    fn from_rustls(cause: &rustls::Error) -> Self {
+    pub(crate) fn from_rustls(cause: &rustls::Error) -> Self {
         match cause {
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
             rustls::Error::InvalidCertificate(reason) => verify::sort(reason, cause),

@@ -1,0 +1,1 @@
+//! Tunnels end to end.
