@@ -8,7 +8,7 @@
 
 pub mod watch;
 pub mod sink;
-//pub mod status_file;
+pub mod status_file;
 pub mod change;
 pub mod object;
 pub mod merge;

@@ -42,6 +42,18 @@ pub struct Parts {
     pub patches: Vec<Arc<Packed>>,
 }
 
+impl Parts {
+    /// A document nothing is written over.
+    #[must_use]
+    pub fn new(file: Arc<FilePath>, document: Arc<Packed>) -> Parts {
+        Parts {
+            file,
+            document,
+            patches: Vec::new(),
+        }
+    }
+}
+
 /// A field that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]
@@ -129,7 +141,7 @@ impl Object {
     /// The line its document starts at; 0 when no user wrote it.
     #[must_use]
     pub fn line(&self) -> u32 {
-        self.line_of(&Path::default())
+        self.document.line()
     }
 
     /// The line of a field, or of the nearest thing around it.

@@ -3,7 +3,7 @@
 //! Every writer has a *manager* name (`sandbox`, `cni`) and owns only what it wrote under it: its next word
 //! on the same object replaces its last one as a whole, and never touches another manager's.
 
-//pub mod directory;
+pub mod directory;
 
 use std::future::Future;
 use std::io;

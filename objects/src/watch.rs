@@ -5,7 +5,7 @@
 //! that cannot be read becomes a problem of a batch and leaves its last good version in place. Next hop of
 //! the path: the controller's shelf.
 
-//pub mod directory;
+pub mod directory;
 
 use std::future::Future;
 use std::io;

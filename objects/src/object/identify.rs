@@ -58,6 +58,14 @@ impl Stranger {
     }
 }
 
+impl Stranger {
+    /// Whether it may be a broken form of an object Weft reads, as opposed to one of a foreign kind.
+    #[must_use]
+    pub fn may_be_ours(&self) -> bool {
+        !matches!(self, Stranger::UnknownKind { .. })
+    }
+}
+
 /// The key of the object a document is about.
 pub fn identify(document: &Document) -> Result<Key, Stranger> {
     let value = document.value();
