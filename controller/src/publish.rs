@@ -1,0 +1,28 @@
+//! Recipe of the xDS server: serve -> scope -> session -> push, one stream per client.
+//!
+//! `serve` asks who calls and runs the stream, `scope` says what that client may see, `session` decides
+//! what it is told next, `push` gathers changes briefly and writes the messages.
+//!
+//! In: the tables of `resources`. Out: delta responses; next on the path of a config object is
+//! `mesh::xds` in the proxies. Never: a queue per client. Every stream reads the tables from where its
+//! client is, with one unanswered push per type, so a slow client delays nobody and costs no memory.
+//!
+//! **Policies first.** A client must not learn of a workload before the policies that it names, nor
+//! lose a policy while workloads name it. All types share one count of changes. A session sends addresses only up
+//! to the change that the client's answers to policies have reached, and removals of policies
+//! only up to the change that its answers to addresses have reached. So within one stream the order is:
+//! new policies, their answer, addresses, their answer, removals of policies; whatever the order in
+//! which the client subscribed. A client that has not asked for policies within
+//! [`session::GRACE`] of its first message does not want any, and gets addresses without waiting.
+
+mod serve;
+mod push;
+pub mod session;
+pub mod scope;
+mod counters;
+
+pub use counters::{Counters, TypeCounters};
+pub use serve::{Service, Settings};
+
+#[cfg(test)]
+mod tests;

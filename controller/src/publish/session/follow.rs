@@ -1,0 +1,375 @@
+//! Pure. How far one client is with one type, and the next page for it.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use proto::type_urls;
+
+use super::Page;
+use crate::resources::{Resource, Table};
+
+type Name = Arc<str>;
+
+/// The client's place in the log lies before removals that were forgotten.
+#[derive(Debug)]
+pub(super) struct TooFarBehind;
+
+/// One client's subscription to one type.
+#[derive(Debug)]
+pub(super) struct Follow {
+    pub(super) type_url: &'static str,
+    is_wildcard: bool,
+    /// The walk over everything, by name, that a wildcard subscription starts with.
+    walk: Option<Walk>,
+    /// Every change up to here was sent; `None` before the first page.
+    cursor: Option<u64>,
+    /// Every change up to here was answered; `None` before all that existed at first was.
+    settled: Option<u64>,
+    /// Nonce of the push that waits for its answer.
+    unanswered: Option<String>,
+    /// An answer is due even if it is empty.
+    owes_answer: bool,
+    /// Names asked for and not yet answered.
+    asked: VecDeque<Name>,
+    /// What the client held of them when the stream began.
+    versions: BTreeMap<String, String>,
+    /// Names asked for: resources, aliases, services whose workloads are wanted too.
+    wanted: HashSet<Name>,
+    /// Names sent because somebody asked; the client is told when they are gone.
+    sent: HashSet<Name>,
+    /// Removed policies not yet sent as gone, with the change that removed them.
+    held: BTreeMap<Name, u64>,
+}
+
+/// A walk over everything that exists, compared with what the client holds.
+#[derive(Debug)]
+struct Walk {
+    /// What the client holds and the walk has not met yet; at the end, what is gone.
+    unmet: BTreeMap<String, String>,
+    /// The last name met.
+    at: Option<Name>,
+    /// Later changes are left to the log.
+    until: Option<u64>,
+}
+
+impl Follow {
+    pub(super) fn new(type_url: &'static str) -> Self {
+        Self {
+            type_url,
+            is_wildcard: false,
+            walk: None,
+            cursor: None,
+            settled: None,
+            unanswered: None,
+            owes_answer: false,
+            asked: VecDeque::new(),
+            versions: BTreeMap::new(),
+            wanted: HashSet::new(),
+            sent: HashSet::new(),
+            held: BTreeMap::new(),
+        }
+    }
+
+    /// The first request: no names or `*` mean everything, `*` taken and left nothing.
+    pub(super) fn begin(
+        &mut self,
+        subscribe: &[String],
+        unsubscribe: &[String],
+        versions: BTreeMap<String, String>,
+    ) {
+        self.owes_answer = true;
+        if subscribe.is_empty() || (has_star(subscribe) && !has_star(unsubscribe)) {
+            self.walk_all(versions);
+            return;
+        }
+        for name in versions.keys() {
+            self.ask(name.as_str().into());
+        }
+        self.versions = versions;
+    }
+
+    pub(super) fn subscribe(&mut self, names: Vec<String>, unsubscribe: &[String]) {
+        self.owes_answer |= !names.is_empty();
+        for name in names {
+            if name != "*" {
+                self.ask(name.into());
+            } else if !self.is_wildcard && !has_star(unsubscribe) {
+                self.walk_all(BTreeMap::new());
+            }
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, names: &[String]) {
+        for name in names {
+            if name == "*" {
+                self.is_wildcard = false;
+                self.walk = None;
+            }
+            self.wanted.remove(name.as_str());
+            self.sent.remove(name.as_str());
+        }
+    }
+
+    /// How many names are kept for this client.
+    pub(super) fn names(&self) -> usize {
+        self.wanted.len().max(self.asked.len())
+    }
+
+    /// An answer came; `false` when it is not to the latest push.
+    pub(super) fn answered(&mut self, nonce: &str) -> bool {
+        if self.unanswered.as_deref() != Some(nonce) {
+            return false;
+        }
+        self.unanswered = None;
+        self.settle();
+        true
+    }
+
+    pub(super) fn sent(&mut self, nonce: String) {
+        self.unanswered = Some(nonce);
+        self.owes_answer = false;
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.unanswered.is_some()
+    }
+
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.is_wildcard
+    }
+
+    pub(super) fn settled(&self) -> Option<u64> {
+        self.settled
+    }
+
+    /// Whether removals are held back.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether `page` must be sent: it says something, or it ends the answer to a request.
+    pub(super) fn is_due(&mut self, page: &Page) -> bool {
+        let is_due =
+            !page.is_empty() || (self.owes_answer && self.walk.is_none() && self.asked.is_empty());
+        if !is_due {
+            self.settle();
+        }
+        is_due
+    }
+
+    /// Whether another page of this type is there to be sent.
+    pub(super) fn has_more(&self, table: &Table) -> bool {
+        self.is_wildcard
+            && (self.walk.is_some() || self.cursor.is_none_or(|cursor| table.has_changes(cursor)))
+    }
+
+    /// Fills `page` with what comes next, up to the change `limit`.
+    pub(super) fn advance(
+        &mut self,
+        table: &Table,
+        limit: u64,
+        node: Option<&str>,
+        page: &mut Page,
+    ) -> Result<(), TooFarBehind> {
+        if self.walk.is_some() {
+            self.walk_on(table, limit, page);
+        }
+        if self.walk.is_some() {
+            return Ok(());
+        }
+        if self.cursor.is_none() {
+            self.cursor = Some(limit);
+            let local = node.filter(|_| self.type_url != type_urls::AUTHORIZATION);
+            let local = local.into_iter().flat_map(|node| table.on_node(node));
+            self.asked.extend(local.map(|r| Arc::clone(&r.name)));
+        }
+        self.answer(table, limit, page);
+        self.read_log(table, limit, node, page)
+    }
+
+    /// Sends the removals that were held back up to the change `until`.
+    pub(super) fn release(&mut self, table: &Table, until: u64, page: &mut Page) {
+        if self.walk.is_some() {
+            return;
+        }
+        self.held.retain(|name, at| {
+            if *at > until || page.is_full() {
+                return true;
+            }
+            // One that came back in the meantime is sent by the log, or was.
+            if table.find(name).is_none() {
+                page.remove(Arc::clone(name));
+            }
+            false
+        });
+    }
+
+    fn settle(&mut self) {
+        if self.walk.is_none() && self.unanswered.is_none() {
+            self.settled = self.cursor;
+        }
+    }
+
+    fn walk_all(&mut self, unmet: BTreeMap<String, String>) {
+        self.is_wildcard = true;
+        self.walk = Some(Walk {
+            unmet,
+            at: None,
+            until: None,
+        });
+    }
+
+    fn ask(&mut self, name: Name) {
+        self.wanted.insert(Arc::clone(&name));
+        self.asked.push_back(name);
+    }
+
+    fn walk_on(&mut self, table: &Table, limit: u64, page: &mut Page) {
+        let Some(walk) = &mut self.walk else { return };
+        let until = *walk.until.get_or_insert(limit);
+        let from = walk.at.clone();
+        for resource in table.after_name(from.as_deref()) {
+            if page.is_full() {
+                return;
+            }
+            walk.at = Some(Arc::clone(&resource.name));
+            let held = walk.unmet.remove(&*resource.name);
+            let is_known = held.is_some_and(|version| version == resource.version_text());
+            if !is_known && resource.changed <= until {
+                page.add(resource);
+            }
+        }
+        while let Some((name, _)) = walk.unmet.pop_first() {
+            if self.type_url == type_urls::AUTHORIZATION {
+                self.held.insert(name.into(), until);
+            } else {
+                page.remove(name.into());
+                if page.is_full() {
+                    return;
+                }
+            }
+        }
+        self.cursor = Some(until);
+        self.walk = None;
+    }
+
+    /// Answers names that were asked for, in order.
+    fn answer(&mut self, table: &Table, limit: u64, page: &mut Page) {
+        while let Some(name) = self.asked.front().cloned() {
+            if page.is_full() {
+                return;
+            }
+            let by_name = table.find(&name).into_iter();
+            let found: Vec<&Arc<Resource>> = match by_name.len() {
+                0 => table.with_alias(&name).collect(),
+                _ => by_name.collect(),
+            };
+            if found.iter().any(|resource| resource.changed > limit) {
+                return;
+            }
+            self.asked.pop_front();
+            let held = self.versions.remove(&*name);
+            if found.is_empty() {
+                self.sent.remove(&name);
+                page.remove(name);
+                continue;
+            }
+            for resource in found {
+                self.answer_one(table, resource, held.as_deref(), limit, page);
+            }
+        }
+    }
+
+    /// A resource that was asked for and, when it is a service, its workloads.
+    fn answer_one(
+        &mut self,
+        table: &Table,
+        resource: &Arc<Resource>,
+        held: Option<&str>,
+        limit: u64,
+        page: &mut Page,
+    ) {
+        self.sent.insert(Arc::clone(&resource.name));
+        if held != Some(&resource.version_text()) {
+            page.add(resource);
+        }
+        let mut is_service = false;
+        for workload in table.of_service(&resource.name) {
+            is_service = true;
+            // Those that changed later come from the log; those sent before have come.
+            let is_new = workload.changed <= limit && self.sent.insert(Arc::clone(&workload.name));
+            let held = self.versions.remove(&*workload.name);
+            if is_new && held.is_none_or(|version| version != workload.version_text()) {
+                page.add(workload);
+            }
+        }
+        if is_service || resource.links.services.is_empty() {
+            self.wanted.insert(Arc::clone(&resource.name));
+        }
+    }
+
+    fn read_log(
+        &mut self,
+        table: &Table,
+        limit: u64,
+        node: Option<&str>,
+        page: &mut Page,
+    ) -> Result<(), TooFarBehind> {
+        let cursor = self.cursor.unwrap_or(limit);
+        if cursor < table.forgotten() {
+            return Err(TooFarBehind);
+        }
+        for (at, name, resource) in table.changes(cursor, limit) {
+            if page.is_full() {
+                return Ok(());
+            }
+            match resource {
+                Some(resource) => {
+                    self.held.remove(name);
+                    if self.wants(resource, node) {
+                        self.sent_by_name(name);
+                        page.add(resource);
+                    }
+                }
+                None => self.note_removal(at, name, page),
+            }
+            self.cursor = Some(at);
+        }
+        self.cursor = Some(cursor.max(limit));
+        Ok(())
+    }
+
+    fn note_removal(&mut self, at: u64, name: &Name, page: &mut Page) {
+        let is_wanted = self.is_wildcard || self.wanted.contains(name);
+        if !self.sent.remove(name) && !is_wanted {
+            return;
+        }
+        if self.type_url == type_urls::AUTHORIZATION {
+            self.held.insert(Arc::clone(name), at);
+        } else {
+            page.remove(Arc::clone(name));
+        }
+    }
+
+    fn wants(&self, resource: &Resource, node: Option<&str>) -> bool {
+        let links = &resource.links;
+        let is_wanted = |name: &String| self.wanted.contains(name.as_str());
+        self.is_wildcard
+            || self.sent.contains(&resource.name)
+            || self.wanted.contains(&resource.name)
+            || links.aliases.iter().any(is_wanted)
+            || links.services.iter().any(is_wanted)
+            || (node.is_some() && links.node.as_deref() == node)
+    }
+
+    /// Notes what was sent to a client that asks by name; for the others the log is enough.
+    fn sent_by_name(&mut self, name: &Name) {
+        if !self.is_wildcard {
+            self.sent.insert(Arc::clone(name));
+        }
+    }
+}
+
+fn has_star(names: &[String]) -> bool {
+    names.iter().any(|name| name == "*")
+}

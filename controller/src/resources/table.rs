@@ -1,0 +1,243 @@
+//! Pure. Resources of one type: by name, by what else they are found by, and in order of change.
+//!
+//! The log of changes holds each name once, at its latest change, so it is never longer than what
+//! exists plus the names lately removed; those are bounded by [`TOMBSTONES`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hasher;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twox_hash::XxHash64;
+
+use super::Name;
+
+/// Removed names that are remembered. A subscriber that is further behind must say what it holds.
+pub const TOMBSTONES: usize = 16_384;
+
+/// What a resource is found by beside its name; only on-demand clients need it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// `<network>/<ip>`, or `<network>/<ip>/<prefix>` for ranges.
+    pub aliases: Vec<String>,
+    /// Of a workload: names of the services it belongs to.
+    pub services: Vec<String>,
+    /// Of a workload: the node it runs on.
+    pub node: Option<String>,
+}
+
+/// One published resource.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Its name.
+    pub name: Name,
+    /// Hash of the content; printed as 16 hexadecimal digits.
+    pub version: u64,
+    /// The content.
+    pub bytes: Bytes,
+    /// What else it is found by.
+    pub links: Links,
+    /// Number of the change that brought this version.
+    pub changed: u64,
+}
+
+impl Resource {
+    /// The version as it is sent. Source: docs/compat.md#resource-names.
+    pub fn version_text(&self) -> String {
+        format!("{:016x}", self.version)
+    }
+}
+
+/// The resources of one type.
+#[derive(Debug, Default)]
+pub struct Table {
+    by_name: BTreeMap<Name, Arc<Resource>>,
+    /// Latest change of every name, also of those that are gone.
+    log: BTreeMap<u64, Name>,
+    /// Names that are gone, with the change that removed them.
+    gone: HashMap<Name, u64>,
+    /// The same by change.
+    gone_by_change: BTreeMap<u64, Name>,
+    forgotten: u64,
+    by_alias: HashMap<Name, BTreeSet<Name>>,
+    by_service: HashMap<Name, BTreeSet<Name>>,
+    by_node: HashMap<Name, BTreeSet<Name>>,
+}
+
+impl Table {
+    /// How many resources there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// The resource of this name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Resource>> {
+        self.by_name.get(name)
+    }
+
+    /// Every resource in order of name, from behind `after` on.
+    pub fn after_name(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Resource>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name
+            .range::<str, _>((from, Bound::Unbounded))
+            .map(|(_, resource)| resource)
+    }
+
+    /// Names changed after `cursor` up to `limit`, in that order, each once and with what it is now.
+    pub fn changes(
+        &self,
+        cursor: u64,
+        limit: u64,
+    ) -> impl Iterator<Item = (u64, &Name, Option<&Arc<Resource>>)> {
+        let span = (
+            Bound::Excluded(cursor),
+            Bound::Included(limit.max(cursor + 1)),
+        );
+        self.log
+            .range(span)
+            .take_while(move |(at, _)| **at <= limit)
+            .map(|(at, name)| (*at, name, self.by_name.get(name)))
+    }
+
+    /// Whether anything changed after `cursor`.
+    pub fn has_changes(&self, cursor: u64) -> bool {
+        self.log
+            .last_key_value()
+            .is_some_and(|(at, _)| *at > cursor)
+    }
+
+    /// Changes up to this one may lack removals: who was told less must be told what to drop by
+    /// comparing with what it holds.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Names of resources with this alias.
+    pub fn with_alias(&self, alias: &str) -> impl Iterator<Item = &Arc<Resource>> {
+        self.indexed(&self.by_alias, alias)
+    }
+
+    /// Workloads of this service.
+    pub fn of_service(&self, service: &str) -> impl Iterator<Item = &Arc<Resource>> {
+        self.indexed(&self.by_service, service)
+    }
+
+    /// Workloads on this node.
+    pub fn on_node(&self, node: &str) -> impl Iterator<Item = &Arc<Resource>> {
+        self.indexed(&self.by_node, node)
+    }
+
+    fn indexed<'a>(
+        &'a self,
+        index: &'a HashMap<Name, BTreeSet<Name>>,
+        key: &str,
+    ) -> impl Iterator<Item = &'a Arc<Resource>> {
+        let names = index.get(key).into_iter().flatten();
+        names.filter_map(|name| self.by_name.get(name))
+    }
+
+    /// Publishes a resource as change `at`; `false` when it is published already.
+    pub(super) fn insert(&mut self, at: u64, name: String, bytes: Bytes, links: Links) -> bool {
+        let old = self.by_name.get(name.as_str()).cloned();
+        if let Some(old) = &old {
+            if old.bytes == bytes && old.links == links {
+                return false;
+            }
+            self.unlink(old);
+            self.log.remove(&old.changed);
+        }
+        let name: Name = match old {
+            Some(old) => Arc::clone(&old.name),
+            None => self.bring_back(name),
+        };
+        let mut hasher = XxHash64::with_seed(0);
+        hasher.write(&bytes);
+        let resource = Arc::new(Resource {
+            name: Arc::clone(&name),
+            version: hasher.finish(),
+            bytes,
+            links,
+            changed: at,
+        });
+        self.link(&resource);
+        self.log.insert(at, Arc::clone(&name));
+        self.by_name.insert(name, resource);
+        true
+    }
+
+    /// Removes a resource as change `at`; `false` when there is none.
+    pub(super) fn remove(&mut self, at: u64, name: &str) -> bool {
+        let Some(old) = self.by_name.remove(name) else {
+            return false;
+        };
+        self.unlink(&old);
+        self.log.remove(&old.changed);
+        self.log.insert(at, Arc::clone(&old.name));
+        self.gone.insert(Arc::clone(&old.name), at);
+        self.gone_by_change.insert(at, Arc::clone(&old.name));
+        while self.gone_by_change.len() > TOMBSTONES {
+            let Some((at, name)) = self.gone_by_change.pop_first() else {
+                break;
+            };
+            self.gone.remove(&name);
+            self.log.remove(&at);
+            self.forgotten = at;
+        }
+        true
+    }
+
+    /// A name that did not exist a moment ago; drops its tombstone.
+    fn bring_back(&mut self, name: String) -> Name {
+        match self.gone.remove_entry(name.as_str()) {
+            Some((name, at)) => {
+                self.log.remove(&at);
+                self.gone_by_change.remove(&at);
+                name
+            }
+            None => name.into(),
+        }
+    }
+
+    fn link(&mut self, resource: &Resource) {
+        for (index, keys) in self.indexes(&resource.links) {
+            for key in keys {
+                let names = index.entry(key.into()).or_default();
+                names.insert(Arc::clone(&resource.name));
+            }
+        }
+    }
+
+    fn unlink(&mut self, resource: &Resource) {
+        for (index, keys) in self.indexes(&resource.links) {
+            for key in keys {
+                if let Some(names) = index.get_mut(key) {
+                    names.remove(&resource.name);
+                    if names.is_empty() {
+                        index.remove(key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Each index with the keys under which a resource with these links stands in it.
+    fn indexes<'a, 'b>(&'a mut self, links: &'b Links) -> [IndexKeys<'a, 'b>; 3] {
+        let text = |list: &'b [String]| list.iter().map(String::as_str).collect();
+        [
+            (&mut self.by_alias, text(&links.aliases)),
+            (&mut self.by_service, text(&links.services)),
+            (
+                &mut self.by_node,
+                links.node.as_deref().into_iter().collect(),
+            ),
+        ]
+    }
+}
+
+type IndexKeys<'a, 'b> = (&'a mut HashMap<Name, BTreeSet<Name>>, Vec<&'b str>);
