@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod xds;
 pub mod hbone;
+pub mod cert;
 pub mod zds;
 pub mod tls;
 pub mod wire;

@@ -18,6 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use credentials::certificates;
 pub use credentials::{CertificateInfo, Credentials, CredentialsError};
 pub use peer::{Peer, leaf_identity};
 pub use provider::{install_default, provider};
