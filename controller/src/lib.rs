@@ -2,7 +2,11 @@
 //!
 //! Table of contents, top-down: a module may use only modules declared below it.
 
+pub mod index;
 pub mod publish;
 pub mod ca;
-pub mod shelf;
 pub mod resources;
+pub mod translate;
+pub mod shelf;
+pub mod problems;
+pub mod metrics;

@@ -1,0 +1,270 @@
+//! Recipe, in the one task that owns all objects: shelve, find what is dirty, recompute that, hand
+//! the outcome on. Next hop: `resources`.
+//!
+//! Level-triggered: what is recomputed is computed from how things are, never from what changed, so
+//! that any order of events ends in the same resources.
+
+pub mod refresh;
+pub mod links;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use mesh::wire::{Update, address};
+use objects::change::{Batch, Problem};
+use objects::kinds::{Key, Kind};
+
+use crate::metrics::Metrics;
+use crate::problems::Problems;
+use crate::shelf::residents::{Resident, Residents};
+use crate::shelf::{Replaced, Shelf};
+use crate::translate::Cluster;
+use crate::translate::mesh_config::{self, MeshConfig};
+use links::{Dirty, Output};
+
+/// What is fixed for the life of the process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Id of the cluster.
+    pub cluster: Arc<str>,
+    /// Domain of service host names.
+    pub domain: Arc<str>,
+    /// Namespace of the controller, of MeshConfig and of the network's label.
+    pub system_namespace: Arc<str>,
+}
+
+/// What a batch did to the Address resources.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// New or recomputed resources by name, encoded once.
+    pub upserts: Vec<(String, Bytes)>,
+    /// Names that have no resource (any more); some never had one.
+    pub removed: Vec<String>,
+}
+
+/// All objects, and what was made of them.
+#[derive(Debug)]
+pub struct Index {
+    settings: Settings,
+    shelf: Shelf,
+    mesh_config: MeshConfig,
+    cluster: Cluster,
+    /// Names of the resources of outputs that may have several.
+    made: HashMap<Output, Vec<String>>,
+    residents: Arc<RwLock<Residents>>,
+    problems: Arc<Problems>,
+    metrics: Metrics,
+}
+
+impl Index {
+    /// An empty index.
+    pub fn new(settings: Settings, problems: Arc<Problems>, metrics: Metrics) -> Self {
+        let shelf = Shelf::default();
+        let mesh_config = MeshConfig::default();
+        let cluster = cluster(&settings, &shelf, &mesh_config);
+        Self {
+            settings,
+            shelf,
+            mesh_config,
+            cluster,
+            made: HashMap::new(),
+            residents: Arc::default(),
+            problems,
+            metrics,
+        }
+    }
+
+    /// Which pod runs where, kept up to date with every batch.
+    pub fn residents(&self) -> Arc<RwLock<Residents>> {
+        Arc::clone(&self.residents)
+    }
+
+    /// The mesh's settings in force.
+    pub fn mesh_config(&self) -> &MeshConfig {
+        &self.mesh_config
+    }
+
+    /// Facts of the cluster in force.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Takes a batch in and recomputes what depends on it, each output once.
+    pub fn apply(&mut self, batch: Batch) -> Outcome {
+        self.metrics.count_batch();
+        self.note_problems(batch.problems, &batch.resolved);
+        let mut dirty = Dirty::default();
+        for change in batch.changes {
+            let Some(replaced) = self.shelf.put(change) else {
+                continue;
+            };
+            self.metrics.count_event(replaced.key.kind);
+            links::affected(&replaced, &self.shelf, &mut dirty);
+            self.keep_residents(&replaced);
+            if self.is_mesh_config(&replaced.key) {
+                self.read_mesh_config();
+            }
+        }
+        let cluster = cluster(&self.settings, &self.shelf, &self.mesh_config);
+        if cluster != self.cluster {
+            links::everything(&self.shelf, &mut dirty);
+            self.cluster = cluster;
+        }
+        self.refresh(dirty)
+    }
+
+    fn refresh(&mut self, dirty: Dirty) -> Outcome {
+        let mut outcome = Outcome::default();
+        for output in dirty.into_outputs() {
+            self.metrics.count_recomputed(output.key().kind);
+            let computed = refresh::compute(&output, &self.shelf, &self.cluster);
+            self.note_findings(&output, computed.findings);
+            let mut gone = match &output {
+                Output::Slice(_) => self.made.remove(&output).unwrap_or_default(),
+                single => vec![refresh::name_of(single, &self.cluster)],
+            };
+            let mut names = Vec::new();
+            for update in computed.updates {
+                let Some((name, bytes)) = encode(&update) else {
+                    continue;
+                };
+                gone.retain(|one| *one != name);
+                names.push(name.clone());
+                outcome.upserts.push((name, bytes));
+            }
+            if matches!(output, Output::Slice(_)) && !names.is_empty() {
+                self.made.insert(output, names);
+            }
+            outcome.removed.extend(gone);
+        }
+        outcome
+    }
+
+    fn keep_residents(&self, replaced: &Replaced) {
+        if replaced.key.kind != Kind::Pod {
+            return;
+        }
+        let Key {
+            namespace, name, ..
+        } = &replaced.key;
+        let is_placed =
+            |pod: &&objects::kubernetes::Pod| !pod.spec.node_name.is_empty() && !pod.has_ended();
+        let pod = replaced
+            .after_as(objects::object::Object::pod)
+            .filter(is_placed);
+        let mut residents = self
+            .residents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        match pod {
+            None => residents.remove(namespace, name),
+            Some(pod) => {
+                let resident = Resident {
+                    uid: pod.metadata.uid.as_str().into(),
+                    service_account: pod.spec.service_account().into(),
+                    node: pod.spec.node_name.as_str().into(),
+                };
+                residents.insert(namespace, name, resident);
+            }
+        }
+    }
+
+    fn is_mesh_config(&self, key: &Key) -> bool {
+        key.kind == Kind::ConfigMap
+            && key.name == mesh_config::NAME
+            && *key.namespace == *self.settings.system_namespace
+    }
+
+    /// Takes over the MeshConfig on the shelf; a bad one leaves the last good one in force.
+    fn read_mesh_config(&mut self) {
+        let namespace = &*self.settings.system_namespace;
+        let key = Key::new(Kind::ConfigMap, namespace, mesh_config::NAME);
+        let map = self.shelf.config_map(namespace, mesh_config::NAME);
+        let text = map.and_then(|map| map.data.get(mesh_config::DATA_KEY));
+        let findings = match mesh_config::parse(text.map_or("", String::as_str)) {
+            Ok((config, findings)) => {
+                if config.trust_domain != self.mesh_config.trust_domain {
+                    tracing::info!(trust_domain = %config.trust_domain, "trust domain is set");
+                }
+                self.mesh_config = config;
+                findings
+            }
+            Err(error) => {
+                let reason = format!(
+                    "MeshConfig is not taken over, the last good one stays: {}",
+                    mesh::telemetry::report(&error)
+                );
+                vec![crate::translate::Finding::new(
+                    &["data", mesh_config::DATA_KEY],
+                    reason,
+                )]
+            }
+        };
+        self.record_findings(key, findings);
+    }
+
+    fn note_problems(&self, problems: Vec<Problem>, resolved: &[Problem]) {
+        self.problems.resolve(resolved);
+        for problem in problems {
+            tracing::warn!(%problem, "object is not taken over");
+            self.problems.add(problem);
+        }
+    }
+
+    fn note_findings(&self, output: &Output, findings: Vec<crate::translate::Finding>) {
+        self.record_findings(output.key(), findings);
+    }
+
+    fn record_findings(&self, key: Key, findings: Vec<crate::translate::Finding>) {
+        let object = self.shelf.find(&key);
+        let findings = findings
+            .into_iter()
+            .map(|finding| Problem {
+                file: object
+                    .map(|object| object.file().to_owned())
+                    .unwrap_or_default(),
+                line: object.map_or(0, |object| object.line_of(&finding.path)),
+                key: Some(key.clone()),
+                field: finding.path.to_string(),
+                reason: finding.reason,
+            })
+            .collect();
+        self.problems.replace_findings(&key, findings);
+    }
+
+    /// Everything recomputed from the objects at hand: what [`Index::apply`] must agree with.
+    pub fn recompute_all(&self) -> BTreeMap<String, Bytes> {
+        let mut dirty = Dirty::default();
+        links::everything(&self.shelf, &mut dirty);
+        let updates = dirty
+            .into_outputs()
+            .into_iter()
+            .flat_map(|output| refresh::compute(&output, &self.shelf, &self.cluster).updates);
+        updates.filter_map(|update| encode(&update)).collect()
+    }
+}
+
+fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
+    let system = shelf.namespace(&settings.system_namespace);
+    let network = system.and_then(|it| it.metadata.labels.get("topology.istio.io/network"));
+    Cluster {
+        id: settings.cluster.clone(),
+        domain: settings.domain.clone(),
+        network: network.unwrap_or_default().into(),
+        trust_domain: config.trust_domain.clone(),
+    }
+}
+
+/// Name and bytes of an Address resource.
+fn encode(update: &Update) -> Option<(String, Bytes)> {
+    match update {
+        Update::Workload(workload) => {
+            Some((workload.uid.to_string(), address::encode_workload(workload)))
+        }
+        Update::Service(service) => {
+            Some((service.key.to_string(), address::encode_service(service)))
+        }
+        Update::Policy(_) => None,
+    }
+}

@@ -1,0 +1,58 @@
+//! Pure. Kubernetes words to the mesh's words: objects in, `mesh::model` out. Next hop: `resources`.
+//!
+//! Nothing here remembers or looks things up: whoever calls hands over what an object depends on.
+
+pub mod workload;
+pub mod endpoint_slice;
+pub mod service;
+pub mod membership;
+pub mod waypoint;
+pub mod unhonoured;
+pub mod locality;
+pub mod mesh_config;
+
+use std::sync::Arc;
+
+use mesh::identity::TrustDomain;
+use mesh::names::NamespacedHostname;
+use objects::raw::Path;
+
+/// What is the same for every object of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Id of the cluster, e.g. `Kubernetes`.
+    pub id: Arc<str>,
+    /// Domain of service host names, e.g. `cluster.local`.
+    pub domain: Arc<str>,
+    /// Network of its pods; empty for the default network. From the system namespace's label
+    /// `topology.istio.io/network`.
+    pub network: Arc<str>,
+    /// Trust domain of its identities, from MeshConfig.
+    pub trust_domain: TrustDomain,
+}
+
+impl Cluster {
+    /// The mesh's name of service `name` in `namespace`.
+    pub fn service_key(&self, namespace: &str, name: &str) -> NamespacedHostname {
+        NamespacedHostname::new(namespace, format!("{name}.{namespace}.svc.{}", self.domain))
+    }
+}
+
+/// Something in an object that its owner should know: it is not, or not fully, honoured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The field.
+    pub path: Path,
+    /// What Weft makes of it.
+    pub reason: String,
+}
+
+impl Finding {
+    /// About the field reached by `keys`.
+    pub fn new(keys: &[&str], reason: impl Into<String>) -> Self {
+        Self {
+            path: Path::of_keys(keys),
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Pure. MeshConfig: ConfigMap `istio`, key `mesh`, in the system namespace.
+
+use mesh::identity::{ParseError, TrustDomain};
+use objects::raw::{self, Document, Path};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Finding;
+
+/// Name of the ConfigMap.
+pub const NAME: &str = "istio";
+/// Key in it.
+pub const DATA_KEY: &str = "mesh";
+
+/// Settings of the whole mesh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeshConfig {
+    /// Trust domain of every identity; `cluster.local` unless said otherwise.
+    pub trust_domain: TrustDomain,
+    /// Namespace whose policies apply to all; the system namespace when not said.
+    pub root_namespace: Option<String>,
+    /// Everything that was written, also what this version does not read.
+    pub document: Value,
+}
+
+/// Why a MeshConfig is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not YAML, or not one map.
+    #[error("not readable as YAML")]
+    Yaml(#[source] raw::Error),
+    /// More than one document, or something else than a map.
+    #[error("not one map of settings")]
+    Shape,
+    /// A setting has a wrong type.
+    #[error("a setting has a wrong type")]
+    Type(#[source] serde_json::Error),
+    /// The trust domain is not one.
+    #[error("trustDomain {text:?} cannot be used")]
+    TrustDomain {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        #[source]
+        source: ParseError,
+    },
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Shape {
+    trust_domain: Option<String>,
+    root_namespace: Option<String>,
+}
+
+/// Reads the text under the key, and says which settings have no effect.
+///
+/// # Errors
+/// When it cannot be used at all; the caller keeps the last good one.
+pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
+    let mut documents = raw::parse(text.as_bytes()).map_err(Error::Yaml)?;
+    let document = match (documents.pop(), documents.is_empty()) {
+        (None, _) => Document::without_lines(Value::Object(serde_json::Map::new())),
+        (Some(document), true) if document.value().is_object() => document,
+        _ => return Err(Error::Shape),
+    };
+    let mut findings = Vec::new();
+    let value = document.value();
+    let shape: Shape = serde_ignored::deserialize(value, |path| {
+        let path = Path::from(&path);
+        let reason = format!(
+            "setting {path} in line {} of MeshConfig is not honoured by this version",
+            document.line_of(&path)
+        );
+        findings.push(Finding::new(&["data", DATA_KEY], reason));
+    })
+    .map_err(Error::Type)?;
+    let trust_domain = match shape.trust_domain.filter(|text| !text.is_empty()) {
+        None => TrustDomain::default(),
+        Some(text) => match TrustDomain::parse(&text) {
+            Ok(trust_domain) => trust_domain,
+            Err(source) => return Err(Error::TrustDomain { text, source }),
+        },
+    };
+    let root_namespace = shape.root_namespace.filter(|text| !text.is_empty());
+    Ok((
+        MeshConfig {
+            trust_domain,
+            root_namespace,
+            document: value.clone(),
+        },
+        findings,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_trust_domain_and_names_what_it_does_not_honour() {
+        let text = "trustDomain: example.org\naccessLogFile: /dev/stdout\nrootNamespace: root\n";
+        let (config, findings) = parse(text).unwrap();
+        assert_eq!(config.trust_domain.as_str(), "example.org");
+        assert_eq!(config.root_namespace.as_deref(), Some("root"));
+        assert_eq!(findings.len(), 1);
+        assert!(
+            findings[0].reason.contains("accessLogFile in line 2"),
+            "{findings:?}"
+        );
+    }
+
+    #[test]
+    fn an_empty_text_is_all_defaults_and_nonsense_is_refused() {
+        assert_eq!(parse("").unwrap().0.trust_domain, TrustDomain::default());
+        for text in [
+            "- a",
+            "trustDomain: [1]",
+            "trustDomain: 'a b'",
+            "a: [",
+            "a: 1\n---\nb: 1",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

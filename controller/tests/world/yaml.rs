@@ -1,0 +1,100 @@
+//! Objects for tests, from YAML text.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use controller::index::{Index, Settings};
+use controller::metrics::Metrics;
+use controller::problems::Problems;
+use objects::change::{Batch, Change};
+use objects::object::{Object, Parts, identify};
+use objects::raw;
+
+/// Every object of a YAML text as new.
+pub(crate) fn changes(text: &str) -> Vec<Change> {
+    let documents = raw::parse(text.as_bytes()).unwrap();
+    let file: Arc<Path> = Path::new("test.yaml").into();
+    let read = |document: raw::Document| {
+        let key = identify(&document).unwrap();
+        let parts = Parts::new(Arc::clone(&file), Arc::new(document.pack()));
+        let object = Object::read(key.clone(), parts, 0).unwrap();
+        Change {
+            key,
+            object: Some(Arc::new(object)),
+        }
+    };
+    documents.into_iter().map(read).collect()
+}
+
+/// The same objects as gone.
+pub(crate) fn removals(text: &str) -> Vec<Change> {
+    changes(text)
+        .into_iter()
+        .map(|change| Change {
+            object: None,
+            ..change
+        })
+        .collect()
+}
+
+/// These changes as one batch.
+pub(crate) fn batch(changes: Vec<Change>) -> Batch {
+    Batch {
+        changes,
+        synced: true,
+        ..Batch::default()
+    }
+}
+
+/// An index and the resources it made so far.
+pub(crate) struct World {
+    /// The index.
+    pub(crate) index: Index,
+    /// Its problems.
+    pub(crate) problems: Arc<Problems>,
+    /// Its counters.
+    pub(crate) metrics: Metrics,
+    /// What was published.
+    pub(crate) resources: BTreeMap<String, Bytes>,
+}
+
+impl World {
+    /// An empty world.
+    pub(crate) fn new() -> Self {
+        let problems = Arc::new(Problems::default());
+        let metrics = Metrics::default();
+        let settings = Settings {
+            cluster: "Kubernetes".into(),
+            domain: "cluster.local".into(),
+            system_namespace: "weft-system".into(),
+        };
+        let index = Index::new(settings, Arc::clone(&problems), metrics.clone());
+        Self {
+            index,
+            problems,
+            metrics,
+            resources: BTreeMap::new(),
+        }
+    }
+
+    /// Takes changes in; says which resources differ afterwards.
+    pub(crate) fn apply(&mut self, changes: Vec<Change>) -> Vec<String> {
+        let outcome = self.index.apply(batch(changes));
+        let mut changed = Vec::new();
+        for name in outcome.removed {
+            if self.resources.remove(&name).is_some() {
+                changed.push(name);
+            }
+        }
+        for (name, bytes) in outcome.upserts {
+            if self.resources.get(&name) != Some(&bytes) {
+                changed.push(name.clone());
+                self.resources.insert(name, bytes);
+            }
+        }
+        changed.sort();
+        changed
+    }
+}
