@@ -80,6 +80,11 @@ impl Index {
         Arc::clone(&self.residents)
     }
 
+    /// What was counted so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The mesh's settings in force.
     pub fn mesh_config(&self) -> &MeshConfig {
         &self.mesh_config

@@ -60,7 +60,7 @@ fn one_change_among_two_thousand_pods_recomputes_only_what_depends_on_it() {
     let mut world = large();
     assert_eq!(world.resources.len(), 2200);
     assert_eq!(
-        world.metrics.recomputed(Kind::Pod),
+        world.index.metrics().recomputed(Kind::Pod),
         2000,
         "each output once, whatever the batch"
     );
@@ -96,9 +96,9 @@ fn one_change_among_two_thousand_pods_recomputes_only_what_depends_on_it() {
         ("a namespace's waypoint", namespace.to_owned(), 0, 10, 10),
         ("a namespace's other labels", same_namespace, 0, 0, 0),
     ] {
-        let before = [Kind::Pod, Kind::Service].map(|kind| world.metrics.recomputed(kind));
+        let before = [Kind::Pod, Kind::Service].map(|kind| world.index.metrics().recomputed(kind));
         let names = world.apply(changes(&text));
-        let after = [Kind::Pod, Kind::Service].map(|kind| world.metrics.recomputed(kind));
+        let after = [Kind::Pod, Kind::Service].map(|kind| world.index.metrics().recomputed(kind));
         assert_eq!(
             [after[0] - before[0], after[1] - before[1]],
             [pods, services],
@@ -110,51 +110,8 @@ fn one_change_among_two_thousand_pods_recomputes_only_what_depends_on_it() {
 
 /// The documents that may stand under one key; small worlds collide often.
 fn variants() -> Vec<Vec<String>> {
-    let mut keys = Vec::new();
-    for (number, namespace) in ["x", "y"].iter().enumerate() {
-        for name in ["p1", "p2", "p3"] {
-            let of = |app: &str, node: &str| pod(namespace, name, app, node, number as u32 * 8 + 7);
-            let ended = of("a", "k").replace("podIP", "phase: Failed, podIP");
-            keys.push(vec![of("a", "k"), of("b", "k"), of("b", "l"), ended]);
-        }
-        let by_hand = format!(
-            "{{apiVersion: v1, kind: Service, metadata: {{name: s1, namespace: {namespace}}}, \
-             spec: {{ports: [{{name: m, port: 80}}]}}}}"
-        );
-        let external = by_hand.replace("ports", "type: ExternalName, ports");
-        keys.push(vec![service(namespace, "s1", "a", 80), by_hand, external]);
-        let named = service(namespace, "s2", "b", 90).replace("{port", "{targetPort: 7, port");
-        keys.push(vec![
-            service(namespace, "s2", "a", 80),
-            service(namespace, "s2", "b", 90),
-            named,
-        ]);
-        let slice = |service: &str, endpoints: &str| {
-            format!(
-                "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, \
-                 metadata: {{name: e1, namespace: {namespace}, labels: \
-                 {{kubernetes.io/service-name: {service}}}}}, ports: [{{name: m, port: 8}}], \
-                 endpoints: [{endpoints}]}}"
-            )
-        };
-        let to_pod = "{addresses: [10.0.0.9], targetRef: {kind: Pod, name: p1}}";
-        let (one, two) = (
-            "{addresses: [192.0.2.1]}",
-            "{addresses: [192.0.2.2, 192.0.2.3]}",
-        );
-        keys.push(vec![
-            slice("s1", &format!("{to_pod}, {one}")),
-            slice("s1", two),
-            slice("s2", one),
-            slice("gone", one),
-        ]);
-        let labelled = |labels: &str| {
-            format!(
-                "{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}, labels: {{{labels}}}}}}}"
-            )
-        };
-        keys.push(vec![labelled(""), labelled("istio.io/use-waypoint: w")]);
-    }
+    let mut keys = in_namespace("x", 0);
+    keys.extend(in_namespace("y", 1));
     for node in ["k", "l"] {
         let zone = |zone: &str| {
             format!(
@@ -174,6 +131,54 @@ fn variants() -> Vec<Vec<String>> {
         )
     };
     keys.push(vec![config("one"), config("two")]);
+    keys
+}
+
+/// Those of one namespace.
+fn in_namespace(namespace: &str, number: u32) -> Vec<Vec<String>> {
+    let mut keys = Vec::new();
+    for name in ["p1", "p2", "p3"] {
+        let of = |app: &str, node: &str| pod(namespace, name, app, node, number * 8 + 7);
+        let ended = of("a", "k").replace("podIP", "phase: Failed, podIP");
+        keys.push(vec![of("a", "k"), of("b", "k"), of("b", "l"), ended]);
+    }
+    let by_hand = format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: s1, namespace: {namespace}}}, \
+         spec: {{ports: [{{name: m, port: 80}}]}}}}"
+    );
+    let external = by_hand.replace("ports", "type: ExternalName, ports");
+    keys.push(vec![service(namespace, "s1", "a", 80), by_hand, external]);
+    let named = service(namespace, "s2", "b", 90).replace("{port", "{targetPort: 7, port");
+    keys.push(vec![
+        service(namespace, "s2", "a", 80),
+        service(namespace, "s2", "b", 90),
+        named,
+    ]);
+    let slice = |service: &str, endpoints: &str| {
+        format!(
+            "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, \
+             metadata: {{name: e1, namespace: {namespace}, labels: \
+             {{kubernetes.io/service-name: {service}}}}}, ports: [{{name: m, port: 8}}], \
+             endpoints: [{endpoints}]}}"
+        )
+    };
+    let to_pod = "{addresses: [10.0.0.9], targetRef: {kind: Pod, name: p1}}";
+    let (one, two) = (
+        "{addresses: [192.0.2.1]}",
+        "{addresses: [192.0.2.2, 192.0.2.3]}",
+    );
+    keys.push(vec![
+        slice("s1", &format!("{to_pod}, {one}")),
+        slice("s1", two),
+        slice("s2", one),
+        slice("gone", one),
+    ]);
+    let labelled = |labels: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}, labels: {{{labels}}}}}}}"
+        )
+    };
+    keys.push(vec![labelled(""), labelled("istio.io/use-waypoint: w")]);
     keys
 }
 

@@ -1,5 +1,12 @@
 //! Objects in, resources out: what each rule of the contract makes of a YAML text.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test says what is wrong by failing; tables are long"
+)]
+
 use mesh::model::{
     AppProtocol, Destination, Health, HealthPolicy, IpFamilies, Mode, NetworkMode, PortPair, Scope,
     Service, TunnelKind, Workload, WorkloadKind,

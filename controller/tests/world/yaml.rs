@@ -1,5 +1,7 @@
 //! Objects for tests, from YAML text.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +20,12 @@ pub(crate) fn changes(text: &str) -> Vec<Change> {
     let file: Arc<Path> = Path::new("test.yaml").into();
     let read = |document: raw::Document| {
         let key = identify(&document).unwrap();
-        let parts = Parts::new(Arc::clone(&file), Arc::new(document.pack()));
+        let (file, document) = (Arc::clone(&file), Arc::new(document.pack()));
+        let parts = Parts {
+            file,
+            document,
+            patches: Vec::new(),
+        };
         let object = Object::read(key.clone(), parts, 0).unwrap();
         Change {
             key,
@@ -54,8 +61,6 @@ pub(crate) struct World {
     pub(crate) index: Index,
     /// Its problems.
     pub(crate) problems: Arc<Problems>,
-    /// Its counters.
-    pub(crate) metrics: Metrics,
     /// What was published.
     pub(crate) resources: BTreeMap<String, Bytes>,
 }
@@ -64,17 +69,15 @@ impl World {
     /// An empty world.
     pub(crate) fn new() -> Self {
         let problems = Arc::new(Problems::default());
-        let metrics = Metrics::default();
         let settings = Settings {
             cluster: "Kubernetes".into(),
             domain: "cluster.local".into(),
             system_namespace: "weft-system".into(),
         };
-        let index = Index::new(settings, Arc::clone(&problems), metrics.clone());
+        let index = Index::new(settings, Arc::clone(&problems), Metrics::default());
         Self {
             index,
             problems,
-            metrics,
             resources: BTreeMap::new(),
         }
     }
