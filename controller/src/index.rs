@@ -11,12 +11,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use mesh::model::{NetworkMode, Service, ServiceAddress, Workload};
+use mesh::names::NetworkAddress;
 use mesh::wire::{Update, address};
 use objects::change::{Batch, Problem};
 use objects::kinds::{Key, Kind};
 
 use crate::metrics::Metrics;
 use crate::problems::Problems;
+use crate::resources::{Links, Upsert};
 use crate::shelf::residents::{Resident, Residents};
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::Cluster;
@@ -38,7 +41,7 @@ pub struct Settings {
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// New or recomputed resources by name, encoded once.
-    pub upserts: Vec<(String, Bytes)>,
+    pub upserts: Vec<Upsert>,
     /// Names that have no resource (any more); some never had one.
     pub removed: Vec<String>,
 }
@@ -131,12 +134,12 @@ impl Index {
             };
             let mut names = Vec::new();
             for update in computed.updates {
-                let Some((name, bytes)) = encode(&update) else {
+                let Some(upsert) = encode(&update) else {
                     continue;
                 };
-                gone.retain(|one| *one != name);
-                names.push(name.clone());
-                outcome.upserts.push((name, bytes));
+                gone.retain(|one| *one != upsert.name);
+                names.push(upsert.name.clone());
+                outcome.upserts.push(upsert);
             }
             if matches!(output, Output::Slice(_)) && !names.is_empty() {
                 self.made.insert(output, names);
@@ -246,7 +249,8 @@ impl Index {
             .into_outputs()
             .into_iter()
             .flat_map(|output| refresh::compute(&output, &self.shelf, &self.cluster).updates);
-        updates.filter_map(|update| encode(&update)).collect()
+        let upserts = updates.filter_map(|update| encode(&update));
+        upserts.map(|upsert| (upsert.name, upsert.bytes)).collect()
     }
 }
 
@@ -261,15 +265,49 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
     }
 }
 
-/// Name and bytes of an Address resource.
-fn encode(update: &Update) -> Option<(String, Bytes)> {
+/// An Address resource, encoded, with what on-demand clients find it by.
+fn encode(update: &Update) -> Option<Upsert> {
     match update {
-        Update::Workload(workload) => {
-            Some((workload.uid.to_string(), address::encode_workload(workload)))
-        }
-        Update::Service(service) => {
-            Some((service.key.to_string(), address::encode_service(service)))
-        }
+        Update::Workload(workload) => Some(Upsert {
+            name: workload.uid.to_string(),
+            bytes: address::encode_workload(workload),
+            links: workload_links(workload),
+        }),
+        Update::Service(service) => Some(Upsert {
+            name: service.key.to_string(),
+            bytes: address::encode_service(service),
+            links: service_links(service),
+        }),
         Update::Policy(_) => None,
+    }
+}
+
+fn workload_links(workload: &Workload) -> Links {
+    // A workload on its node's network is never found by address.
+    let has_own = workload.network_mode == NetworkMode::Standard;
+    let addresses = workload.addresses.iter().filter(|_| has_own);
+    let aliases = addresses.map(|it| NetworkAddress::new(workload.network.clone(), *it));
+    Links {
+        aliases: aliases.map(|it| it.to_string()).collect(),
+        services: workload
+            .services
+            .iter()
+            .map(|it| it.service.to_string())
+            .collect(),
+        node: Some(workload.node.to_string()).filter(|node| !node.is_empty()),
+    }
+}
+
+fn service_links(service: &Service) -> Links {
+    let alias = |it: &ServiceAddress| {
+        let address = NetworkAddress::new(it.network.clone(), it.address);
+        match it.prefix {
+            Some(prefix) => format!("{address}/{prefix}"),
+            None => address.to_string(),
+        }
+    };
+    Links {
+        aliases: service.addresses.iter().map(alias).collect(),
+        ..Links::default()
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use controller::index::{Index, Settings};
 use controller::metrics::Metrics;
 use controller::problems::Problems;
+use controller::resources::Upsert;
 use objects::change::{Batch, Change};
 use objects::object::{Object, Parts, identify};
 use objects::raw;
@@ -91,7 +92,7 @@ impl World {
                 changed.push(name);
             }
         }
-        for (name, bytes) in outcome.upserts {
+        for Upsert { name, bytes, .. } in outcome.upserts {
             if self.resources.get(&name) != Some(&bytes) {
                 changed.push(name.clone());
                 self.resources.insert(name, bytes);
