@@ -1,5 +1,6 @@
 //! Pure. What a source of objects says: changes, problems, and whether the picture is whole.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Changes that belong together, in no particular order; at most one per key.
+/// Changes that belong together, at most one per key.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// What changed.
@@ -67,5 +68,21 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.problems.is_empty() && self.resolved.is_empty()
+    }
+
+    /// Puts a list of problems in place of what was known and says the difference.
+    pub(crate) fn replace_problems(&mut self, known: &mut Vec<Problem>, new: Vec<Problem>) {
+        if known.is_empty() && new.is_empty() {
+            return;
+        }
+        let (before, after): (HashSet<_>, HashSet<_>) =
+            (known.iter().collect(), new.iter().collect());
+        self.problems
+            .extend(after.difference(&before).map(|problem| (*problem).clone()));
+        self.resolved
+            .extend(before.difference(&after).map(|problem| (*problem).clone()));
+        self.problems.sort_unstable();
+        self.resolved.sort_unstable();
+        *known = new;
     }
 }

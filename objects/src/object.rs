@@ -22,6 +22,9 @@ use crate::{kubernetes, uid};
 pub use identify::{Stranger, identify};
 pub use typed::Typed;
 
+/// How many fields [`Object::unread`] lists at most: more would help nobody.
+pub const MAX_UNREAD: usize = 1000;
+
 /// An object of the cluster.
 pub struct Object {
     key: Key,
@@ -160,8 +163,8 @@ impl Object {
         value
     }
 
-    /// Every field of the document that nobody reads, in the order of the document. Exact for every kind;
-    /// whether it is worth telling depends on [`crate::kinds::KindFacts::report_unread`].
+    /// Every field of the document that nobody reads, in the order of the document, up to [`MAX_UNREAD`].
+    /// Exact for every kind; whether it is worth telling depends on [`crate::kinds::KindFacts::report_unread`].
     #[must_use]
     pub fn unread(&self) -> Vec<Unread> {
         let document = self.document.unpack();
@@ -171,7 +174,7 @@ impl Object {
             self.key.kind,
             serde_ignored::Deserializer::new(&value, &mut |path: serde_ignored::Path<'_>| {
                 let path = Path::from(&path);
-                if !is_type_word(&path) {
+                if unread.len() < MAX_UNREAD && !is_type_word(&path) {
                     unread.push(Unread {
                         line: document.line_of(&path),
                         path,

@@ -1,9 +1,10 @@
 //! The source of a directory: YAML and JSON files that users write, and `status/`, where Weft writes.
 //!
 //! ```text
-//! notice   the kernel says which files may have changed
+//! notice   the kernel says which files may have changed (scan: which there are)
 //! pending  when is a file worth reading?                 (pure)
 //! read     its bytes become documents and problems
+//! ledger   what does every file say, what is different?  (pure)
 //! shelf    which object stands under a key now?          (pure)
 //! ```
 //!
@@ -25,28 +26,25 @@
 //!
 //! Reading happens on the caller's thread: a batch of thousands of files takes a fraction of a second.
 
-mod notice;
-mod pending;
-mod read;
+mod ledger;
 mod shelf;
 mod scan;
+mod read;
+mod notice;
+mod pending;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::ledger::Ledger;
 use self::notice::{Notice, Notices};
 use self::pending::{Due, Pending, Signal};
-use self::read::{Reading, Stamp};
-use self::shelf::{Place, Shelf};
 use super::{Error, Next, Source};
-use crate::change::{Batch, Problem};
-use crate::kinds::Key;
-use crate::raw::Packed;
-use crate::status_file::{self, StatusFile};
+use crate::change::Batch;
+use crate::status_file;
 
 /// How deep sub-folders are read.
 pub const MAX_DEPTH: usize = 16;
@@ -63,19 +61,10 @@ pub struct DirectorySource {
     root: PathBuf,
     notices: Notices,
     pending: Pending,
-    files: HashMap<Arc<Path>, FileState>,
-    shelf: Shelf,
+    ledger: Ledger,
     synced: bool,
+    rescan_every: Duration,
     next_scan: Instant,
-}
-
-/// What is known of a file.
-#[derive(Debug, Default)]
-struct FileState {
-    stamp: Option<Stamp>,
-    documents: Vec<(Key, usize, Arc<Packed>)>,
-    status: Option<StatusFile>,
-    problems: Vec<Problem>,
 }
 
 impl DirectorySource {
@@ -92,14 +81,22 @@ impl DirectorySource {
             root: directory.to_owned(),
             notices: Notices::new().map_err(failed)?,
             pending: Pending::default(),
-            files: HashMap::new(),
-            shelf: Shelf::default(),
+            ledger: Ledger::default(),
             synced: false,
+            rescan_every: RESCAN,
             next_scan: Instant::now(),
         };
         source.notices.watch(directory).map_err(failed)?;
         source.rescan(Instant::now(), true);
         Ok(source)
+    }
+
+    /// The same with another interval than [`RESCAN`].
+    #[must_use]
+    pub fn rescan_every(mut self, interval: Duration) -> DirectorySource {
+        self.rescan_every = interval;
+        self.next_scan = Instant::now() + interval;
+        self
     }
 
     async fn advance(&mut self) -> Result<Batch, Error> {
@@ -142,7 +139,7 @@ impl DirectorySource {
                 Notice::NewFolder(path) => self.scan_folder(&path, now, true),
                 Notice::LostFolder(path) => {
                     self.notices.forget(&path);
-                    let inside = self.files.keys().filter(|file| file.starts_with(&path));
+                    let inside = self.ledger.files().filter(|file| file.starts_with(&path));
                     inside.for_each(|file| self.pending.note(file, Signal::Vanished, now));
                 }
                 Notice::Overflow => self.rescan(now, true),
@@ -158,11 +155,11 @@ impl DirectorySource {
 
     /// Looks at every file; with `all` every one is read again, otherwise those that look different.
     fn rescan(&mut self, now: Instant, all: bool) {
-        self.next_scan = now + RESCAN;
+        self.next_scan = now + self.rescan_every;
         self.scan_folder(&self.root.clone(), now, all);
         let gone = self
-            .files
-            .keys()
+            .ledger
+            .files()
             .filter(|file| std::fs::symlink_metadata(file).is_err());
         gone.for_each(|file| self.pending.note(file, Signal::Vanished, now));
     }
@@ -174,8 +171,7 @@ impl DirectorySource {
         let notices = &mut self.notices;
         let found = scan::files(folder, depth, &mut |folder| notices.watch(folder));
         for (path, stamp) in found {
-            let known = self.files.get(path.as_path()).and_then(|state| state.stamp);
-            if all || known != Some(stamp) {
+            if all || self.ledger.stamp(&path) != Some(stamp) {
                 self.pending.note_unless_noted(&path, Signal::Complete, now);
             }
         }
@@ -197,125 +193,21 @@ impl DirectorySource {
         // A file that began to grow while it was read may have been read half: its writer will close it.
         self.absorb()?;
         let mut batch = Batch::default();
-        let mut touched = BTreeSet::new();
         for (path, due, stamp, reading) in readings {
             if self.pending.is_growing(&path) && !due.is_forced(now) {
                 self.pending.again(&path, due);
                 continue;
             }
-            let bad_news = self.is_bad_news(&path, &reading) && path.parent() != Some(&status);
+            // Weft's own files change by rename: what is gone there is meant to be gone.
+            let is_doubtful =
+                path.parent() != Some(&status) && self.ledger.is_bad_news(&path, &reading);
             match due.hold(now) {
-                Some(held) if bad_news => self.pending.again(&path, held),
-                _ => self.accept(&path, stamp, reading, (&mut touched, &mut batch)),
+                Some(held) if is_doubtful => self.pending.again(&path, held),
+                _ => self.ledger.accept(&path, stamp, reading, &mut batch),
             }
         }
-        for key in touched {
-            self.shelf.refresh(&key, &mut batch);
-        }
+        self.ledger.refresh(&mut batch);
         Ok(batch)
-    }
-
-    /// Whether something that was there would be gone or broken by this reading.
-    fn is_bad_news(&self, path: &Path, reading: &Reading) -> bool {
-        let Some(state) = self.files.get(path) else {
-            return false;
-        };
-        match reading {
-            Reading::Gone | Reading::Unreadable(_) => true,
-            Reading::Status(_) => false,
-            Reading::Documents { good, problems, .. } => {
-                let keys: HashSet<&Key> = good.iter().map(|(key, _)| key).collect();
-                !problems.is_empty() || state.documents.iter().any(|(key, ..)| !keys.contains(key))
-            }
-        }
-    }
-
-    /// Puts a reading in place of what was known of the file.
-    fn accept(
-        &mut self,
-        path: &Path,
-        stamp: Option<Stamp>,
-        reading: Reading,
-        (touched, batch): (&mut BTreeSet<Key>, &mut Batch),
-    ) {
-        let (file, mut state) = self
-            .files
-            .remove_entry(path)
-            .unwrap_or_else(|| (Arc::from(path), FileState::default()));
-        state.stamp = stamp;
-        let problems = match reading {
-            Reading::Gone => {
-                self.shelve(&file, &mut state, Vec::new(), touched);
-                self.shelve_status(&file, &mut state, None, touched);
-                say_problems(&mut state.problems, Vec::new(), batch);
-                return;
-            }
-            Reading::Unreadable(problem) => vec![problem],
-            Reading::Status(status) => {
-                self.shelve(&file, &mut state, Vec::new(), touched);
-                self.shelve_status(&file, &mut state, Some(*status), touched);
-                Vec::new()
-            }
-            Reading::Documents {
-                good,
-                bad,
-                has_nameless,
-                problems,
-            } => {
-                let documents = documents(&state, good, &bad, has_nameless);
-                self.shelve(&file, &mut state, documents, touched);
-                problems
-            }
-        };
-        say_problems(&mut state.problems, problems, batch);
-        self.files.insert(file, state);
-    }
-
-    fn shelve(
-        &mut self,
-        file: &Arc<Path>,
-        state: &mut FileState,
-        documents: Vec<(Key, usize, Arc<Packed>)>,
-        touched: &mut BTreeSet<Key>,
-    ) {
-        for (key, index, _) in &state.documents {
-            self.shelf.define(
-                key,
-                Place {
-                    file: file.clone(),
-                    index: *index,
-                },
-                None,
-            );
-            touched.insert(key.clone());
-        }
-        for (key, index, document) in &documents {
-            let place = Place {
-                file: file.clone(),
-                index: *index,
-            };
-            self.shelf.define(key, place, Some(document.clone()));
-            touched.insert(key.clone());
-        }
-        state.documents = documents;
-    }
-
-    fn shelve_status(
-        &mut self,
-        file: &Arc<Path>,
-        state: &mut FileState,
-        status: Option<StatusFile>,
-        touched: &mut BTreeSet<Key>,
-    ) {
-        if let Some(old) = state.status.take() {
-            self.shelf.unsay(file, &old);
-            touched.insert(old.key().clone());
-        }
-        if let Some(new) = &status {
-            self.shelf.say(file, new);
-            touched.insert(new.key().clone());
-        }
-        state.status = status;
     }
 
     fn watch_failed(&self, source: std::io::Error) -> Error {
@@ -330,42 +222,4 @@ impl Source for DirectorySource {
     fn next(&mut self) -> Next<'_> {
         Box::pin(self.advance())
     }
-}
-
-/// The documents a file stands for now: the good ones, and the last good ones of those that are broken.
-fn documents(
-    state: &FileState,
-    good: Vec<(Key, Arc<Packed>)>,
-    bad: &[Key],
-    has_nameless: bool,
-) -> Vec<(Key, usize, Arc<Packed>)> {
-    let here: HashSet<&Key> = good.iter().map(|(key, _)| key).collect();
-    let is_kept = |key: &Key| !here.contains(key) && (has_nameless || bad.contains(key));
-    let kept: Vec<_> = state
-        .documents
-        .iter()
-        .filter(|(key, ..)| is_kept(key))
-        .cloned()
-        .collect();
-    let good = good
-        .into_iter()
-        .enumerate()
-        .map(|(index, (key, document))| (key, index, document));
-    good.chain(kept).collect()
-}
-
-/// Replaces a list of problems and says the difference.
-fn say_problems(known: &mut Vec<Problem>, new: Vec<Problem>, batch: &mut Batch) {
-    batch.problems.extend(
-        new.iter()
-            .filter(|problem| !known.contains(problem))
-            .cloned(),
-    );
-    batch.resolved.extend(
-        known
-            .iter()
-            .filter(|problem| !new.contains(problem))
-            .cloned(),
-    );
-    *known = new;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use objects::change::{Key, Kind};
+use objects::change::{Batch, Key, Kind};
 use objects::watch::Source;
 use objects::watch::directory::DirectorySource;
 
@@ -326,4 +326,43 @@ async fn items_of_a_list_are_objects() {
             .line(),
         7
     );
+}
+
+#[tokio::test]
+async fn what_the_kernel_does_not_report_is_found_by_looking() {
+    let mut world = World::new();
+    let elsewhere = World::new();
+    fs::write(elsewhere.path("target"), config_map("one", "1")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path("target"), world.path("a.yaml")).unwrap();
+    world.write("b.yaml", &config_map("two", "1"));
+    let mut view = world.watch();
+    view.source = view.source.rescan_every(Duration::from_millis(20));
+    view.step().await;
+    assert_eq!(view.value(&map_key("one")), Some("1"));
+    fs::write(elsewhere.path("target"), config_map("one", "22")).unwrap();
+    view.until("the target's change is seen", |view| {
+        view.value(&map_key("one")) == Some("22")
+    })
+    .await;
+    assert_eq!(view.seen(&map_key("two")), 1);
+}
+
+#[tokio::test]
+async fn a_wait_given_up_loses_nothing() {
+    let mut world = World::new();
+    let mut view = world.watch();
+    view.step().await;
+    for number in 0..50 {
+        world.write("a.yaml", &config_map("one", &number.to_string()));
+        // Polled once, then dropped.
+        tokio::select! {
+            biased;
+            batch = view.source.next() => view.take(batch.unwrap()),
+            () = std::future::ready(()) => Batch::default(),
+        };
+    }
+    view.until("the last change is seen", |view| {
+        view.value(&map_key("one")) == Some("49")
+    })
+    .await;
 }

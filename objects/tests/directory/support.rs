@@ -66,6 +66,11 @@ impl View {
     pub(crate) async fn step(&mut self) -> Batch {
         let next = tokio::time::timeout(Duration::from_secs(20), self.source.next());
         let batch = next.await.expect("a batch within 20 s").unwrap();
+        self.take(batch)
+    }
+
+    /// Remembers what a batch says.
+    pub(crate) fn take(&mut self, batch: Batch) -> Batch {
         for change in &batch.changes {
             *self.seen.entry(change.key.clone()).or_default() += 1;
             match &change.object {

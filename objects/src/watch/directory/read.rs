@@ -1,5 +1,6 @@
 //! One file becomes documents and problems.
 
+use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -46,7 +47,7 @@ pub(super) enum Reading {
         /// Documents that can be read, in order.
         good: Vec<(Key, Arc<Packed>)>,
         /// Objects whose document is broken.
-        bad: Vec<Key>,
+        bad: HashSet<Key>,
         /// Whether there is a document that cannot even be named.
         has_nameless: bool,
         /// What is wrong.
@@ -148,7 +149,7 @@ fn documents(file: &Arc<Path>, bytes: &[u8]) -> Reading {
             });
         }
     };
-    let (mut good, mut bad, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut good, mut bad, mut problems) = (Vec::new(), HashSet::new(), Vec::new());
     let mut has_nameless = false;
     let mut say = |line, key, field: &FieldPath, reason| {
         let (file, field) = (file.to_path_buf(), field.to_string());
@@ -175,7 +176,7 @@ fn documents(file: &Arc<Path>, bytes: &[u8]) -> Reading {
             Ok(_) => good.push((key, packed)),
             Err(field) => {
                 say(field.line, Some(key.clone()), &field.path, field.reason);
-                bad.push(key);
+                bad.insert(key);
             }
         }
     }

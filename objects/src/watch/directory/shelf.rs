@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::say_problems;
 use crate::change::{Batch, Change, Problem};
 use crate::kinds::Key;
 use crate::object::{BadField, Object, Parts};
 use crate::raw::{Document, Packed};
-use crate::status_file::{StatusFile, Way};
+use crate::status_file::{StatusFile, Way, Words};
 use crate::uid;
 
 /// Everything said about every key.
@@ -56,39 +55,36 @@ impl Shelf {
     }
 
     /// A file under `status/` says this.
-    pub(super) fn say(&mut self, file: &Arc<Path>, status: &StatusFile) {
+    pub(super) fn say(&mut self, file: &Arc<Path>, status: StatusFile) {
         let entry = self.0.entry(status.key().clone()).or_default();
         match status {
             StatusFile::Retired { incarnation, .. } => {
-                entry.retired.insert(file.clone(), *incarnation);
+                entry.retired.insert(file.clone(), incarnation);
             }
-            StatusFile::Words(words) => {
-                let fields = Arc::new(Document::without_lines(words.fields.clone()).pack());
+            StatusFile::Words(Words {
+                manager,
+                way,
+                uid,
+                fields,
+                ..
+            }) => {
+                let fields = Arc::new(Document::without_lines(fields).pack());
                 let said = Said {
                     file: file.clone(),
-                    way: words.way,
-                    uid: words.uid.clone(),
+                    way,
+                    uid,
                     fields,
                 };
-                entry
-                    .words
-                    .insert((words.manager.clone(), file.clone()), said);
+                entry.words.insert((manager, file.clone()), said);
             }
         }
     }
 
-    /// A file under `status/` no longer says this.
-    pub(super) fn unsay(&mut self, file: &Arc<Path>, status: &StatusFile) {
-        let Some(entry) = self.0.get_mut(status.key()) else {
-            return;
-        };
-        match status {
-            StatusFile::Retired { .. } => {
-                entry.retired.remove(file);
-            }
-            StatusFile::Words(words) => {
-                entry.words.remove(&(words.manager.clone(), file.clone()));
-            }
+    /// A file under `status/` no longer says what it said about this key.
+    pub(super) fn unsay(&mut self, key: &Key, file: &Arc<Path>) {
+        if let Some(entry) = self.0.get_mut(key) {
+            entry.retired.remove(file);
+            entry.words.retain(|_, said| said.file != *file);
         }
     }
 
@@ -98,7 +94,7 @@ impl Shelf {
             return;
         };
         let (object, problems) = entry.resolve(key);
-        say_problems(&mut entry.problems, problems, batch);
+        batch.replace_problems(&mut entry.problems, problems);
         let is_same = match (&entry.object, &object) {
             (Some(old), Some(new)) => old.says_the_same(new),
             (None, None) => true,
