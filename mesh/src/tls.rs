@@ -46,6 +46,10 @@ pub enum Error {
     /// The chain does not lead to one of our roots.
     #[error("peer's certificate is not signed by a root we trust")]
     UnknownIssuer,
+    /// A signature does not fit: an authority of the same name with another key, or a peer that does
+    /// not own its certificate.
+    #[error("signature of the peer's certificate or handshake is wrong")]
+    BadSignature,
     /// The certificate may not be used for this end of a connection.
     #[error("peer's certificate is not meant for this end of a connection")]
     WrongPurpose,
@@ -68,7 +72,7 @@ pub enum Error {
         /// Who it may be.
         expected: Arc<[Identity]>,
     },
-    /// The certificate cannot be read, or its signature is wrong.
+    /// The certificate cannot be read or is of a kind we do not take.
     #[error("peer's certificate cannot be verified")]
     BadCertificate(#[source] rustls::Error),
     /// The peer ended the handshake with an alert, for example because it does not accept us.

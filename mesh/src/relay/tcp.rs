@@ -31,6 +31,7 @@ pub struct TcpSink {
     half: Option<OwnedWriteHalf>,
     queue: VecDeque<Bytes>,
     queued: usize,
+    is_finished: bool,
 }
 
 impl Duplex for TcpStream {
@@ -48,6 +49,7 @@ impl Duplex for TcpStream {
                 half: Some(write),
                 queue: VecDeque::new(),
                 queued: 0,
+                is_finished: false,
             },
         )
     }
@@ -139,6 +141,7 @@ impl Sink for TcpSink {
         let Some(half) = &mut self.half else {
             return Poll::Ready(Err(End::Reset));
         };
+        self.is_finished = true;
         ready!(Pin::new(half).poll_shutdown(cx)).map_err(End::from_io)?;
         Poll::Ready(Ok(()))
     }
@@ -150,6 +153,15 @@ impl Sink for TcpSink {
             // closing with a zero linger sends RST instead of FIN; an error means it is dead already
             let _ = SockRef::from(half.as_ref()).set_linger(Some(Duration::ZERO));
             half.forget();
+        }
+    }
+}
+
+/// A stream that is let go before its end was aborted, and the peer must be able to tell.
+impl Drop for TcpSink {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.reset();
         }
     }
 }

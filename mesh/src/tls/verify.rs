@@ -48,6 +48,7 @@ pub(super) fn sort(reason: &CertificateError, cause: &rustls::Error) -> Error {
             Error::NotYetValid
         }
         CertificateError::UnknownIssuer => Error::UnknownIssuer,
+        CertificateError::BadSignature => Error::BadSignature,
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             Error::WrongPurpose
         }
