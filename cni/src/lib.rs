@@ -2,4 +2,7 @@
 //!
 //! Table of contents, top-down: a module may use only modules declared below it.
 
+pub mod host;
+pub mod rules;
+pub mod netns;
 pub mod nft;

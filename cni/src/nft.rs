@@ -16,8 +16,8 @@ mod rule;
 pub use command::Command;
 pub use kernel::{Error, apply};
 pub use rule::{
-    Action, Address, AddressKind, Base, Chain, Element, Family, Hook, Is, Kind, Match, Numbers, Part,
-    Protocol, Rule, Ruleset, Set, Table,
+    Action, Address, AddressKind, Base, Chain, Element, Family, Hook, Is, Kind, Match, Numbers,
+    Part, Protocol, Rule, Ruleset, Set, Table,
 };
 
 #[cfg(test)]

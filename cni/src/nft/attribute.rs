@@ -64,11 +64,16 @@ pub(super) fn walk(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 
 /// The first attribute of this kind.
 pub(super) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
-    walk(bytes).find(|(other, _)| *other == kind).map(|(_, value)| value)
+    walk(bytes)
+        .find(|(other, _)| *other == kind)
+        .map(|(_, value)| value)
 }
 
 /// Text of an attribute, without the closing zero.
 pub(super) fn text(value: &[u8]) -> String {
-    let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
+    let end = value
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(value.len());
     String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
 }

@@ -44,7 +44,13 @@ pub fn rules(table: &Table) -> io::Result<Option<Vec<InstalledRule>>> {
     };
     let answers = ask(table, GET_RULE, REQUEST_DUMP, &name)?;
     let in_table = |answer: &Vec<u8>| find(answer, 1).map(text).as_ref() == Some(&table.name);
-    Ok(Some(answers.into_iter().filter(in_table).map(|answer| installed(&answer)).collect()))
+    Ok(Some(
+        answers
+            .into_iter()
+            .filter(in_table)
+            .map(|answer| installed(&answer))
+            .collect(),
+    ))
 }
 
 /// All addresses of a set; `None` when there is no such set.
@@ -52,14 +58,19 @@ pub fn rules(table: &Table) -> io::Result<Option<Vec<InstalledRule>>> {
 /// # Errors
 /// When the kernel cannot be asked.
 pub fn elements(table: &Table, set: &str) -> io::Result<Option<Vec<Element>>> {
-    let names = Attributes::new().text(1, &table.name).text(2, set).into_bytes();
+    let names = Attributes::new()
+        .text(1, &table.name)
+        .text(2, set)
+        .into_bytes();
     let answers = match ask(table, GET_ELEMENT, REQUEST_DUMP, &names) {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
         answer => answer?,
     };
     let list = |answer: &Vec<u8>| -> Vec<Element> {
         let list = find(answer, 3).unwrap_or_default();
-        attributes(list).filter_map(|(_, element)| read_element(element)).collect()
+        attributes(list)
+            .filter_map(|(_, element)| read_element(element))
+            .collect()
     };
     Ok(Some(answers.iter().flat_map(list).collect()))
 }
@@ -85,7 +96,10 @@ fn read_element(element: &[u8]) -> Option<Element> {
         16 => IpAddr::from(*key.first_chunk::<16>()?),
         _ => return None,
     };
-    Some(Element { address, comment: find(element, 6).map(comment).unwrap_or_default() })
+    Some(Element {
+        address,
+        comment: find(element, 6).map(comment).unwrap_or_default(),
+    })
 }
 
 /// The text of user data that is a comment.
@@ -101,13 +115,19 @@ fn ask(table: &Table, kind: u16, flags: u16, inner: &[u8]) -> io::Result<Vec<Vec
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
     let family = family_number(table.family);
-    socket.send(&packet((SUBSYSTEM << 8) | kind, flags, 1, family, 0, inner), 0)?;
+    socket.send(
+        &packet((SUBSYSTEM << 8) | kind, flags, 1, family, 0, inner),
+        0,
+    )?;
     let mut answers = Vec::new();
     loop {
         let mut buffer = Vec::with_capacity(64 * 1024);
         socket.recv(&mut buffer, 0)?;
         for (kind, _, _, payload) in walk(&buffer) {
-            match (kind, payload.first_chunk().map(|code| i32::from_ne_bytes(*code))) {
+            match (
+                kind,
+                payload.first_chunk().map(|code| i32::from_ne_bytes(*code)),
+            ) {
                 (NLMSG_DONE, _) | (NLMSG_ERROR, Some(0)) => return Ok(answers),
                 (NLMSG_ERROR, code) => {
                     return Err(io::Error::from_raw_os_error(-code.unwrap_or(-libc::EIO)));

@@ -50,10 +50,18 @@ pub(super) fn encode(commands: &[Command]) -> Vec<Message> {
             Command::Remove(table) => remove(table, &mut messages),
             Command::Append { table, chain, rule } => messages.push(append(table, chain, rule)),
             Command::Flush { table, chain } => messages.push(flush(table, chain)),
-            Command::AddElements { table, set, elements } => {
+            Command::AddElements {
+                table,
+                set,
+                elements,
+            } => {
                 messages.extend(element_messages(NEW_ELEMENT, table, set, elements));
             }
-            Command::RemoveElements { table, set, elements } => {
+            Command::RemoveElements {
+                table,
+                set,
+                elements,
+            } => {
                 // Adding first makes removal idempotent: the kernel refuses to remove what is not there.
                 messages.extend(element_messages(NEW_ELEMENT, table, set, elements));
                 messages.extend(element_messages(DELETE_ELEMENT, table, set, elements));
@@ -75,7 +83,13 @@ pub(super) fn family_number(family: Family) -> u8 {
 
 fn message(table: &Table, kind: u8, flags: u16, subject: String, inner: Attributes) -> Message {
     let family = family_number(table.family);
-    Message { subject, kind, flags, family, attributes: inner.into_bytes() }
+    Message {
+        subject,
+        kind,
+        flags,
+        family,
+        attributes: inner.into_bytes(),
+    }
 }
 
 fn replace(ruleset: &Ruleset, messages: &mut Vec<Message>) {
@@ -87,10 +101,20 @@ fn replace(ruleset: &Ruleset, messages: &mut Vec<Message>) {
     }
     messages.extend(ruleset.chains.iter().map(|chain| new_chain(table, chain)));
     for set in &ruleset.sets {
-        messages.extend(element_messages(NEW_ELEMENT, table, &set.name, &set.elements));
+        messages.extend(element_messages(
+            NEW_ELEMENT,
+            table,
+            &set.name,
+            &set.elements,
+        ));
     }
     for chain in &ruleset.chains {
-        messages.extend(chain.rules.iter().map(|rule| append(table, &chain.name, rule)));
+        messages.extend(
+            chain
+                .rules
+                .iter()
+                .map(|rule| append(table, &chain.name, rule)),
+        );
     }
 }
 
@@ -98,7 +122,13 @@ fn remove(table: &Table, messages: &mut Vec<Message>) {
     // Creating first makes removal idempotent: the kernel refuses to remove what is not there.
     messages.push(new_table(table));
     let inner = Attributes::new().text(1, &table.name);
-    messages.push(message(table, DELETE_TABLE, 0, format!("removal of table {table}"), inner));
+    messages.push(message(
+        table,
+        DELETE_TABLE,
+        0,
+        format!("removal of table {table}"),
+        inner,
+    ));
 }
 
 fn new_table(table: &Table) -> Message {
@@ -121,9 +151,14 @@ fn new_chain(table: &Table, chain: &Chain) -> Message {
             Kind::Nat => "nat",
             Kind::Route => "route",
         };
-        let priority = Attributes::new().number(1, hook).bytes(2, &base.priority.to_be_bytes());
+        let priority = Attributes::new()
+            .number(1, hook)
+            .bytes(2, &base.priority.to_be_bytes());
         const POLICY_ACCEPT: u32 = 1;
-        inner = inner.nested(4, priority).number(5, POLICY_ACCEPT).text(7, kind);
+        inner = inner
+            .nested(4, priority)
+            .number(5, POLICY_ACCEPT)
+            .text(7, kind);
     }
     let subject = format!("chain {} of table {table}", chain.name);
     message(table, NEW_CHAIN, CREATE, subject, inner)
@@ -142,7 +177,13 @@ fn new_set(table: &Table, set: &Set, id: u32) -> Message {
         .number(4, kind)
         .number(5, length)
         .number(10, id);
-    message(table, NEW_SET, CREATE, format!("set {} of table {table}", set.name), inner)
+    message(
+        table,
+        NEW_SET,
+        CREATE,
+        format!("set {} of table {table}", set.name),
+        inner,
+    )
 }
 
 fn append(table: &Table, chain: &str, rule: &Rule) -> Message {
@@ -153,22 +194,40 @@ fn append(table: &Table, chain: &str, rule: &Rule) -> Message {
     if !rule.comment.is_empty() {
         inner = inner.bytes(7, &comment(&rule.comment));
     }
-    let subject = format!("rule \"{}\" in chain {chain} of table {table}", rule.comment);
+    let subject = format!(
+        "rule \"{}\" in chain {chain} of table {table}",
+        rule.comment
+    );
     message(table, NEW_RULE, CREATE | APPEND, subject, inner)
 }
 
 fn flush(table: &Table, chain: &str) -> Message {
     let inner = Attributes::new().text(1, &table.name).text(2, chain);
-    message(table, DELETE_RULE, 0, format!("flush of chain {chain} of table {table}"), inner)
+    message(
+        table,
+        DELETE_RULE,
+        0,
+        format!("flush of chain {chain} of table {table}"),
+        inner,
+    )
 }
 
 fn flush_set(table: &Table, set: &str) -> Message {
     let inner = Attributes::new().text(1, &table.name).text(2, set);
-    message(table, DELETE_ELEMENT, 0, format!("flush of set {set} of table {table}"), inner)
+    message(
+        table,
+        DELETE_ELEMENT,
+        0,
+        format!("flush of set {set} of table {table}"),
+        inner,
+    )
 }
 
 fn element_messages(kind: u8, table: &Table, set: &str, elements: &[Element]) -> Vec<Message> {
-    elements.chunks(ELEMENTS).map(|elements| element_message(kind, table, set, elements)).collect()
+    elements
+        .chunks(ELEMENTS)
+        .map(|elements| element_message(kind, table, set, elements))
+        .collect()
 }
 
 fn element_message(kind: u8, table: &Table, set: &str, elements: &[Element]) -> Message {
@@ -182,9 +241,21 @@ fn element_message(kind: u8, table: &Table, set: &str, elements: &[Element]) -> 
         list = list.nested(1, inner);
     }
     let addresses: Vec<String> = elements.iter().map(|e| e.address.to_string()).collect();
-    let subject = format!("elements {} of set {set} of table {table}", addresses.join(" "));
-    let inner = Attributes::new().text(1, &table.name).text(2, set).nested(3, list);
-    message(table, kind, if kind == NEW_ELEMENT { CREATE } else { 0 }, subject, inner)
+    let subject = format!(
+        "elements {} of set {set} of table {table}",
+        addresses.join(" ")
+    );
+    let inner = Attributes::new()
+        .text(1, &table.name)
+        .text(2, set)
+        .nested(3, list);
+    message(
+        table,
+        kind,
+        if kind == NEW_ELEMENT { CREATE } else { 0 },
+        subject,
+        inner,
+    )
 }
 
 fn address_bytes(address: IpAddr) -> Vec<u8> {

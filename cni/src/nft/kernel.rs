@@ -49,7 +49,9 @@ pub enum Error {
 /// When the kernel refuses any of them; none is in effect then.
 pub fn apply(commands: &[Command]) -> Result<(), Error> {
     let messages = encode(commands);
-    let Some(last) = messages.last() else { return Ok(()) };
+    let Some(last) = messages.last() else {
+        return Ok(());
+    };
     let mut socket = Socket::new(NETLINK_NETFILTER).map_err(Error::Netlink)?;
     socket.bind_auto().map_err(Error::Netlink)?;
     // Without these two the kernel gives the number of an error only, and echoes the request into its answer.
@@ -60,7 +62,9 @@ pub fn apply(commands: &[Command]) -> Result<(), Error> {
     socket.send(&batch, 0).map_err(Error::Netlink)?;
     // The kernel has worked through the whole batch inside `send`, so its answers are all there.
     match first_error(&socket, &messages)? {
-        None => Err(Error::NoAnswer { subject: last.subject.clone() }),
+        None => Err(Error::NoAnswer {
+            subject: last.subject.clone(),
+        }),
         Some(Verdict::Done) => Ok(()),
         Some(Verdict::Refused(error)) => Err(error),
     }
@@ -98,7 +102,11 @@ fn first_error(socket: &Socket, messages: &[Message]) -> Result<Option<Verdict>,
                 .map_or_else(|| "the batch as a whole".to_owned(), |m| m.subject.clone());
             let explanation = extended(flags, payload);
             let source = io::Error::from_raw_os_error(-code);
-            return Ok(Some(Verdict::Refused(Error::Refused { subject, explanation, source })));
+            return Ok(Some(Verdict::Refused(Error::Refused {
+                subject,
+                explanation,
+                source,
+            })));
         }
     }
 }
@@ -113,7 +121,9 @@ fn extended(flags: u16, payload: &[u8]) -> Option<String> {
 }
 
 fn explain(explanation: Option<&str>) -> String {
-    explanation.map(|words| format!(" ({words})")).unwrap_or_default()
+    explanation
+        .map(|words| format!(" ({words})"))
+        .unwrap_or_default()
 }
 
 /// The messages between the two that make them one transaction. Message `n` has the sequence number `n + 1`.
@@ -127,7 +137,14 @@ fn frame(messages: &[Message]) -> Vec<u8> {
         // Errors come for every message; one confirmation, for the last, is enough.
         let flags = REQUEST | message.flags | if left == 0 { ACKNOWLEDGE } else { 0 };
         let kind = (SUBSYSTEM << 8) | u16::from(message.kind);
-        batch.extend(packet(kind, flags, sequence, message.family, 0, &message.attributes));
+        batch.extend(packet(
+            kind,
+            flags,
+            sequence,
+            message.family,
+            0,
+            &message.attributes,
+        ));
     }
     batch.extend(bracket(BATCH_END, sequence + 1));
     batch

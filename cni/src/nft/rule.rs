@@ -265,7 +265,10 @@ pub enum Action {
 impl Table {
     /// A table of both IP families.
     pub fn inet(name: impl Into<String>) -> Self {
-        Table { family: Family::Inet, name: name.into() }
+        Table {
+            family: Family::Inet,
+            name: name.into(),
+        }
     }
 }
 
@@ -273,7 +276,11 @@ impl Ruleset {
     /// A table with nothing in it yet.
     #[must_use]
     pub fn new(table: Table) -> Self {
-        Ruleset { table, sets: Vec::new(), chains: Vec::new() }
+        Ruleset {
+            table,
+            sets: Vec::new(),
+            chains: Vec::new(),
+        }
     }
 
     /// The same table with one chain more.
@@ -286,7 +293,11 @@ impl Ruleset {
     /// The same table with one set more.
     #[must_use]
     pub fn with_set(mut self, name: impl Into<String>, kind: AddressKind) -> Self {
-        self.sets.push(Set { name: name.into(), kind, elements: Vec::new() });
+        self.sets.push(Set {
+            name: name.into(),
+            kind,
+            elements: Vec::new(),
+        });
         self
     }
 }
@@ -294,13 +305,25 @@ impl Ruleset {
 impl Chain {
     /// A chain that packets enter at a hook.
     pub fn base(name: impl Into<String>, kind: Kind, hook: Hook, priority: i32) -> Self {
-        let base = Some(Base { kind, hook, priority });
-        Chain { name: name.into(), base, rules: Vec::new() }
+        let base = Some(Base {
+            kind,
+            hook,
+            priority,
+        });
+        Chain {
+            name: name.into(),
+            base,
+            rules: Vec::new(),
+        }
     }
 
     /// A chain that is only jumped to.
     pub fn regular(name: impl Into<String>) -> Self {
-        Chain { name: name.into(), base: None, rules: Vec::new() }
+        Chain {
+            name: name.into(),
+            base: None,
+            rules: Vec::new(),
+        }
     }
 
     /// The same chain with one rule more at its end.
@@ -321,7 +344,10 @@ impl Chain {
 impl Rule {
     /// A rule without parts, which does nothing yet.
     pub fn new(comment: impl Into<String>) -> Self {
-        Rule { comment: comment.into(), parts: Vec::new() }
+        Rule {
+            comment: comment.into(),
+            parts: Vec::new(),
+        }
     }
 
     /// The same rule with one condition more.
@@ -353,7 +379,10 @@ impl AddressKind {
 impl Element {
     /// An address with the reason why it is there.
     pub fn new(address: IpAddr, comment: impl Into<String>) -> Self {
-        Element { address, comment: comment.into() }
+        Element {
+            address,
+            comment: comment.into(),
+        }
     }
 }
 

@@ -50,7 +50,14 @@ impl Expressions {
                 self.load_address(*which, *kind);
                 let flags = u32::from(*is == Is::Not);
                 let lookup = Attributes::new().text(1, set).number(2, REGISTER);
-                self.push("lookup", if flags == 0 { lookup } else { lookup.number(5, flags) });
+                self.push(
+                    "lookup",
+                    if flags == 0 {
+                        lookup
+                    } else {
+                        lookup.number(5, flags)
+                    },
+                );
             }
             Match::DestinationPort(protocol, is, port) => self.port(*protocol, 2, *is, *port),
             Match::SourcePort(protocol, is, port) => self.port(*protocol, 0, *is, *port),
@@ -75,7 +82,11 @@ impl Expressions {
                 self.load_meta(META_SOCKET_USER);
                 self.compare(*is, &uid.to_ne_bytes());
             }
-            Match::Number { numbers, modulus, value } => {
+            Match::Number {
+                numbers,
+                modulus,
+                value,
+            } => {
                 let kind = match numbers {
                     Numbers::InTurn => 0,
                     Numbers::Random => 1,
@@ -89,7 +100,10 @@ impl Expressions {
                 const OF_DESTINATION: u32 = 2;
                 const LOCAL: u32 = 2;
                 let inner = Attributes::new().number(1, REGISTER);
-                self.push("fib", inner.number(2, RESULT_TYPE).number(3, OF_DESTINATION));
+                self.push(
+                    "fib",
+                    inner.number(2, RESULT_TYPE).number(3, OF_DESTINATION),
+                );
                 let is = if *local { Is::Equal } else { Is::Not };
                 self.compare(is, &LOCAL.to_ne_bytes());
             }
@@ -102,20 +116,32 @@ impl Expressions {
             Action::SetMark { value, mask } => {
                 self.load_meta(META_MARK);
                 self.bits(!mask, value & mask);
-                self.push("meta", Attributes::new().number(2, META_MARK).number(3, REGISTER));
+                self.push(
+                    "meta",
+                    Attributes::new().number(2, META_MARK).number(3, REGISTER),
+                );
             }
             Action::SetConnectionMark { value, mask } => {
                 self.load_connection(CT_MARK);
                 self.bits(!mask, value & mask);
-                self.push("ct", Attributes::new().number(2, CT_MARK).number(4, REGISTER));
+                self.push(
+                    "ct",
+                    Attributes::new().number(2, CT_MARK).number(4, REGISTER),
+                );
             }
             Action::RestoreMark => {
                 self.load_connection(CT_MARK);
-                self.push("meta", Attributes::new().number(2, META_MARK).number(3, REGISTER));
+                self.push(
+                    "meta",
+                    Attributes::new().number(2, META_MARK).number(3, REGISTER),
+                );
             }
             Action::SetConnectionZone(zone) => {
                 self.immediate(REGISTER, &zone.to_ne_bytes());
-                self.push("ct", Attributes::new().number(2, CT_ZONE).number(4, REGISTER));
+                self.push(
+                    "ct",
+                    Attributes::new().number(2, CT_ZONE).number(4, REGISTER),
+                );
             }
             Action::Redirect(port) => {
                 self.immediate(REGISTER, &port.to_be_bytes());
@@ -222,7 +248,10 @@ impl Expressions {
     }
 
     fn bitwise(&mut self, length: u32, mask: &[u8], xor: &[u8]) {
-        let inner = Attributes::new().number(1, REGISTER).number(2, REGISTER).number(3, length);
+        let inner = Attributes::new()
+            .number(1, REGISTER)
+            .number(2, REGISTER)
+            .number(3, length);
         self.push("bitwise", inner.nested(4, data(mask)).nested(5, data(xor)));
     }
 
@@ -233,14 +262,20 @@ impl Expressions {
     }
 
     fn immediate(&mut self, register: u32, value: &[u8]) {
-        self.push("immediate", Attributes::new().number(1, register).nested(2, data(value)));
+        self.push(
+            "immediate",
+            Attributes::new().number(1, register).nested(2, data(value)),
+        );
     }
 
     fn translate(&mut self, kind: u32, address: IpAddr, port: Option<u16>) {
         self.version(AddressKind::of(&address));
         self.immediate(REGISTER, &address_bytes(address));
         let family = u32::from(version_number(AddressKind::of(&address)));
-        let mut inner = Attributes::new().number(1, kind).number(2, family).number(3, REGISTER);
+        let mut inner = Attributes::new()
+            .number(1, kind)
+            .number(2, family)
+            .number(3, REGISTER);
         if let Some(port) = port {
             self.immediate(SECOND, &port.to_be_bytes());
             inner = inner.number(5, SECOND);
@@ -253,7 +288,9 @@ impl Expressions {
         if let Some(chain) = chain {
             verdict = verdict.text(2, chain);
         }
-        let inner = Attributes::new().number(1, 0).nested(2, Attributes::new().nested(2, verdict));
+        let inner = Attributes::new()
+            .number(1, 0)
+            .nested(2, Attributes::new().nested(2, verdict));
         self.push("immediate", inner);
     }
 }
