@@ -11,7 +11,7 @@ use libtest_mimic::Trial;
 use crate::trial;
 use crate::world::{Pod, accept, talk};
 
-pub fn trials() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial(
             "host::the_kubelet_reaches_captured_pods_as_the_probe_address",

@@ -1,6 +1,12 @@
 //! Redirection for real: in network namespaces of an own user namespace, with sockets, as any user.
 
-#![expect(missing_docs, reason = "a test binary")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test binary: whatever is not as expected ends the test"
+)]
 
 mod host;
 mod nftables;

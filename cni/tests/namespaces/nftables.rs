@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use crate::trial;
 use crate::world::{Namespace, Pod, accept};
 
-pub fn trials() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial(
             "nftables::every_match_and_action_is_accepted",
@@ -31,9 +31,9 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn every_expression() {
+fn every_match() -> Vec<Match> {
     let network = |text: &str| text.parse().unwrap();
-    let matches = [
+    vec![
         Match::Version(AddressKind::V6),
         Match::Protocol(Protocol::Udp),
         Match::InputInterface(Is::Not, "eth0".into()),
@@ -59,8 +59,11 @@ fn every_expression() {
             value: 2,
         },
         Match::DestinationIsLocal(true),
-    ];
-    let actions = [
+    ]
+}
+
+fn every_action() -> Vec<Action> {
+    vec![
         Action::Count,
         Action::SetMark {
             value: 0x100,
@@ -73,12 +76,15 @@ fn every_expression() {
         Action::Drop,
         Action::Return,
         Action::Jump("other".into()),
-    ];
+    ]
+}
+
+fn every_expression() {
     let mut chain = Chain::base("output", Kind::Filter, Hook::Output, -300);
-    for condition in matches {
+    for condition in every_match() {
         chain = chain.with(Rule::new(format!("{condition:?}")).when(condition));
     }
-    for action in actions {
+    for action in every_action() {
         chain = chain.with(Rule::new(format!("{action:?}")).then(action));
     }
     let comments: Vec<String> = chain

@@ -15,10 +15,10 @@ use nix::sys::socket::{
 };
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Must be called before any thread exists.
-pub fn enter_user_namespace() {
+pub(crate) fn enter_user_namespace() {
     let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
     unshare(flags).expect(
@@ -31,10 +31,10 @@ pub fn enter_user_namespace() {
 }
 
 /// A network namespace that lives as long as this value.
-pub struct Namespace(pub OwnedFd);
+pub(crate) struct Namespace(pub(crate) OwnedFd);
 
 impl Namespace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let made = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             // Duplicate address detection would keep link-local addresses unusable for a second or two.
@@ -48,23 +48,28 @@ impl Namespace {
         Namespace(made.join().unwrap())
     }
 
-    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         cni::netns::inside(self.0.as_fd(), work).unwrap()
     }
 
-    pub fn listen(&self, address: &str) -> TcpListener {
+    pub(crate) fn listen(&self, address: &str) -> TcpListener {
         let listener = self.run(|| TcpListener::bind(address)).unwrap();
         listener.set_nonblocking(true).unwrap();
         listener
     }
 
     /// A connection from inside, from the given address and with the given mark where there are any.
-    pub fn dial(&self, from: Option<IpAddr>, to: SocketAddr, mark: Option<u32>) -> TcpStream {
+    pub(crate) fn dial(
+        &self,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+        mark: Option<u32>,
+    ) -> TcpStream {
         self.try_dial(from, to, mark)
             .unwrap_or_else(|error| panic!("dial {to}: {error}"))
     }
 
-    pub fn try_dial(
+    pub(crate) fn try_dial(
         &self,
         from: Option<IpAddr>,
         to: SocketAddr,
@@ -94,13 +99,13 @@ impl Namespace {
 }
 
 /// A pod and what is outside of it: 10.1.0.2 and fd00::2 inside, 10.1.0.1 and fd00::1 outside, default routes out.
-pub struct Pod {
-    pub inside: Namespace,
-    pub outside: Namespace,
+pub(crate) struct Pod {
+    pub(crate) inside: Namespace,
+    pub(crate) outside: Namespace,
 }
 
 impl Pod {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (inside, outside) = (Namespace::new(), Namespace::new());
         let target = inside.0.as_fd();
         outside.run(|| {
@@ -131,7 +136,7 @@ impl Pod {
     }
 
     /// Adds an address outside, on the link to the pod.
-    pub fn add_outside(&self, address: &str) {
+    pub(crate) fn add_outside(&self, address: &str) {
         self.outside
             .run(|| netlink(async |handle| configure(&handle, "veth", &[address]).await));
     }
@@ -160,7 +165,7 @@ async fn configure(handle: &Handle, name: &'static str, addresses: &[&str]) {
     handle.link().set(up).execute().await.unwrap();
 }
 
-pub fn netlink(work: impl AsyncFnOnce(Handle)) {
+pub(crate) fn netlink(work: impl AsyncFnOnce(Handle)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -175,7 +180,7 @@ pub fn netlink(work: impl AsyncFnOnce(Handle)) {
 }
 
 /// Waits for the next connection to a non-blocking listener.
-pub fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(crate) fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match listener.accept() {
@@ -199,7 +204,7 @@ pub fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 /// Where the connection was going before it was redirected.
-pub fn original_destination(stream: &TcpStream) -> SocketAddr {
+pub(crate) fn original_destination(stream: &TcpStream) -> SocketAddr {
     if stream.peer_addr().unwrap().ip().to_canonical().is_ipv4() {
         let address = nix::sys::socket::getsockopt(stream, sockopt::OriginalDst).unwrap();
         nix::sys::socket::SockaddrIn::from(address)
@@ -214,7 +219,7 @@ pub fn original_destination(stream: &TcpStream) -> SocketAddr {
 }
 
 /// Bytes go both ways between the two ends.
-pub fn talk(mut one: &TcpStream, mut other: &TcpStream) {
+pub(crate) fn talk(mut one: &TcpStream, mut other: &TcpStream) {
     for stream in [one, other] {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
     }

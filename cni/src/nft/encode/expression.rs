@@ -62,13 +62,7 @@ impl Expressions {
             Match::DestinationPort(protocol, is, port) => self.port(*protocol, 2, *is, *port),
             Match::SourcePort(protocol, is, port) => self.port(*protocol, 0, *is, *port),
             Match::DestinationPorts(protocol, is, from, to) => {
-                self.load_port(*protocol, 2);
-                let range = Attributes::new()
-                    .number(1, REGISTER)
-                    .number(2, u32::from(*is == Is::Not))
-                    .nested(3, data(&from.to_be_bytes()))
-                    .nested(4, data(&to.to_be_bytes()));
-                self.push("range", range);
+                self.ports(*protocol, *is, *from, *to);
             }
             Match::Mark { is, value, mask } => {
                 self.load_meta(META_MARK);
@@ -86,27 +80,8 @@ impl Expressions {
                 numbers,
                 modulus,
                 value,
-            } => {
-                let kind = match numbers {
-                    Numbers::InTurn => 0,
-                    Numbers::Random => 1,
-                };
-                let inner = Attributes::new().number(1, REGISTER).number(2, *modulus);
-                self.push("numgen", inner.number(3, kind).number(4, 0));
-                self.compare(Is::Equal, &value.to_ne_bytes());
-            }
-            Match::DestinationIsLocal(local) => {
-                const RESULT_TYPE: u32 = 3;
-                const OF_DESTINATION: u32 = 2;
-                const LOCAL: u32 = 2;
-                let inner = Attributes::new().number(1, REGISTER);
-                self.push(
-                    "fib",
-                    inner.number(2, RESULT_TYPE).number(3, OF_DESTINATION),
-                );
-                let is = if *local { Is::Equal } else { Is::Not };
-                self.compare(is, &LOCAL.to_ne_bytes());
-            }
+            } => self.number(*numbers, *modulus, *value),
+            Match::DestinationIsLocal(local) => self.locality(*local),
         }
     }
 
@@ -182,6 +157,39 @@ impl Expressions {
             Protocol::Udp => 17,
         };
         self.compare(Is::Equal, &[number]);
+    }
+
+    fn ports(&mut self, protocol: Protocol, is: Is, from: u16, to: u16) {
+        self.load_port(protocol, 2);
+        let range = Attributes::new()
+            .number(1, REGISTER)
+            .number(2, u32::from(is == Is::Not))
+            .nested(3, data(&from.to_be_bytes()))
+            .nested(4, data(&to.to_be_bytes()));
+        self.push("range", range);
+    }
+
+    fn number(&mut self, numbers: Numbers, modulus: u32, value: u32) {
+        let kind = match numbers {
+            Numbers::InTurn => 0,
+            Numbers::Random => 1,
+        };
+        let inner = Attributes::new().number(1, REGISTER).number(2, modulus);
+        self.push("numgen", inner.number(3, kind).number(4, 0));
+        self.compare(Is::Equal, &value.to_ne_bytes());
+    }
+
+    fn locality(&mut self, local: bool) {
+        const RESULT_TYPE: u32 = 3;
+        const OF_DESTINATION: u32 = 2;
+        const LOCAL: u32 = 2;
+        let inner = Attributes::new().number(1, REGISTER);
+        self.push(
+            "fib",
+            inner.number(2, RESULT_TYPE).number(3, OF_DESTINATION),
+        );
+        let is = if local { Is::Equal } else { Is::Not };
+        self.compare(is, &LOCAL.to_ne_bytes());
     }
 
     fn interface(&mut self, key: u32, is: Is, name: &str) {
