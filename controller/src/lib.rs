@@ -2,6 +2,11 @@
 //!
 //! Table of contents, top-down: a module may use only modules declared below it.
 
+pub mod app;
+pub mod pages;
+pub mod config;
+pub mod watch;
+pub mod listen;
 pub mod index;
 pub mod publish;
 pub mod ca;

@@ -1,6 +1,7 @@
 //! Every metric of this program, in one list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use objects::kinds::Kind;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -27,6 +28,8 @@ pub struct Metrics {
     recomputed: Family<OfKind, Counter>,
     batches: Counter,
     certificates: Family<OfResult, Counter>,
+    /// Labels in use: a family does not list its own.
+    seen_results: Arc<Mutex<BTreeSet<&'static str>>>,
 }
 
 impl Metrics {
@@ -80,6 +83,10 @@ impl Metrics {
     /// A certificate request ended; `result` is `signed` or the word of the reason.
     pub fn count_certificate(&self, result: &'static str) {
         self.certificates.get_or_create(&OfResult { result }).inc();
+        self.seen_results
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(result);
     }
 
     /// How many outputs of this kind were computed so far.
@@ -94,6 +101,18 @@ impl Metrics {
     /// How many certificate requests ended this way so far.
     pub fn certificates(&self, result: &'static str) -> u64 {
         self.certificates.get_or_create(&OfResult { result }).get()
+    }
+
+    /// Certificate requests by how they ended, for the debug page.
+    pub fn certificate_counters(&self) -> BTreeMap<&'static str, u64> {
+        let seen = self
+            .seen_results
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        seen.into_iter()
+            .map(|result| (result, self.certificates(result)))
+            .collect()
     }
 
     /// The counters of the index by name, for the debug page.

@@ -14,9 +14,9 @@ use crate::shelf::residents::Residents;
 
 /// Who may ask for whom.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct Rules<'a> {
     /// Service accounts of node proxies.
-    pub node_accounts: BTreeSet<NamespacedName>,
+    pub node_accounts: &'a BTreeSet<NamespacedName>,
     /// The only trust domain that is signed for.
     pub trust_domain: TrustDomain,
 }
@@ -120,7 +120,7 @@ impl Refusal {
 pub fn allow(
     caller: &Caller,
     wanted: Option<&str>,
-    rules: &Rules,
+    rules: &Rules<'_>,
     residents: &Residents,
 ) -> Result<Identity, Refusal> {
     same_trust_domain(&caller.identity, rules)?;
@@ -151,7 +151,7 @@ pub fn allow(
     Ok(wanted)
 }
 
-fn same_trust_domain(identity: &Identity, rules: &Rules) -> Result<(), Refusal> {
+fn same_trust_domain(identity: &Identity, rules: &Rules<'_>) -> Result<(), Refusal> {
     if identity.trust_domain == rules.trust_domain {
         return Ok(());
     }

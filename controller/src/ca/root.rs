@@ -109,10 +109,21 @@ impl SigningRoot {
             Vec::new(),
             certificate.clone(),
         )?;
-        if keep::read_if_there(&public)?.as_deref() != Some(certificate.as_str()) {
-            keep::replace(&public, certificate)?;
-        }
+        root.publish(directory)?;
         Ok(root)
+    }
+
+    /// Writes the public copy of the roots into `directory`, unless it is there already.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn publish(&self, directory: &Path) -> Result<(), RootError> {
+        keep::prepare(directory)?;
+        let public = directory.join(PUBLIC_FILE);
+        if keep::read_if_there(&public)?.as_deref() == Some(self.roots()) {
+            return Ok(());
+        }
+        keep::replace(&public, self.roots())
     }
 
     /// The signing certificate that the operator put into `directory`: `ca-cert.pem`, `ca-key.pem`,

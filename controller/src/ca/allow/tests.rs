@@ -1,8 +1,13 @@
 //! One row per reason, and the two ways to be allowed.
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::ca::PodReference;
 use crate::shelf::residents::Resident;
+
+static NODE_ACCOUNTS: LazyLock<BTreeSet<NamespacedName>> =
+    LazyLock::new(|| [NamespacedName::new("weft-system", "ztunnel")].into());
 
 fn resident(uid: &str, account: &str, node: &str) -> Resident {
     Resident {
@@ -12,13 +17,13 @@ fn resident(uid: &str, account: &str, node: &str) -> Resident {
     }
 }
 
-fn world() -> (Rules, Residents) {
+fn world() -> (Rules<'static>, Residents) {
     let mut residents = Residents::default();
     residents.insert("weft-system", "ztunnel-a", resident("u1", "ztunnel", "a"));
     residents.insert("default", "web-0", resident("u2", "web", "a"));
     residents.insert("default", "db-0", resident("u3", "db", "b"));
     let rules = Rules {
-        node_accounts: [NamespacedName::new("weft-system", "ztunnel")].into(),
+        node_accounts: &NODE_ACCOUNTS,
         trust_domain: TrustDomain::default(),
     };
     (rules, residents)

@@ -1,0 +1,281 @@
+//! Wiring only: builds every part in order and hands it its neighbours; no decisions.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use mesh::identity::TrustDomain;
+use mesh::lifecycle::ready::{Gate, Gates};
+use mesh::lifecycle::{drain, shutdown, task};
+use mesh::net::listen::{SocketOptions, bind};
+use mesh::settings::Reader;
+use mesh::telemetry::{log, metrics, report};
+use mesh::{admin, tls};
+use proto::type_urls;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::ca::authenticate::{Authenticator, JwksAuthenticator};
+use crate::ca::root::SigningRoot;
+use crate::ca::server_certificate::ServerCertificate;
+use crate::ca::{self, Authority};
+use crate::config::{Config, Files, env};
+use crate::index::Index;
+use crate::metrics::Metrics;
+use crate::pages::{self, Sources};
+use crate::problems::Problems;
+use crate::resources::Resources;
+use crate::watch::Feed;
+use crate::{listen, publish};
+
+/// Types that are published; policies stand before the addresses that name them.
+const TYPE_URLS: [&str; 2] = [type_urls::AUTHORIZATION, type_urls::ADDRESS];
+/// Time for clients to be let go when the program stops.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// Pause before a failed renewal of the server's certificate is tried again.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
+
+/// Runs the program as told by its environment, until it is asked to stop.
+///
+/// # Errors
+/// When a setting is bad or a part cannot start.
+pub fn start() -> anyhow::Result<()> {
+    let config = env::read(Reader::from_env())?;
+    log::init(config.log.format, &config.log.filter)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let requested = shutdown::requested();
+        run(config, async {
+            match requested.await {
+                Ok(signal) => tracing::info!(signal, "asked to stop"),
+                Err(error) => tracing::error!(%error, "cannot listen for signals"),
+            }
+        })
+        .await
+    })
+}
+
+/// Runs the program until `shutdown` resolves.
+///
+/// # Errors
+/// When a part cannot start.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&config)?;
+    serve(config, listeners, shutdown).await
+}
+
+/// Where the program listens; bound before anything else, so that tests can ask for free ports.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Discovery and certificates.
+    pub grpc: TcpListener,
+    /// Admin pages.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both.
+    ///
+    /// # Errors
+    /// When an address is taken or not ours.
+    pub fn bind(config: &Config) -> anyhow::Result<Self> {
+        let one = |address| -> anyhow::Result<TcpListener> {
+            let listener = bind(address, &SocketOptions::default())
+                .with_context(|| format!("cannot listen on {address}"))?;
+            Ok(TcpListener::from_std(listener)?)
+        };
+        Ok(Self {
+            grpc: one(config.listen.grpc)?,
+            admin: one(config.listen.admin)?,
+        })
+    }
+}
+
+/// Runs the program on listeners that are bound already, until `shutdown` resolves.
+///
+/// # Errors
+/// When a part cannot start.
+pub async fn serve(
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    tls::install_default();
+    let (trigger, drain) = drain::channel();
+    let gates = Gates::default();
+    let synced_gate = gates.add("objects");
+
+    let feed = Feed::open(&config.files.objects)?;
+    let problems = Arc::new(Problems::default());
+    let metrics = Metrics::default();
+    let registry = metrics::Metrics::default();
+    registry.register(|registry| metrics.register(registry));
+    let resources = Arc::new(Resources::new(TYPE_URLS));
+    let index = Index::new(
+        config.cluster.clone(),
+        Arc::clone(&problems),
+        metrics.clone(),
+    );
+    let (trust_domain_sender, trust_domain) = watch::channel(TrustDomain::default());
+    let (synced_sender, synced) = watch::channel(false);
+
+    let root = Arc::new(signing_root(&config.files)?);
+    let authenticator: Arc<dyn Authenticator> = Arc::new(JwksAuthenticator::new(
+        &config.files.jwks,
+        config.tokens,
+        trust_domain.clone(),
+    ));
+    let ca_sources = ca::Sources {
+        authenticator: Arc::clone(&authenticator),
+        residents: index.residents(),
+        trust_domain,
+        synced,
+    };
+    let authority = Authority::new(
+        config.authority,
+        ca_sources,
+        Arc::clone(&root),
+        metrics.clone(),
+    );
+    let discovery = publish::Service::new(
+        Arc::clone(&resources),
+        authenticator,
+        drain.clone(),
+        publish::Settings::default(),
+    );
+
+    let pages = pages::routes(Sources {
+        registry,
+        metrics,
+        gates,
+        resources: Arc::clone(&resources),
+        problems,
+        discovery: discovery.clone(),
+        type_urls: TYPE_URLS.to_vec(),
+    });
+    task::spawn("admin", admin::serve(listeners.admin, pages, drain.clone()));
+
+    let certificate = Arc::new(ServerCertificate::new(root, config.server_names)?);
+    task::spawn(
+        "server certificate",
+        renew(Arc::clone(&certificate), drain.clone()),
+    );
+    let incoming = listen::incoming(listeners.grpc, certificate, drain.clone())?;
+    serve_grpc(incoming, discovery, authority, drain.clone());
+
+    let outlets = Outlets {
+        resources,
+        trust_domain: trust_domain_sender,
+        synced: synced_sender,
+    };
+    let following = follow(feed, index, outlets, synced_gate);
+    task::spawn("index", until_drain(drain.clone(), following));
+
+    drop(drain);
+    shutdown.await;
+    if !trigger.drain(DRAIN_DEADLINE).await {
+        tracing::info!("some clients were still connected at the deadline");
+    }
+    Ok(())
+}
+
+/// Both services on one port.
+fn serve_grpc(
+    incoming: listen::Incoming,
+    discovery: publish::Service,
+    authority: Authority,
+    drain: drain::Watch,
+) {
+    let server = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_service(discovery.into_server())
+        .add_service(ca::serve::Service::new(Arc::new(authority)).into_server());
+    task::spawn("gRPC", async move {
+        let hold = drain.hold();
+        let serving = server.serve_with_incoming_shutdown(incoming, drain.draining());
+        if let Err(error) = Box::pin(serving).await {
+            tracing::error!(error = report(&error), "the gRPC server ended");
+        }
+        drop(hold);
+    });
+}
+
+async fn until_drain(drain: drain::Watch, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = drain.draining() => {}
+        () = work => {}
+    }
+}
+
+/// What the index feeds.
+struct Outlets {
+    resources: Arc<Resources>,
+    trust_domain: watch::Sender<TrustDomain>,
+    synced: watch::Sender<bool>,
+}
+
+/// The one task that owns all objects.
+async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) {
+    let mut gate = Some(gate);
+    loop {
+        let batch = feed.next().await;
+        let is_synced = batch.synced;
+        let outcome = index.apply(batch);
+        let trust_domain = &index.mesh_config().trust_domain;
+        outlets.trust_domain.send_if_modified(|current| {
+            let is_new = current != trust_domain;
+            current.clone_from(trust_domain);
+            is_new
+        });
+        outlets
+            .resources
+            .update(type_urls::ADDRESS, outcome.upserts, outcome.removed);
+        if let Some(gate) = gate.take_if(|_| is_synced) {
+            outlets.resources.complete();
+            outlets.synced.send_replace(true);
+            gate.done();
+            tracing::info!("objects are read, ready to serve");
+        }
+    }
+}
+
+fn signing_root(files: &Files) -> anyhow::Result<SigningRoot> {
+    let root = match &files.plugged_in {
+        Some(directory) => {
+            let root = SigningRoot::plugged_in(directory)?;
+            root.publish(&files.state)?;
+            root
+        }
+        None => SigningRoot::load_or_create(
+            &files.state,
+            &TrustDomain::default(),
+            OffsetDateTime::now_utc(),
+        )?,
+    };
+    Ok(root)
+}
+
+async fn renew(certificate: Arc<ServerCertificate>, drain: drain::Watch) {
+    let mut pause = ServerCertificate::renewal_period();
+    loop {
+        tokio::select! {
+            () = drain.draining() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = match certificate.renew() {
+            Ok(()) => ServerCertificate::renewal_period(),
+            Err(error) => {
+                tracing::error!(
+                    error = report(&error),
+                    "the server keeps its old certificate"
+                );
+                RENEWAL_PAUSE
+            }
+        };
+    }
+}

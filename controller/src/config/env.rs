@@ -1,0 +1,261 @@
+//! Every variable of this program: name, meaning, default.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mesh::names::NamespacedName;
+use mesh::settings::{BadSettings, Reader};
+use mesh::telemetry::log::Format;
+
+use super::{Config, Files, Listen, Log};
+use crate::ca::authenticate::Expected;
+use crate::ca::sign::Lives;
+use crate::{ca, index};
+
+/// Variables: name, default, meaning. The reference page is made from this table.
+pub const VARIABLES: &[(&str, &str, &str)] = &[
+    (
+        "WEFT_OBJECTS_DIR",
+        "",
+        "directory of the objects' YAML files; required",
+    ),
+    (
+        "WEFT_STATE_DIR",
+        "",
+        "directory in which the signing root is kept; required",
+    ),
+    (
+        "WEFT_CA_DIR",
+        "",
+        "directory of a plugged-in signing certificate: ca-cert.pem, ca-key.pem, root-cert.pem, cert-chain.pem",
+    ),
+    (
+        "WEFT_JWKS",
+        "",
+        "JSON key set of the token issuer, a file that is read again when it changes; required",
+    ),
+    (
+        "WEFT_TOKEN_ISSUER",
+        "",
+        "issuer of service account tokens; required",
+    ),
+    (
+        "TOKEN_AUDIENCES",
+        "istio-ca",
+        "accepted audiences of tokens, comma separated",
+    ),
+    (
+        "WEFT_GRPC_ADDRESS",
+        "[::]:15012",
+        "address of discovery and certificates, TLS",
+    ),
+    (
+        "WEFT_ADMIN_ADDRESS",
+        "127.0.0.1:15014",
+        "address of the admin pages",
+    ),
+    (
+        "WEFT_SERVER_NAMES",
+        "",
+        "further DNS names of the server's certificate, comma separated",
+    ),
+    ("CLUSTER_ID", "Kubernetes", "id of the cluster"),
+    (
+        "CLUSTER_DOMAIN",
+        "cluster.local",
+        "domain of service host names",
+    ),
+    ("POD_NAMESPACE", "weft-system", "the system namespace"),
+    (
+        "CA_TRUSTED_NODE_ACCOUNTS",
+        "<POD_NAMESPACE>/ztunnel",
+        "service accounts that may ask for the identities of pods on their node, comma separated namespace/name",
+    ),
+    (
+        "DEFAULT_WORKLOAD_CERT_TTL",
+        "24h",
+        "life of a certificate when the request does not say",
+    ),
+    (
+        "MAX_WORKLOAD_CERT_TTL",
+        "2160h",
+        "longest life of a certificate; longer wishes are refused",
+    ),
+    (
+        "WEFT_CA_RATE",
+        "100",
+        "certificate requests per second of one caller",
+    ),
+    (
+        "WEFT_CA_BURST",
+        "1000",
+        "certificate requests of one caller at once",
+    ),
+    ("RUST_LOG", "info", "log filter"),
+    ("LOG_FORMAT", "plain", "log format, plain or json"),
+];
+
+/// Reads every variable.
+///
+/// # Errors
+/// All bad values at once.
+pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
+    let system = reader.text_or("POD_NAMESPACE", "weft-system");
+    let domain = reader.text_or("CLUSTER_DOMAIN", "cluster.local");
+    let grpc = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 15012));
+    let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 15014));
+    let config = Config {
+        listen: Listen {
+            grpc: reader.parse("WEFT_GRPC_ADDRESS", grpc),
+            admin: reader.parse("WEFT_ADMIN_ADDRESS", admin),
+        },
+        files: Files {
+            objects: PathBuf::from(reader.required("WEFT_OBJECTS_DIR")),
+            state: PathBuf::from(reader.required("WEFT_STATE_DIR")),
+            plugged_in: reader.text("WEFT_CA_DIR").map(PathBuf::from),
+            jwks: PathBuf::from(reader.required("WEFT_JWKS")),
+        },
+        tokens: Expected {
+            issuer: reader.required("WEFT_TOKEN_ISSUER"),
+            audiences: list(&reader.text_or("TOKEN_AUDIENCES", "istio-ca")),
+        },
+        authority: authority(&mut reader, &system),
+        server_names: server_names(&reader, &system, &domain),
+        cluster: index::Settings {
+            cluster: reader.text_or("CLUSTER_ID", "Kubernetes").into(),
+            domain: domain.into(),
+            system_namespace: system.into(),
+        },
+        log: log(&mut reader),
+    };
+    reader.finish().map(|()| config)
+}
+
+fn authority(reader: &mut Reader, system: &str) -> ca::Settings {
+    let accounts = reader.text_or("CA_TRUSTED_NODE_ACCOUNTS", &format!("{system}/ztunnel"));
+    let mut node_accounts = BTreeSet::new();
+    for text in list(&accounts) {
+        match NamespacedName::parse(&text) {
+            Some(account) => {
+                node_accounts.insert(account);
+            }
+            None => reader.problem(
+                "CA_TRUSTED_NODE_ACCOUNTS",
+                "is not a list of namespace/name",
+            ),
+        }
+    }
+    let day = 24 * 3600;
+    let default = reader.duration("DEFAULT_WORKLOAD_CERT_TTL", Duration::from_secs(day));
+    let max = reader.duration("MAX_WORKLOAD_CERT_TTL", Duration::from_secs(90 * day));
+    if default > max || default.is_zero() {
+        reader.problem(
+            "DEFAULT_WORKLOAD_CERT_TTL",
+            "must be between 1s and MAX_WORKLOAD_CERT_TTL",
+        );
+    }
+    let seconds =
+        |life: Duration| time::Duration::seconds(i64::try_from(life.as_secs()).unwrap_or(i64::MAX));
+    ca::Settings {
+        node_accounts,
+        lives: Lives {
+            default: seconds(default),
+            max: seconds(max),
+        },
+        per_second: reader.parse("WEFT_CA_RATE", 100),
+        burst: reader.parse("WEFT_CA_BURST", 1000),
+    }
+}
+
+/// The names clients call the server by, Weft's and Istio's, short and full.
+fn server_names(reader: &Reader, system: &str, domain: &str) -> Vec<String> {
+    let services = [
+        format!("weft-controller.{system}.svc"),
+        "istiod.istio-system.svc".to_owned(),
+    ];
+    let mut names = vec!["localhost".to_owned()];
+    for service in services {
+        names.push(format!("{service}.{domain}"));
+        names.push(service);
+    }
+    names.extend(list(&reader.text_or("WEFT_SERVER_NAMES", "")));
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn log(reader: &mut Reader) -> Log {
+    let format = match reader.text_or("LOG_FORMAT", "plain").as_str() {
+        "json" => Format::Json,
+        "plain" => Format::Plain,
+        _ => {
+            reader.problem("LOG_FORMAT", "must be plain or json");
+            Format::Plain
+        }
+    };
+    Log {
+        format,
+        filter: reader.text_or("RUST_LOG", "info"),
+    }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUIRED: [(&str, &str); 4] = [
+        ("WEFT_OBJECTS_DIR", "/objects"),
+        ("WEFT_STATE_DIR", "/state"),
+        ("WEFT_JWKS", "/jwks"),
+        ("WEFT_TOKEN_ISSUER", "issuer"),
+    ];
+
+    #[test]
+    fn defaults_are_those_of_the_table() {
+        let config = read(Reader::from_values(REQUIRED)).unwrap();
+        assert_eq!(config.listen.grpc.to_string(), "[::]:15012");
+        assert_eq!(config.listen.admin.to_string(), "127.0.0.1:15014");
+        let accounts: Vec<_> = config
+            .authority
+            .node_accounts
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(accounts, ["weft-system/ztunnel"]);
+        assert_eq!(config.authority.lives.max.whole_days(), 90);
+        assert!(
+            config
+                .server_names
+                .contains(&"weft-controller.weft-system.svc".to_owned())
+        );
+        assert!(
+            config
+                .server_names
+                .contains(&"istiod.istio-system.svc".to_owned())
+        );
+    }
+
+    #[test]
+    fn every_bad_value_is_named_at_once() {
+        let bad = [
+            ("WEFT_GRPC_ADDRESS", "x"),
+            ("CA_TRUSTED_NODE_ACCOUNTS", "a"),
+            ("LOG_FORMAT", "y"),
+        ];
+        let error = read(Reader::from_values(bad)).unwrap_err();
+        let names: Vec<_> = error.problems.iter().map(|it| it.name).collect();
+        for name in REQUIRED.iter().chain(&bad).map(|it| it.0) {
+            assert!(names.contains(&name), "{name}: {names:?}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Entry point of the controller as a program of its own.
+
+fn main() -> anyhow::Result<()> {
+    controller::app::start()
+}
