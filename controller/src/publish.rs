@@ -24,5 +24,3 @@ mod counters;
 pub use counters::{Counters, TypeCounters};
 pub use serve::{Service, Settings};
 
-#[cfg(test)]
-mod tests;
