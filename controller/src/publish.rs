@@ -8,12 +8,12 @@
 //! client is, with one unanswered push per type, so a slow client delays nobody and costs no memory.
 //!
 //! **Policies first.** A client must not learn of a workload before the policies that it names, nor
-//! lose a policy while workloads name it. All types share one count of changes. A session sends addresses only up
-//! to the change that the client's answers to policies have reached, and removals of policies
-//! only up to the change that its answers to addresses have reached. So within one stream the order is:
-//! new policies, their answer, addresses, their answer, removals of policies; whatever the order in
-//! which the client subscribed. A client that has not asked for policies within
-//! [`session::GRACE`] of its first message does not want any, and gets addresses without waiting.
+//! lose a policy while workloads name it. All types share one count of changes, and what belongs together is published at
+//! once. A session sends addresses only up to the moment of which the client is known to hold all policies, and the
+//! removal of a policy only when the client is known to hold all addresses of a later moment. So within one stream the
+//! order is: new policies, their answer, addresses, their answer, removals of policies; whatever the
+//! order in which the client subscribed. A client that has not asked for policies within
+//! [`session::GRACE`] of the stream's beginning does not want any, and gets addresses without waiting.
 
 mod serve;
 mod push;
@@ -23,4 +23,3 @@ mod counters;
 
 pub use counters::{Counters, TypeCounters};
 pub use serve::{Service, Settings};
-

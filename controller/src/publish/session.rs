@@ -186,51 +186,71 @@ impl Session {
             return Next::Wait;
         }
         let is_late = elapsed >= GRACE;
-        let mut must_wait = false;
-        for index in 0..self.follows.len() {
-            let limit = self.limit(index, published, is_late);
-            let release = self.release(index, is_late);
-            let Some(follow) = self.follows.get_mut(index) else {
-                break;
-            };
-            let (Some(table), false) = (published.table(follow.type_url), follow.is_waiting())
-            else {
+        loop {
+            let before: Vec<Option<u64>> = self.follows.iter().map(Follow::settled).collect();
+            let mut must_wait = false;
+            for index in 0..self.follows.len() {
+                match self.next_of(index, published, is_late) {
+                    Next::Wait => {}
+                    Next::WaitUntil(_) => must_wait = true,
+                    found @ (Next::Push(_) | Next::TooFarBehind) => return found,
+                }
+            }
+            if !self.follows.iter().map(Follow::settled).eq(before) {
+                // One type came further without a push, which may set another free.
                 continue;
+            }
+            return if must_wait && !is_late {
+                Next::WaitUntil(GRACE)
+            } else {
+                Next::Wait
             };
-            let Some(limit) = limit else {
-                must_wait = true;
-                continue;
-            };
-            let mut page = Page::new(self.page);
-            if follow
-                .advance(table, limit, self.scope.node.as_deref(), &mut page)
-                .is_err()
-            {
-                return Next::TooFarBehind;
-            }
-            match release {
-                Some(release) => follow.release(table, release, &mut page),
-                None => must_wait |= follow.holds(),
-            }
-            if follow.is_due(&page) {
-                self.pushes += 1;
-                let nonce = format!("{:x}", self.pushes);
-                follow.sent(nonce.clone());
-                return Next::Push(Push {
-                    type_url: follow.type_url,
-                    nonce,
-                    head: published.head(),
-                    more_follows: follow.has_more(table),
-                    resources: page.resources,
-                    with_aliases: !follow.is_wildcard(),
-                    removed: page.removed,
-                });
-            }
         }
-        if must_wait && !is_late {
+    }
+
+    /// What to send next of one type.
+    fn next_of(&mut self, index: usize, published: &Published, is_late: bool) -> Next {
+        let limit = self.limit(index, published, is_late);
+        let release = self.release(index, is_late);
+        let Some(follow) = self.follows.get_mut(index) else {
+            return Next::Wait;
+        };
+        let (Some(table), false) = (published.table(follow.type_url), follow.is_waiting()) else {
+            return Next::Wait;
+        };
+        let Some(limit) = limit else {
             return Next::WaitUntil(GRACE);
+        };
+        let mut page = Page::new(self.page);
+        let node = self.scope.node.as_deref();
+        if follow.advance(table, limit, node, &mut page).is_err() {
+            return Next::TooFarBehind;
         }
-        Next::Wait
+        follow.catch_up(table, published.head());
+        if let Some(release) = release {
+            follow.release(table, release, &mut page);
+        }
+        if !follow.is_due(table, &page) {
+            let is_held = release.is_none() && follow.holds();
+            return if is_held {
+                Next::WaitUntil(GRACE)
+            } else {
+                Next::Wait
+            };
+        }
+        self.pushes += 1;
+        let nonce = format!("{:x}", self.pushes);
+        let more_follows = follow.has_more(table);
+        follow.sent(nonce.clone(), more_follows);
+        Next::Push(Push {
+            type_url: follow.type_url,
+            nonce,
+            head: published.head(),
+            more_follows,
+            resources: page.resources,
+            with_aliases: !follow.is_wildcard(),
+            removed: page.removed,
+        })
     }
 
     /// Up to which change this type may be sent now; `None` for not at all.

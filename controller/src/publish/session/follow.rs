@@ -23,7 +23,10 @@ pub(super) struct Follow {
     walk: Option<Walk>,
     /// Every change up to here was sent; `None` before the first page.
     cursor: Option<u64>,
-    /// Every change up to here was answered; `None` before all that existed at first was.
+    /// The latest moment, as a count of changes, at which nothing was left to be sent.
+    caught_up: Option<u64>,
+    /// The same, and the client has answered: it holds exactly what was published at that moment, or newer.
+    /// A place within the log does not say as much, since what changed twice stands only at the later place.
     settled: Option<u64>,
     /// Nonce of the push that waits for its answer.
     unanswered: Option<String>,
@@ -59,6 +62,7 @@ impl Follow {
             is_wildcard: false,
             walk: None,
             cursor: None,
+            caught_up: None,
             settled: None,
             unanswered: None,
             owes_answer: false,
@@ -125,9 +129,10 @@ impl Follow {
         true
     }
 
-    pub(super) fn sent(&mut self, nonce: String) {
+    /// A push was made; when it says that more follows, something will, if only an empty push.
+    pub(super) fn sent(&mut self, nonce: String, more_follows: bool) {
         self.unanswered = Some(nonce);
-        self.owes_answer = false;
+        self.owes_answer = more_follows;
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -148,9 +153,9 @@ impl Follow {
     }
 
     /// Whether `page` must be sent: it says something, or it ends the answer to a request.
-    pub(super) fn is_due(&mut self, page: &Page) -> bool {
-        let is_due =
-            !page.is_empty() || (self.owes_answer && self.walk.is_none() && self.asked.is_empty());
+    pub(super) fn is_due(&mut self, table: &Table, page: &Page) -> bool {
+        let is_answered = self.asked.is_empty() && !self.has_more(table);
+        let is_due = !page.is_empty() || (self.owes_answer && is_answered);
         if !is_due {
             self.settle();
         }
@@ -159,8 +164,8 @@ impl Follow {
 
     /// Whether another page of this type is there to be sent.
     pub(super) fn has_more(&self, table: &Table) -> bool {
-        self.is_wildcard
-            && (self.walk.is_some() || self.cursor.is_none_or(|cursor| table.has_changes(cursor)))
+        let is_behind = || self.cursor.is_none_or(|cursor| table.has_changes(cursor));
+        self.walk.is_some() || (self.is_wildcard && is_behind())
     }
 
     /// Fills `page` with what comes next, up to the change `limit`.
@@ -187,6 +192,14 @@ impl Follow {
         self.read_log(table, limit, node, page)
     }
 
+    /// Notes that at the moment `head` nothing is left to be sent, if that is so.
+    pub(super) fn catch_up(&mut self, table: &Table, head: u64) {
+        let has_read_all = self.cursor.is_some_and(|cursor| !table.has_changes(cursor));
+        if self.walk.is_none() && self.asked.is_empty() && has_read_all {
+            self.caught_up = Some(head);
+        }
+    }
+
     /// Sends the removals that were held back up to the change `until`.
     pub(super) fn release(&mut self, table: &Table, until: u64, page: &mut Page) {
         if self.walk.is_some() {
@@ -205,8 +218,8 @@ impl Follow {
     }
 
     fn settle(&mut self) {
-        if self.walk.is_none() && self.unanswered.is_none() {
-            self.settled = self.cursor;
+        if self.unanswered.is_none() {
+            self.settled = self.caught_up;
         }
     }
 
