@@ -17,6 +17,13 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+const KINDS: [WorkloadKind; 4] = [
+    WorkloadKind::Deployment,
+    WorkloadKind::CronJob,
+    WorkloadKind::Pod,
+    WorkloadKind::Job,
+];
+
 fn text() -> impl Strategy<Value = Arc<str>> {
     "[a-z0-9.-]{0,12}".prop_map(Arc::from)
 }
@@ -73,33 +80,30 @@ fn endpoints() -> impl Strategy<Value = Vec<ServiceEndpoint>> {
     )
 }
 
+fn application_tunnel() -> impl Strategy<Value = ApplicationTunnel> {
+    any::<(bool, u16)>().prop_map(|(proxy_protocol, port)| ApplicationTunnel {
+        proxy_protocol,
+        port,
+    })
+}
+
 pub(crate) fn workload() -> impl Strategy<Value = Workload> {
     let names = (word(), text(), text(), text(), text(), text(), text());
     let place = (text(), text(), text(), text(), word(), word(), text());
-    let kinds = vec![
-        WorkloadKind::Deployment,
-        WorkloadKind::CronJob,
-        WorkloadKind::Pod,
-        WorkloadKind::Job,
-    ];
     let plain = (
         vec(address(), 0..3),
         select(vec![TunnelKind::None, TunnelKind::Hbone]),
         select(vec![Health::Healthy, Health::Unhealthy]),
         select(vec![NetworkMode::Standard, NetworkMode::HostNetwork]),
-        select(kinds),
+        select(KINDS.to_vec()),
         any::<(bool, u32)>(),
         "[a-z0-9._-]{1,9}",
     );
-    let tunnel = any::<(bool, u16)>().prop_map(|(proxy_protocol, port)| ApplicationTunnel {
-        proxy_protocol,
-        port,
-    });
     let links = (
         endpoints(),
         option::of(gateway()),
         option::of(gateway()),
-        option::of(tunnel),
+        option::of(application_tunnel()),
         vec(
             (word(), word()).prop_map(|(a, b)| NamespacedName::new(a, b)),
             0..3,
