@@ -1,0 +1,91 @@
+//! The single writer, and the handle by which any number of readers see its newest snapshot.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
+
+use super::apply::Writer;
+use super::{Removal, Snapshot};
+use crate::wire::Update;
+
+/// What the picture is drawn for.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Network of this proxy; empty for the default network.
+    pub network: Box<str>,
+    /// Node of this proxy. Workloads of it are indexed by name; empty indexes all of them so.
+    pub node: Box<str>,
+    /// Only what was asked for is known: look-ups that find nothing say what to ask for.
+    pub on_demand: bool,
+}
+
+/// Owns the picture; the task that applies what the controller sends holds it.
+pub struct Store {
+    writer: Writer,
+    current: Arc<ArcSwap<Snapshot>>,
+    changed: watch::Sender<u64>,
+}
+
+/// Reads the picture. Loading never waits, however busy the writer is.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    current: Arc<ArcSwap<Snapshot>>,
+    changed: watch::Receiver<u64>,
+}
+
+impl Store {
+    /// An empty picture.
+    pub fn new(settings: Settings) -> (Self, Reader) {
+        let writer = Writer::new(settings);
+        let current = Arc::new(ArcSwap::from_pointee(writer.snapshot.clone()));
+        let (sender, changed) = watch::channel(0);
+        let reader = Reader {
+            current: Arc::clone(&current),
+            changed,
+        };
+        (
+            Self {
+                writer,
+                current,
+                changed: sender,
+            },
+            reader,
+        )
+    }
+
+    /// Applies one batch, removals before updates, and publishes it whole: readers see none of it or
+    /// all of it, and are told once. Its cost follows the batch, not the size of the mesh.
+    pub fn apply(
+        &mut self,
+        updates: impl IntoIterator<Item = Update>,
+        removals: impl IntoIterator<Item = Removal>,
+    ) {
+        self.writer.apply(updates, removals);
+        self.current.store(Arc::new(self.writer.snapshot.clone()));
+        self.changed.send_replace(self.writer.snapshot.version());
+    }
+
+    /// How many shared values are held, for tests of churn.
+    #[cfg(test)]
+    pub(super) fn interned(&self) -> usize {
+        self.writer.interned()
+    }
+}
+
+impl Reader {
+    /// The newest snapshot, for a short look; do not keep the guard across waiting.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    /// The newest snapshot, to keep.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Version of the newest snapshot, to wait for the next one.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+}
