@@ -10,6 +10,7 @@ pub mod hbone;
 pub mod cert;
 pub mod zds;
 pub mod tls;
+pub mod authz;
 pub mod state;
 pub mod wire;
 pub mod relay;
