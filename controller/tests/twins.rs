@@ -1,5 +1,6 @@
 //! The two delta sessions against each other, without a network: whatever is published, lost and
 //! begun anew, the client ends with what the server has, and never holds a workload without its policy.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
