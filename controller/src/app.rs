@@ -105,6 +105,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     tls::install_default();
+    let (grpc, admin_address) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
+    tracing::info!(%grpc, admin = %admin_address, "listening");
     let (trigger, drain) = drain::channel();
     let gates = Gates::default();
     let synced_gate = gates.add("objects");
