@@ -116,7 +116,7 @@ pub enum Error {
         identity: Identity,
         /// What is wrong with it.
         #[source]
-        source: CredentialsError,
+        source: Box<CredentialsError>,
     },
     /// The certificate has ended already, or starts in the future: a clock is wrong.
     #[error("certificate for {identity} is not valid now")]

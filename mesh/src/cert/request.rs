@@ -52,7 +52,7 @@ fn check(
 ) -> Result<Credentials, Error> {
     let unusable = |source| Error::Answer {
         identity: identity.clone(),
-        source,
+        source: Box::new(source),
     };
     let Some((roots, chain @ [_, ..])) = parts.split_last() else {
         return Err(Error::Incomplete {

@@ -1,5 +1,8 @@
 //! Pure. The head of a CONNECT request both ways: where to, and what the caller says about itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

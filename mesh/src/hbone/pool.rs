@@ -201,7 +201,8 @@ impl<E: std::error::Error + 'static> Pool<E> {
                     let Some(dial) = dial.take() else {
                         return Err(OpenError::Draining);
                     };
-                    let (slot, connection) = self.dial(guard, dial).await?;
+                    // boxed: a handshake's state is large, and every later stage would carry its space
+                    let (slot, connection) = Box::pin(self.dial(guard, dial)).await?;
                     (slot, connection, false)
                 }
             };

@@ -24,7 +24,10 @@ async fn refusal(ca: &Ca, leaf: Leaf) -> Error {
     let client_id = Identity::parse(&leaf.uris[0]).unwrap();
     let credentials = ca.issue_as(&client_id, &leaf, &ca.root_pem());
     let (_, accepted) = handshake(&credentials, &ca.issue(&server()), &[server()]).await;
-    accepted.err().expect("server must refuse")
+    match accepted {
+        Ok((_, peer)) => panic!("{} must be refused", peer.identity),
+        Err(error) => error,
+    }
 }
 
 #[tokio::test]
