@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::ca::authenticate::{Authenticator, JwksAuthenticator};
+use crate::ca::authenticate::{Expected, JwksAuthenticator};
 use crate::ca::root::SigningRoot;
 use crate::ca::server_certificate::ServerCertificate;
 use crate::ca::{self, Authority};
@@ -88,10 +88,10 @@ impl Listeners {
                 .with_context(|| format!("cannot listen on {address}"))?;
             Ok(TcpListener::from_std(listener)?)
         };
-        Ok(Self {
-            grpc: one(config.listen.grpc)?,
-            admin: one(config.listen.admin)?,
-        })
+        let (grpc, admin) = (one(config.listen.grpc)?, one(config.listen.admin)?);
+        // Whoever asked for free ports finds them here.
+        tracing::info!(grpc = %grpc.local_addr()?, admin = %admin.local_addr()?, "listening");
+        Ok(Self { grpc, admin })
     }
 }
 
@@ -105,80 +105,60 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     tls::install_default();
-    let (grpc, admin_address) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
-    tracing::info!(%grpc, admin = %admin_address, "listening");
     let (trigger, drain) = drain::channel();
     let gates = Gates::default();
     let synced_gate = gates.add("objects");
+    let problems = Arc::new(Problems::default());
+    let (metrics, registry) = (Metrics::default(), metrics::Metrics::default());
+    registry.register(|registry| metrics.register(registry));
 
     let feed = Feed::open(&config.files.objects)?;
-    let problems = Arc::new(Problems::default());
-    let metrics = Metrics::default();
-    let registry = metrics::Metrics::default();
-    registry.register(|registry| metrics.register(registry));
-    let resources = Arc::new(Resources::new(TYPE_URLS));
-    let index = Index::new(
-        config.cluster.clone(),
-        Arc::clone(&problems),
-        metrics.clone(),
-    );
-    let (trust_domain_sender, trust_domain) = watch::channel(TrustDomain::default());
-    let (synced_sender, synced) = watch::channel(false);
+    let index = Index::new(config.cluster, Arc::clone(&problems), metrics.clone());
+    let (outlets, inlets) = between();
 
     let root = Arc::new(signing_root(&config.files)?);
-    let authenticator: Arc<dyn Authenticator> = Arc::new(JwksAuthenticator::new(
-        &config.files.jwks,
-        config.tokens,
-        trust_domain.clone(),
-    ));
-    let ca_sources = ca::Sources {
-        authenticator: Arc::clone(&authenticator),
-        residents: index.residents(),
-        trust_domain,
-        synced,
-    };
-    let authority = Authority::new(
-        config.authority,
-        ca_sources,
+    let certificate = Arc::new(ServerCertificate::new(
         Arc::clone(&root),
-        metrics.clone(),
-    );
+        config.server_names,
+    )?);
+    let sources = ca_sources(&config.files, config.tokens, &index, inlets);
     let discovery = publish::Service::new(
-        Arc::clone(&resources),
-        authenticator,
+        Arc::clone(&outlets.resources),
+        Arc::clone(&sources.authenticator),
         drain.clone(),
         publish::Settings::default(),
     );
-
+    let authority = Authority::new(config.authority, sources, root, metrics.clone());
     let pages = pages::routes(Sources {
         registry,
         metrics,
         gates,
-        resources: Arc::clone(&resources),
+        resources: Arc::clone(&outlets.resources),
         problems,
         discovery: discovery.clone(),
         type_urls: TYPE_URLS.to_vec(),
     });
-    task::spawn("admin", admin::serve(listeners.admin, pages, drain.clone()));
 
-    let certificate = Arc::new(ServerCertificate::new(root, config.server_names)?);
+    task::spawn("admin", admin::serve(listeners.admin, pages, drain.clone()));
     task::spawn(
-        "server certificate",
+        "certificate",
         renew(Arc::clone(&certificate), drain.clone()),
     );
     let incoming = listen::incoming(listeners.grpc, certificate, drain.clone())?;
-    serve_grpc(incoming, discovery, authority, drain.clone());
-
-    let outlets = Outlets {
-        resources,
-        trust_domain: trust_domain_sender,
-        synced: synced_sender,
-    };
+    let server = task::spawn(
+        "gRPC",
+        serve_grpc(incoming, discovery, authority, drain.clone()),
+    );
     let following = follow(feed, index, outlets, synced_gate);
-    task::spawn("index", until_drain(drain.clone(), following));
-
+    let index = task::spawn("index", until_drain(drain.clone(), following));
     drop(drain);
-    shutdown.await;
+
+    // A part that ends by itself is a defect: starting again is better than serving without it.
+    tokio::select! {
+        () = shutdown => {}
+        _ = server => anyhow::bail!("the gRPC server ended by itself"),
+        _ = index => anyhow::bail!("the index ended by itself"),
+    }
     if !trigger.drain(DRAIN_DEADLINE).await {
         tracing::info!("some clients were still connected at the deadline");
     }
@@ -186,31 +166,64 @@ pub async fn serve(
 }
 
 /// Both services on one port.
-fn serve_grpc(
+async fn serve_grpc(
     incoming: listen::Incoming,
     discovery: publish::Service,
     authority: Authority,
     drain: drain::Watch,
 ) {
-    let server = tonic::transport::Server::builder()
+    let serving = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .add_service(discovery.into_server())
-        .add_service(ca::serve::Service::new(Arc::new(authority)).into_server());
-    task::spawn("gRPC", async move {
-        let hold = drain.hold();
-        let serving = server.serve_with_incoming_shutdown(incoming, drain.draining());
-        if let Err(error) = Box::pin(serving).await {
-            tracing::error!(error = report(&error), "the gRPC server ended");
-        }
-        drop(hold);
-    });
+        .add_service(ca::serve::Service::new(Arc::new(authority)).into_server())
+        .serve_with_incoming_shutdown(incoming, drain.draining());
+    if let Err(error) = Box::pin(serving).await {
+        tracing::error!(error = report(&error), "the gRPC server ended");
+    }
 }
 
 async fn until_drain(drain: drain::Watch, work: impl Future<Output = ()>) {
     tokio::select! {
         () = drain.draining() => {}
         () = work => {}
+    }
+}
+
+/// What the authority needs to know of the cluster, from the index's side.
+struct Inlets {
+    trust_domain: watch::Receiver<TrustDomain>,
+    synced: watch::Receiver<bool>,
+}
+
+fn between() -> (Outlets, Inlets) {
+    let (trust_domain_sender, trust_domain) = watch::channel(TrustDomain::default());
+    let (synced_sender, synced) = watch::channel(false);
+    let outlets = Outlets {
+        resources: Arc::new(Resources::new(TYPE_URLS)),
+        trust_domain: trust_domain_sender,
+        synced: synced_sender,
+    };
+    (
+        outlets,
+        Inlets {
+            trust_domain,
+            synced,
+        },
+    )
+}
+
+fn ca_sources(files: &Files, tokens: Expected, index: &Index, inlets: Inlets) -> ca::Sources {
+    let Inlets {
+        trust_domain,
+        synced,
+    } = inlets;
+    let authenticator = JwksAuthenticator::new(&files.jwks, tokens, trust_domain.clone());
+    ca::Sources {
+        authenticator: Arc::new(authenticator),
+        residents: index.residents(),
+        trust_domain,
+        synced,
     }
 }
 

@@ -108,7 +108,7 @@ pub(crate) async fn until(
             return page;
         }
         assert!(Instant::now() < deadline, "{path} still is: {page}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
