@@ -4,7 +4,7 @@
 //! flow control end to end: a peer may send more only when earlier bytes have left this process.
 //! What both ends rely on: a stream that ends without END_STREAM was aborted (RST_STREAM with
 //! CONNECT_ERROR from us); NO_ERROR and CANCEL count as a proper end (contract:
-//! docs/compat.md#hbone-pool).
+//! docs/compat.md#half-close).
 
 mod pool;
 mod client;
@@ -30,7 +30,7 @@ pub use stream::{TunnelSink, TunnelSource, TunnelStream};
 /// The port of mesh peers (contract: docs/compat.md#hbone-tls).
 pub const PORT: u16 = 15008;
 
-/// Limits of tunnels; the defaults are the contract's (docs/compat.md#hbone-pool) unless said.
+/// Limits of tunnels; the defaults are the contract's (docs/compat.md#hbone-parameters) unless said.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Bytes one stream may have under way towards us.

@@ -96,16 +96,16 @@ impl Error {
     /// Sorts what a TLS stream reported. Also of use after the handshake: a TLS 1.3 client learns
     /// only with its first read that the server did not accept its certificate.
     pub fn from_io(error: io::Error) -> Self {
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            Some(cause) => Self::from_rustls(cause),
-            None => Self::Closed(error),
-        }
+        Self::inside(&error).unwrap_or(Self::Closed(error))
     }
 
-    pub(crate) fn from_rustls(cause: &rustls::Error) -> Self {
+    /// The TLS failure that an I/O error carries, if it carries one.
+    pub fn inside(error: &io::Error) -> Option<Self> {
+        let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        Some(Self::from_rustls(cause))
+    }
+
+    fn from_rustls(cause: &rustls::Error) -> Self {
         match cause {
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
             rustls::Error::InvalidCertificate(reason) => verify::sort(reason, cause),

@@ -48,11 +48,8 @@ impl<Io> Watched<Io> {
     }
 
     fn note(&self, error: &io::Error) {
-        if let Some(cause) = error
-            .get_ref()
-            .and_then(|e| e.downcast_ref::<rustls::Error>())
-        {
-            *self.signs.failure.borrow_mut() = Some(tls::Error::from_rustls(cause));
+        if let Some(failure) = tls::Error::inside(error) {
+            *self.signs.failure.borrow_mut() = Some(failure);
         }
     }
 }

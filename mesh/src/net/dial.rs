@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::sockopt::{KeepAlive, prepare_stream, set_freebind, set_transparent};
 
-/// Time to establish a TCP connection (contract: docs/compat.md#hbone-pool).
+/// Time to establish a TCP connection (contract: docs/compat.md#hbone-parameters).
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How an outgoing socket is made.

@@ -8,7 +8,7 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::TcpStream;
 
 /// How a TCP connection notices a peer that vanished (contract: TCP options,
-/// docs/compat.md#hbone-pool).
+/// docs/compat.md#hbone-parameters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
     /// Silence before the first probe.

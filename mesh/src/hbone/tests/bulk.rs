@@ -133,6 +133,29 @@ async fn a_hundred_streams_of_small_messages_survive_a_stalled_reader() {
 }
 
 #[tokio::test]
+async fn streams_that_are_let_go_unread_give_their_window_back() {
+    on_a_worker(async {
+        let (pair, listener) = Pair::new(Settings::default());
+        pair.serve(listener, Settings::default(), |incoming| {
+            let (_source, mut sink) = incoming.respond.accept(None).unwrap().split();
+            task::spawn_local("sender", async move {
+                let _ = write(&mut sink, Bytes::from(vec![1; 8 * MIB])).await;
+            });
+        });
+        // 16 MiB may be under way on the whole connection: five streams would use it up
+        for _ in 0..12 {
+            let (mut source, _sink) = pair.open("10.0.0.2:1").await.unwrap().stream.split();
+            let mut taken = 0;
+            while taken < 4 * MIB {
+                taken += read(&mut source).await.unwrap().unwrap().len();
+            }
+        }
+        assert_eq!(pair.exchange.dials(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_slow_reader_bounds_what_is_buffered_for_it() {
     on_a_worker(async {
         let settings = Settings {

@@ -173,3 +173,112 @@ async fn a_peer_that_just_leaves_is_no_error() {
     })
     .await;
 }
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A frame by hand: length, type, flags, stream, payload.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// A header with literal name and value, not indexed, no Huffman code (RFC 7541, 6.2.2).
+fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
+    let length = |text: &[u8]| u8::try_from(text.len()).unwrap();
+    [&[0, length(name)], name, &[length(value)], value].concat()
+}
+
+/// Sends hand-written requests and returns the HEADERS frames of the answers.
+async fn answers(requests: &[Vec<u8>]) -> Vec<(u8, u8, Vec<u8>)> {
+    let (mut near, far) = tokio::io::duplex(1 << 20);
+    near.write_all(PREFACE).await.unwrap();
+    near.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    for request in requests {
+        near.write_all(request).await.unwrap();
+    }
+    let mut tunnel = Tunnel::accept(far, &Settings::default()).await.unwrap();
+    task::spawn_local("server", async move {
+        let mut held = Vec::new();
+        while let Some(Ok(incoming)) = tunnel.next().await {
+            match incoming.head {
+                Ok(head) => {
+                    assert_eq!(head.authority.to_string(), "10.0.0.1:80");
+                    assert_eq!(head.baggage.unwrap().namespace.as_deref(), Some("default"));
+                    held.push(incoming.respond.accept(None).unwrap());
+                }
+                Err(_) => incoming.respond.refuse(StatusCode::BAD_REQUEST),
+            }
+        }
+    });
+    let mut found = Vec::new();
+    while found.len() < requests.len() {
+        let mut head = [0; 9];
+        near.read_exact(&mut head).await.unwrap();
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        near.read_exact(&mut payload).await.unwrap();
+        if head[3] == 1 {
+            found.push((head[8], head[4], payload));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_connect_written_by_hand_is_answered_with_200_and_stays_open() {
+    on_a_worker(async {
+        let block = [
+            literal(b":method", b"CONNECT"),
+            literal(b":authority", b"10.0.0.1:80"),
+            literal(b"baggage", b"k8s.namespace.name=default"),
+        ]
+        .concat();
+        // END_HEADERS; the answer is the static entry `:status 200` and no END_STREAM
+        let answers = answers(&[frame(1, 4, 1, &block)]).await;
+        assert_eq!(answers, [(1, 4, vec![0x88])]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_get_written_by_hand_is_answered_with_400_and_the_end_of_the_stream() {
+    on_a_worker(async {
+        let block = [
+            literal(b":method", b"GET"),
+            literal(b":scheme", b"http"),
+            literal(b":path", b"/"),
+            literal(b":authority", b"10.0.0.1:80"),
+        ]
+        .concat();
+        // static entry `:status 400`, END_HEADERS and END_STREAM
+        let answers = answers(&[frame(1, 4, 1, &block)]).await;
+        assert_eq!(answers, [(1, 5, vec![0x8c])]);
+    })
+    .await;
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+    #[test]
+    fn noise_on_a_connection_never_panics_and_always_ends(
+        kind in 0u8..12,
+        flags: u8,
+        payload in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        tail in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(on_a_worker(async {
+            let (mut near, far) = tokio::io::duplex(1 << 20);
+            near.write_all(PREFACE).await.unwrap();
+            near.write_all(&frame(kind, flags, 1, &payload)).await.unwrap();
+            near.write_all(&tail).await.unwrap();
+            near.shutdown().await.unwrap();
+            if let Ok(mut tunnel) = Tunnel::accept(far, &Settings::default()).await {
+                while let Some(Ok(incoming)) = tunnel.next().await {
+                    incoming.respond.refuse(StatusCode::BAD_REQUEST);
+                }
+            }
+        }));
+    }
+}
