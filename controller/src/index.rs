@@ -104,6 +104,10 @@ impl Index {
         self.note_problems(batch.problems, &batch.resolved);
         let mut dirty = Dirty::default();
         for change in batch.changes {
+            // Of all config maps only this one is worth its memory.
+            if change.key.kind == Kind::ConfigMap && !self.is_mesh_config(&change.key) {
+                continue;
+            }
             let Some(replaced) = self.shelf.put(change) else {
                 continue;
             };

@@ -1,5 +1,7 @@
 //! The admin pages: metrics, readiness, and what the controller made of the objects. No secrets.
 
+mod published;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::problems::Problems;
 use crate::publish;
 use crate::resources::Resources;
+use published::Published;
 
 /// What the pages show.
 #[derive(Clone)]
@@ -36,6 +39,13 @@ pub struct Sources {
 
 /// The pages by path.
 pub fn routes(sources: Sources) -> Routes {
+    let published = Published {
+        resources: Arc::clone(&sources.resources),
+        discovery: sources.discovery.clone(),
+    };
+    sources
+        .registry
+        .register(|it| it.register_collector(Box::new(published)));
     let sources = Arc::new(sources);
     let page = |show: fn(&Sources) -> Answer| {
         let sources = Arc::clone(&sources);

@@ -170,6 +170,14 @@ async fn one_pod_changed_among_two_thousand_costs_one_resource_and_a_restart_res
         let number = |page: &Value| page.pointer(path).and_then(Value::as_u64).unwrap();
         assert_eq!(number(&after) - number(&before), expected, "{path}");
     }
+    let metrics = program.page("/metrics").await;
+    for line in [
+        "weft_controller_recomputed_total{kind=\"Pod\"} 2002",
+        "weft_controller_xds_resources_total{type=\"istio.workload.Address\"} 2051",
+        "weft_controller_xds_streams 1",
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line}: {metrics}");
+    }
     program.stop().await;
 
     let program = program::start(directory.path()).await;
