@@ -1,1 +1,41 @@
 //! A small cluster of network namespaces on one Linux machine.
+//!
+//! Modules stand top-down: a module uses only modules declared below it.
+//!
+//! *In*: manifests in a directory. *Out*: pods that run, and what Kubernetes would write about them.
+//! *Never*: a binary of the machine (`ip`, `nft`, a shell), except what a pod's `command` asks for.
+
+pub mod entry;
+pub mod sandbox;
+mod supervise;
+mod control;
+mod world;
+pub mod launch;
+pub mod app;
+pub mod messages;
+mod process;
+pub mod exec;
+pub mod network;
+pub mod place;
+pub mod options;
+
+pub use messages::{PodName, Status, Target};
+pub use options::Options;
+pub use process::Exit;
+pub use sandbox::Sandbox;
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn spawn(_name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    tokio::runtime::Handle::current().spawn(task);
+}

@@ -1,0 +1,39 @@
+//! What a sandbox is asked to be; travels from the front-end to the processes inside as JSON.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Most nodes one sandbox may have: node numbers are part of addresses (`10.244.N.0/24`).
+pub const MOST_NODES: u16 = 64;
+
+/// How large a sandbox is and what runs in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Options {
+    /// Name of the sandbox: 1 to 32 of `a-z`, `0-9` and `-`.
+    pub name: String,
+    /// Number of nodes, 1 to [`MOST_NODES`]. They are called `node-1`, `node-2`, ...
+    pub nodes: u16,
+    /// Whether pods and services may have IPv6 addresses beside IPv4 (per pod: annotation
+    /// `weft.dev/ip-families: IPv4,IPv6` on the pod or its namespace).
+    pub dual_stack: bool,
+    /// The executable that answers the hidden subcommands (see `entry`) and `run PROGRAM`; `None` is this one.
+    pub exe: Option<PathBuf>,
+    /// Whether the mesh's programs run: the controller, and per node the agent and the proxy.
+    pub mesh: bool,
+    /// Environment for the mesh's programs, on top of what the sandbox sets (`RUST_LOG`, `SECRET_TTL`, ...).
+    pub program_env: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "weft".to_owned(),
+            nodes: 2,
+            dual_stack: true,
+            exe: None,
+            mesh: true,
+            program_env: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Real sandboxes: pods, services, names, probes, and that nothing is left of them. Needs user namespaces, not root.
+
+mod machine;
+mod teardown;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    if let Some(code) = sandbox::entry::dispatch(std::env::args_os().skip(1)) {
+        return code;
+    }
+    if let Some(code) = teardown::own_a_sandbox() {
+        return code;
+    }
+    // Two cores are the usual machine; more sandboxes at a time only make each other late.
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(2);
+    let trials = teardown::tests().into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
+            test().map_err(|error| Failed::from(format!("{error:?}")))
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// A test: a sentence and what proves it.
+pub type Test = (&'static str, fn() -> anyhow::Result<()>);
