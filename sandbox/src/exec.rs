@@ -51,6 +51,8 @@ pub enum Mount {
         source: PathBuf,
         /// Where.
         target: PathBuf,
+        /// Whether the program cannot do without it; if not, a missing target is passed over.
+        needed: bool,
     },
     /// An empty writable folder over another.
     Empty {
@@ -166,12 +168,17 @@ fn prepare(spec: &Spec) -> Result<(), Error> {
 /// Makes one mount; `ours` are the empty folders mounted so far.
 fn make(wanted: &Mount, ours: &mut Vec<PathBuf>) -> Result<(), Error> {
     match wanted {
-        Mount::Bind { source, target } => {
-            make_target(source.is_dir(), target, ours)?;
+        Mount::Bind { source, target, needed } => {
+            let target = &followed(target);
+            match make_target(source.is_dir(), target, ours) {
+                Err(_) if !needed => return Ok(()),
+                made => made?,
+            }
             mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
                 .map_err(system("mount over", target))
         }
         Mount::Empty { target } => {
+            let target = &followed(target);
             make_target(true, target, ours)?;
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
             mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some("mode=0777"))
@@ -180,6 +187,16 @@ fn make(wanted: &Mount, ours: &mut Vec<PathBuf>) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// Where a symbolic link leads, be there something or not (`/etc/resolv.conf` often leads below `/run`).
+fn followed(target: &Path) -> PathBuf {
+    let mut path = target.to_owned();
+    for _ in 0..8 {
+        let Ok(next) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(next);
+    }
+    path
 }
 
 /// A missing target is made only below an empty folder of ours: nothing may be written to the machine's own files.

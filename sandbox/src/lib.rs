@@ -36,6 +36,3 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn spawn(_name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-    tokio::runtime::Handle::current().spawn(task);
-}

@@ -87,7 +87,7 @@ pub enum Request {
     },
     /// What is there and how it is.
     Status,
-    /// Kill a program (`controller`, `agent/node-1`, `proxy/node-1`).
+    /// Kill a program (`controller`, `cni-agent/node-1`, `ztunnel/node-1`).
     Kill {
         /// Its name.
         program: String,

@@ -64,9 +64,11 @@ impl NodeAddresses {
     }
 }
 
-/// The first pod number of a node that is not `taken`; `None` when all 253 are.
-pub fn free_slot(taken: &BTreeSet<u8>) -> Option<u8> {
-    (2..=254).find(|slot| !taken.contains(slot))
+/// The next pod number of a node after `last` that is not `taken`, around in a circle: an address that was given back
+/// rests for as long as possible, since somebody may still believe in its old owner. `None` when all 253 are taken.
+pub fn free_slot(taken: &BTreeSet<u8>, last: u8) -> Option<u8> {
+    let later = last.saturating_add(1).max(2)..=254;
+    later.chain(2..=last.min(254)).find(|slot| !taken.contains(slot))
 }
 
 /// The first free cluster address of the family of `wanted`, starting after the ones kept for the cluster itself.
@@ -99,10 +101,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_the_lowest_free_number() {
-        assert_eq!(free_slot(&BTreeSet::new()), Some(2));
-        assert_eq!(free_slot(&BTreeSet::from([2, 3, 5])), Some(4));
-        assert_eq!(free_slot(&(2..=254).collect()), None);
+    fn numbers_go_around_before_one_is_given_again() {
+        assert_eq!(free_slot(&BTreeSet::new(), 0), Some(2));
+        assert_eq!(free_slot(&BTreeSet::from([2, 4]), 2), Some(3));
+        assert_eq!(free_slot(&BTreeSet::from([4]), 3), Some(5));
+        assert_eq!(free_slot(&BTreeSet::from([2]), 254), Some(3));
+        assert_eq!(free_slot(&(2..=254).collect(), 7), None);
     }
 
     #[test]

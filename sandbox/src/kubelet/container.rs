@@ -1,0 +1,235 @@
+//! The life of one container: start, probe, notice its end, start again with back-off.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use objects::kubernetes::{Container, Probe};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::live::LivePod;
+use super::probe::{self, Attempt, Tally, Verdict};
+use super::status::State;
+use crate::exec::{CANNOT_RUN, NOT_FOUND, Spec};
+use crate::process::{Children, Environment, Exit, Process, Streams};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A container that ran this long starts with the first pause again.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// What a container is and how it is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    /// Its place in the pod's state.
+    pub(crate) index: usize,
+    pub(crate) container: Container,
+    pub(crate) spec: Spec,
+    pub(crate) environment: Environment,
+    pub(crate) log: PathBuf,
+    pub(crate) restart: Restart,
+}
+
+/// When a container is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    Always,
+    OnFailure,
+    Never,
+}
+
+impl Restart {
+    /// Reads `restartPolicy`; what Kubernetes does not know counts as its default.
+    pub(crate) fn read(policy: Option<&str>) -> Self {
+        match policy {
+            Some("OnFailure") => Self::OnFailure,
+            Some("Never") => Self::Never,
+            _ => Self::Always,
+        }
+    }
+
+    fn applies(self, exit: Exit) -> bool {
+        match self {
+            Self::Always => true,
+            Self::OnFailure => !exit.is_success(),
+            Self::Never => false,
+        }
+    }
+}
+
+/// Runs the container until it has ended for good (then says how).
+pub(crate) async fn live(pod: Arc<LivePod>, children: Children, run: Run) -> Exit {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let started = Instant::now();
+        let exit = match children.start(&run.spec, &run.environment, Streams::Log(run.log.clone())) {
+            Ok(process) => attend(&pod, &children, &run, process).await,
+            Err(error) => {
+                tracing::warn!(pod = %pod.name, %error, "cannot start a container");
+                Exit::Code(CANNOT_RUN.into())
+            }
+        };
+        if !run.restart.applies(exit) {
+            pod.update(|state| {
+                if let Some(one) = state.containers.get_mut(run.index) {
+                    (one.state, one.ready) = (State::Ended(exit), false);
+                }
+            });
+            return exit;
+        }
+        if started.elapsed() > STABLE {
+            pause = FIRST_PAUSE;
+        }
+        let message = last_words(&run.log, exit);
+        pod.update(|state| {
+            if let Some(one) = state.containers.get_mut(run.index) {
+                one.state = State::Waiting { reason: "CrashLoopBackOff", message };
+                (one.ready, one.last_exit) = (false, Some(exit));
+                one.restarts = one.restarts.saturating_add(1);
+            }
+        });
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// From start to end of one process.
+async fn attend(pod: &Arc<LivePod>, children: &Children, run: &Run, process: Process) -> Exit {
+    let needs_no_asking = run.container.readiness_probe.is_none() && run.container.startup_probe.is_none();
+    pod.running(run.index, &process);
+    pod.update(|state| {
+        if let Some(one) = state.containers.get_mut(run.index) {
+            (one.state, one.ready) = (State::Running, needs_no_asking);
+        }
+    });
+    tokio::select! {
+        exit = process.wait() => exit,
+        exit = watch_health(pod, children, run, &process) => exit,
+    }
+}
+
+/// Probes for as long as the process lives; answers only after it was killed for being unwell.
+async fn watch_health(pod: &Arc<LivePod>, children: &Children, run: &Run, process: &Process) -> Exit {
+    let container = &run.container;
+    if let Some(probe) = &container.startup_probe {
+        let verdict = Prober { pod, children, run, probe }.until(|verdict| verdict != Verdict::Undecided).await;
+        if verdict == Verdict::Unwell {
+            return kill(process).await;
+        }
+        if container.readiness_probe.is_none() {
+            pod.set_ready(run.index, true);
+        }
+    }
+    let readiness = async {
+        match &container.readiness_probe {
+            None => std::future::pending().await,
+            Some(probe) => {
+                let prober = Prober { pod, children, run, probe };
+                prober
+                    .until(|verdict| {
+                        match verdict {
+                            Verdict::Well => pod.set_ready(run.index, true),
+                            Verdict::Unwell => pod.set_ready(run.index, false),
+                            Verdict::Undecided => {}
+                        }
+                        false
+                    })
+                    .await
+            }
+        }
+    };
+    let liveness = async {
+        match &container.liveness_probe {
+            None => std::future::pending().await,
+            Some(probe) => {
+                Prober { pod, children, run, probe }.until(|verdict| verdict == Verdict::Unwell).await
+            }
+        }
+    };
+    tokio::select! {
+        _ = readiness => {}
+        _ = liveness => {}
+    }
+    kill(process).await
+}
+
+async fn kill(process: &Process) -> Exit {
+    process.signal_group(Signal::SIGKILL);
+    process.wait().await
+}
+
+/// Asks one probe again and again.
+struct Prober<'a> {
+    pod: &'a Arc<LivePod>,
+    children: &'a Children,
+    run: &'a Run,
+    probe: &'a Probe,
+}
+
+impl Prober<'_> {
+    async fn until(&self, mut is_enough: impl FnMut(Verdict) -> bool) -> Verdict {
+        let Some(address) = self.pod.addresses.all().next() else { return Verdict::Undecided };
+        let attempt = probe::attempt(self.probe, &self.run.container, address);
+        let (period, limit) = (probe::period(self.probe), probe::timeout(self.probe));
+        let mut tally = Tally::new(self.probe);
+        let mut was_well = false;
+        sleep(Duration::from_secs(self.probe.initial_delay_seconds.into())).await;
+        loop {
+            let answer = self.ask(&attempt, limit).await;
+            if let Err(reason) = &answer {
+                tracing::debug!(pod = %self.pod.name, reason, "probe failed");
+            }
+            let verdict = tally.count(answer.is_ok());
+            if is_enough(verdict) {
+                return verdict;
+            }
+            was_well |= verdict == Verdict::Well;
+            // Kubernetes asks at once when a container starts; waiting a whole period for the first success helps nobody.
+            let pause = if was_well { period } else { period.min(Duration::from_millis(100)) };
+            let pause = if self.probe.failure_threshold.is_some() { period } else { pause };
+            sleep(if answer.is_ok() { period } else { pause }).await;
+        }
+    }
+
+    async fn ask(&self, attempt: &Attempt, limit: Duration) -> Result<(), String> {
+        if let Attempt::Exec { command } = attempt {
+            let Some((mut spec, environment)) = self.pod.joining(self.run.index) else {
+                return Err("the container does not run".to_owned());
+            };
+            spec.command.clone_from(command);
+            let streams = Streams::Log(self.run.log.clone());
+            let process = self
+                .children
+                .start(&spec, &environment, streams)
+                .map_err(|error| error.to_string())?;
+            return match timeout(limit, process.wait()).await {
+                Ok(exit) if exit.is_success() => Ok(()),
+                Ok(exit) => Err(format!("{exit:?}")),
+                Err(_) => {
+                    process.signal_group(Signal::SIGKILL);
+                    Err("timed out".to_owned())
+                }
+            };
+        }
+        let (node, attempt) = (self.pod.node.namespace.clone(), attempt.clone());
+        let asked = tokio::task::spawn_blocking(move || probe::ask(&node, &attempt, limit)).await;
+        asked.unwrap_or_else(|_| Err("the probe panicked".to_owned()))
+    }
+}
+
+/// How a container ended, with its last line when it could not be started at all.
+fn last_words(log: &Path, exit: Exit) -> String {
+    let could_not_start =
+        exit == Exit::Code(NOT_FOUND.into()) || exit == Exit::Code(CANNOT_RUN.into());
+    let line = || {
+        let text = std::fs::read(log).ok()?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Some(text.lines().next_back()?.to_owned())
+    };
+    match (exit, could_not_start.then(line).flatten()) {
+        (_, Some(line)) => line,
+        (Exit::Code(code), None) => format!("the program ended with code {code}"),
+        (Exit::Signal(signal), None) => format!("the program was killed by signal {signal}"),
+    }
+}

@@ -1,0 +1,1 @@
+//! Deployments, StatefulSets and Jobs against pictures.
