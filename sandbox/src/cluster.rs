@@ -27,7 +27,10 @@ impl View {
 
     /// All objects of a kind, sorted by namespace and name.
     pub(crate) fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.iter().filter(move |(key, _)| key.kind == kind).map(|(_, object)| object)
+        self.objects
+            .iter()
+            .filter(move |(key, _)| key.kind == kind)
+            .map(|(_, object)| object)
     }
 
     /// All pods.
@@ -118,7 +121,11 @@ impl Cluster {
 
     /// A pen for one manager.
     pub(crate) fn writer(&self, manager: &'static str) -> Writer {
-        Writer { manager, sink: self.sink.clone(), written: Wanted::new() }
+        Writer {
+            manager,
+            sink: self.sink.clone(),
+            written: Wanted::new(),
+        }
     }
 }
 
@@ -154,8 +161,12 @@ impl Writer {
 
     /// Writes what differs, takes back what is not wanted any more. What fails is logged and tried next time.
     pub(crate) async fn settle(&mut self, wanted: Wanted) {
-        let gone: Vec<Key> =
-            self.written.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
+        let gone: Vec<Key> = self
+            .written
+            .keys()
+            .filter(|key| !wanted.contains_key(key))
+            .cloned()
+            .collect();
         for key in gone {
             self.take_back(&key).await;
         }
@@ -172,7 +183,9 @@ impl Writer {
         let outcome = match &words {
             Words::Apply(document) => self.sink.apply(self.manager, document.clone()).await,
             Words::Patch { uid, fields } => {
-                self.sink.patch(self.manager, &key, Some(uid), fields.clone()).await
+                self.sink
+                    .patch(self.manager, &key, Some(uid), fields.clone())
+                    .await
             }
         };
         if self.report(&key, outcome) {

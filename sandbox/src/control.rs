@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
+use mesh::lifecycle::task;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -28,9 +29,11 @@ pub(crate) async fn serve(
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let (stream, _) = listener.accept().await?;
-        let Ok(place) = places.clone().acquire_owned().await else { continue };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            continue;
+        };
         let world = world.clone();
-        crate::spawn("control connection", async move {
+        task::spawn("control connection", async move {
             if let Err(error) = answer(stream, &world).await {
                 tracing::debug!(%error, "control connection ended");
             }
@@ -70,8 +73,9 @@ async fn answer(mut stream: UnixStream, world: &Arc<World>) -> io::Result<()> {
 
 async fn receive(stream: &mut UnixStream) -> io::Result<(Request, Vec<OwnedFd>)> {
     let socket = stream.as_raw_fd();
-    let (length, descriptors) =
-        stream.async_io(Interest::READABLE, || receive_head(socket)).await?;
+    let (length, descriptors) = stream
+        .async_io(Interest::READABLE, || receive_head(socket))
+        .await?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     Ok((serde_json::from_slice(&body)?, descriptors))
@@ -82,7 +86,9 @@ async fn reply(
     answer: &Answer,
     descriptor: Option<OwnedFd>,
 ) -> io::Result<()> {
-    let Some(descriptor) = descriptor else { return stream.write_all(&encode(answer)?).await };
+    let Some(descriptor) = descriptor else {
+        return stream.write_all(&encode(answer)?).await;
+    };
     // Small enough to leave at once.
     let socket = stream.as_raw_fd();
     stream

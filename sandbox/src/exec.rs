@@ -76,7 +76,11 @@ pub struct User {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("cannot {operation} {subject}")]
-    System { operation: &'static str, subject: PathBuf, source: io::Error },
+    System {
+        operation: &'static str,
+        subject: PathBuf,
+        source: io::Error,
+    },
     #[error("no command given")]
     Nothing,
     #[error("cannot run {program}")]
@@ -88,7 +92,11 @@ fn system<E: Into<io::Error>>(
     subject: impl Into<PathBuf>,
 ) -> impl FnOnce(E) -> Error {
     let subject = subject.into();
-    move |error| Error::System { operation, subject, source: error.into() }
+    move |error| Error::System {
+        operation,
+        subject,
+        source: error.into(),
+    }
 }
 
 /// Body of the hidden subcommand; returns only when the program could not be started.
@@ -126,8 +134,14 @@ fn become_program(spec: &Spec) -> Result<std::convert::Infallible, Error> {
     }
     let (program, arguments) = spec.command.split_first().ok_or(Error::Nothing)?;
     let name = spec.name.clone().unwrap_or_else(|| program.clone());
-    let source = Command::new(program).arg0(OsString::from(name)).args(arguments).exec();
-    Err(Error::Program { program: program.clone(), source })
+    let source = Command::new(program)
+        .arg0(OsString::from(name))
+        .args(arguments)
+        .exec();
+    Err(Error::Program {
+        program: program.clone(),
+        source,
+    })
 }
 
 /// Enters the mounts and hostname of a running program of the same pod.
@@ -168,21 +182,37 @@ fn prepare(spec: &Spec) -> Result<(), Error> {
 /// Makes one mount; `ours` are the empty folders mounted so far.
 fn make(wanted: &Mount, ours: &mut Vec<PathBuf>) -> Result<(), Error> {
     match wanted {
-        Mount::Bind { source, target, needed } => {
+        Mount::Bind {
+            source,
+            target,
+            needed,
+        } => {
             let target = &followed(target);
             match make_target(source.is_dir(), target, ours) {
                 Err(_) if !needed => return Ok(()),
                 made => made?,
             }
-            mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-                .map_err(system("mount over", target))
+            mount(
+                Some(source),
+                target,
+                None::<&str>,
+                MsFlags::MS_BIND,
+                None::<&str>,
+            )
+            .map_err(system("mount over", target))
         }
         Mount::Empty { target } => {
             let target = &followed(target);
             make_target(true, target, ours)?;
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-            mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some("mode=0777"))
-                .map_err(system("mount over", target))?;
+            mount(
+                Some("tmpfs"),
+                target,
+                Some("tmpfs"),
+                flags,
+                Some("mode=0777"),
+            )
+            .map_err(system("mount over", target))?;
             ours.push(target.canonicalize().map_err(system("find", target))?);
             Ok(())
         }
@@ -193,7 +223,9 @@ fn make(wanted: &Mount, ours: &mut Vec<PathBuf>) -> Result<(), Error> {
 fn followed(target: &Path) -> PathBuf {
     let mut path = target.to_owned();
     for _ in 0..8 {
-        let Ok(next) = std::fs::read_link(&path) else { break };
+        let Ok(next) = std::fs::read_link(&path) else {
+            break;
+        };
         path = path.parent().unwrap_or(Path::new("/")).join(next);
     }
     path
@@ -204,7 +236,9 @@ fn make_target(is_folder: bool, target: &Path, ours: &[PathBuf]) -> Result<(), E
     if target.exists() {
         return Ok(());
     }
-    let existing = target.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    let existing = target
+        .ancestors()
+        .find_map(|ancestor| ancestor.canonicalize().ok());
     if !existing.is_some_and(|existing| ours.iter().any(|folder| existing.starts_with(folder))) {
         let missing = io::Error::new(io::ErrorKind::NotFound, "it does not exist on this machine");
         return Err(system("mount over", target)(missing));
@@ -214,7 +248,9 @@ fn make_target(is_folder: bool, target: &Path, ours: &[PathBuf]) -> Result<(), E
     if is_folder {
         std::fs::create_dir(target).map_err(system("make", target))
     } else {
-        File::create(target).map(drop).map_err(system("make", target))
+        File::create(target)
+            .map(drop)
+            .map_err(system("make", target))
     }
 }
 

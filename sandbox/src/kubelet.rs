@@ -65,7 +65,11 @@ struct Slots {
 impl Pods {
     /// The pod of this name, if it lives.
     pub(crate) fn find(&self, name: &PodName) -> Option<Arc<LivePod>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     fn enter(&self, pod: &Arc<LivePod>) {
@@ -74,7 +78,10 @@ impl Pods {
     }
 
     fn leave(&self, name: &PodName) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
     }
 
     fn take_slot(&self, node: u16) -> Option<u8> {
@@ -106,7 +113,9 @@ pub(crate) async fn run(context: Arc<Context>) {
     loop {
         let view = views.borrow_and_update().clone();
         for (key, life) in &mut lives {
-            let stays = view.get(key).is_some_and(|object| object.metadata().uid == life.uid);
+            let stays = view
+                .get(key)
+                .is_some_and(|object| object.metadata().uid == life.uid);
             if !stays && let Some(end) = life.end.take() {
                 let _ = end.send(());
             }
@@ -117,7 +126,13 @@ pub(crate) async fn run(context: Arc<Context>) {
                 continue;
             }
             let (end, ended) = oneshot::channel();
-            lives.insert(key.clone(), Life { uid: object.metadata().uid.clone(), end: Some(end) });
+            lives.insert(
+                key.clone(),
+                Life {
+                    uid: object.metadata().uid.clone(),
+                    end: Some(end),
+                },
+            );
             let (context, object, done) = (context.clone(), object.clone(), done.clone());
             task::spawn("pod", async move {
                 pod::live(&context, object, node, ended).await;
@@ -141,7 +156,10 @@ fn placed<'v>(
         if pod.metadata.annotations.has(PROGRAM_ANNOTATION) {
             return None;
         }
-        let node = context.nodes.iter().find(|node| node.name == pod.spec.node_name)?;
+        let node = context
+            .nodes
+            .iter()
+            .find(|node| node.name == pod.spec.node_name)?;
         Some((object, node.clone()))
     })
 }

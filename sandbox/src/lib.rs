@@ -11,6 +11,13 @@ mod supervise;
 mod control;
 mod world;
 pub mod launch;
+mod apply;
+mod kubelet;
+mod programs;
+mod roles;
+mod cluster;
+mod node;
+pub mod capture;
 pub mod app;
 pub mod messages;
 mod process;
@@ -35,4 +42,3 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
-

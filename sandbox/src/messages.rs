@@ -29,7 +29,10 @@ impl PodName {
     /// From `name` (in `default`) or `namespace/name`.
     pub fn parse(text: &str) -> Self {
         let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
-        Self { namespace: namespace.to_owned(), name: name.to_owned() }
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -245,7 +248,11 @@ pub fn receive_head(socket: RawFd) -> io::Result<(usize, Vec<OwnedFd>)> {
         if let ControlMessageOwned::ScmRights(rights) = control {
             #[expect(unsafe_code, reason = "the kernel hands descriptors over as numbers")]
             // SAFETY: the kernel has just made these descriptors for us and nobody else knows them.
-            descriptors.extend(rights.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            descriptors.extend(
+                rights
+                    .into_iter()
+                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
+            );
         }
     }
     if received == 0 {
@@ -253,7 +260,10 @@ pub fn receive_head(socket: RawFd) -> io::Result<(usize, Vec<OwnedFd>)> {
     }
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if received != 4 || length > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a message of the sandbox"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a message of the sandbox",
+        ));
     }
     Ok((length, descriptors))
 }

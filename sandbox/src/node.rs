@@ -43,8 +43,14 @@ impl Node {
             ("NODE_NAME", self.name.clone()),
             ("WEFT_OBJECTS_DIR", objects.display().to_string()),
             ("INPOD_UDS", self.hand_over_socket().display().to_string()),
-            ("WEFT_CNI_PLUGIN_SOCKET", self.plugin_socket().display().to_string()),
-            ("WEFT_CNI_RUN_DIR", self.agent_folder().display().to_string()),
+            (
+                "WEFT_CNI_PLUGIN_SOCKET",
+                self.plugin_socket().display().to_string(),
+            ),
+            (
+                "WEFT_CNI_RUN_DIR",
+                self.agent_folder().display().to_string(),
+            ),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

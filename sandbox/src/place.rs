@@ -53,7 +53,9 @@ impl Place {
         check_name(name)?;
         let base = bases().into_iter().next().unwrap_or_else(fallback_base);
         make_private(&base)?;
-        let place = Self { path: base.join(name) };
+        let place = Self {
+            path: base.join(name),
+        };
         let socket = place.control_socket();
         if socket.as_os_str().len() > 107 {
             return Err(Error::TooLong { path: socket });
@@ -66,13 +68,17 @@ impl Place {
         check_name(name)?;
         Ok(bases()
             .into_iter()
-            .map(|base| Self { path: base.join(name) })
+            .map(|base| Self {
+                path: base.join(name),
+            })
             .find(|place| place.path.is_dir()))
     }
 
     /// A place whose path is known, for the processes inside.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     /// The directory itself.
@@ -108,7 +114,10 @@ impl Place {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(lock)),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(Error::Unusable { path, source: errno.into() }),
+            Err((_, errno)) => Err(Error::Unusable {
+                path,
+                source: errno.into(),
+            }),
         }
     }
 
@@ -120,7 +129,10 @@ impl Place {
             Err(source) => Err(Error::Unusable { path, source }),
             Ok(file) => match Flock::lock(file, FlockArg::LockExclusive) {
                 Ok(_) => Ok(()),
-                Err((_, errno)) => Err(Error::Unusable { path, source: errno.into() }),
+                Err((_, errno)) => Err(Error::Unusable {
+                    path,
+                    source: errno.into(),
+                }),
             },
         }
     }
@@ -128,9 +140,10 @@ impl Place {
     /// Removes the directory of a sandbox that is not running; a missing one is fine.
     pub fn remove(&self) -> Result<(), Error> {
         match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::Unusable { path: self.path.clone(), source: error })
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::Unusable {
+                path: self.path.clone(),
+                source: error,
+            }),
             _ => Ok(()),
         }
     }
@@ -144,8 +157,11 @@ impl Place {
                 continue;
             }
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let removed =
-                if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let removed = if is_folder {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
             removed.map_err(unusable(&path))?;
         }
         Ok(())
@@ -176,13 +192,16 @@ fn check_name(name: &str) -> Result<(), Error> {
     if (1..=32).contains(&name.len()) && name.chars().all(plain) {
         return Ok(());
     }
-    Err(Error::Name { name: name.to_owned() })
+    Err(Error::Name {
+        name: name.to_owned(),
+    })
 }
 
 /// Where to look, best first. A runtime directory of somebody else (after `su`) does not count.
 fn bases() -> Vec<PathBuf> {
     let ours = |path: &PathBuf| {
-        fs::metadata(path).is_ok_and(|meta| meta.is_dir() && meta.uid() == Uid::effective().as_raw())
+        fs::metadata(path)
+            .is_ok_and(|meta| meta.is_dir() && meta.uid() == Uid::effective().as_raw())
     };
     let mut bases: Vec<PathBuf> = std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
@@ -208,7 +227,10 @@ fn make_private(path: &Path) -> Result<(), Error> {
     let meta = fs::symlink_metadata(path).map_err(unusable(path))?;
     let ours = meta.uid() == Uid::effective().as_raw();
     if !meta.is_dir() || !ours {
-        return Err(Error::Foreign { path: path.to_owned(), owner: meta.uid() });
+        return Err(Error::Foreign {
+            path: path.to_owned(),
+            owner: meta.uid(),
+        });
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Exit {
 
 /// Standard input, output and error of a process.
 #[derive(Debug)]
-pub enum Streams {
+pub(crate) enum Streams {
     /// Nothing in, both outputs appended to this file.
     Log(PathBuf),
     /// Descriptors that somebody else made, in order.
@@ -53,13 +53,13 @@ pub enum Streams {
 }
 
 /// Environment of a process: nothing is inherited but `PATH`.
-pub type Environment = Vec<(String, String)>;
+pub(crate) type Environment = Vec<(String, String)>;
 
 type Exits = HashMap<i32, watch::Sender<Option<Exit>>>;
 
 /// All children of this process.
 #[derive(Debug, Clone)]
-pub struct Children {
+pub(crate) struct Children {
     exe: Arc<Path>,
     // Held while a child is started and while children are reaped, so that none is reaped before it is known.
     exits: Arc<Mutex<Exits>>,
@@ -67,12 +67,15 @@ pub struct Children {
 
 impl Children {
     /// `exe` answers the hidden subcommand [`EXEC`].
-    pub fn new(exe: &Path) -> Self {
-        Self { exe: exe.into(), exits: Arc::default() }
+    pub(crate) fn new(exe: &Path) -> Self {
+        Self {
+            exe: exe.into(),
+            exits: Arc::default(),
+        }
     }
 
     /// Starts a program as `spec` says.
-    pub fn start(
+    pub(crate) fn start(
         &self,
         spec: &Spec,
         environment: &[(String, String)],
@@ -88,7 +91,10 @@ impl Children {
         match streams {
             Streams::Log(path) => {
                 let log = File::options().create(true).append(true).open(path)?;
-                command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+                command
+                    .stdin(Stdio::null())
+                    .stdout(log.try_clone()?)
+                    .stderr(log);
             }
             Streams::Given([input, output, error]) => {
                 command.stdin(input).stdout(output).stderr(error);
@@ -98,11 +104,15 @@ impl Children {
         let mut exits = self.exits.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = command.spawn()?.id().cast_signed();
         exits.insert(pid, sender);
-        Ok(Process { pid, exit, exits: self.exits.clone() })
+        Ok(Process {
+            pid,
+            exit,
+            exits: self.exits.clone(),
+        })
     }
 
     /// Reaps children for ever.
-    pub async fn reap(&self) -> io::Result<std::convert::Infallible> {
+    pub(crate) async fn reap(&self) -> io::Result<std::convert::Infallible> {
         let mut ended = signal(SignalKind::child())?;
         loop {
             self.reap_ended();
@@ -132,7 +142,7 @@ impl Children {
 
 /// A child that runs or has ended.
 #[derive(Debug, Clone)]
-pub struct Process {
+pub(crate) struct Process {
     pid: i32,
     exit: watch::Receiver<Option<Exit>>,
     exits: Arc<Mutex<Exits>>,
@@ -140,32 +150,28 @@ pub struct Process {
 
 impl Process {
     /// Its process id inside the sandbox.
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.pid
     }
 
     /// How it ended, if it has.
-    pub fn exit(&self) -> Option<Exit> {
+    pub(crate) fn exit(&self) -> Option<Exit> {
         *self.exit.borrow()
     }
 
     /// Waits for its end.
-    pub async fn wait(&self) -> Exit {
+    pub(crate) async fn wait(&self) -> Exit {
         let mut exit = self.exit.clone();
         let ended = exit.wait_for(Option::is_some).await.map(|exit| *exit);
         // The sender goes only after it has sent.
-        ended.ok().flatten().unwrap_or(Exit::Signal(Signal::SIGKILL as i32))
+        ended
+            .ok()
+            .flatten()
+            .unwrap_or(Exit::Signal(Signal::SIGKILL as i32))
     }
 
-    /// Signals the process alone. One that has ended is left alone: its number may be somebody else's.
-    pub fn signal(&self, signal: Signal) {
-        self.if_running(|pid| {
-            let _ = kill(pid, signal);
-        });
-    }
-
-    /// Signals the process and its group.
-    pub fn signal_group(&self, signal: Signal) {
+    /// Signals the process and its group. One that has ended is left alone: its number may be somebody else's.
+    pub(crate) fn signal_group(&self, signal: Signal) {
         self.if_running(|pid| {
             // Before it has made its group only the process itself can be reached.
             if killpg(pid, signal).is_err() {
@@ -183,7 +189,7 @@ impl Process {
 }
 
 /// Kills every process of the sandbox whose network namespace has this inode number, until none is left.
-pub fn kill_namespace(inode: u64) {
+pub(crate) fn kill_namespace(inode: u64) {
     for _ in 0..64 {
         let victims: Vec<i32> = processes()
             .filter(|pid| namespace_inode(*pid) == Some(inode))

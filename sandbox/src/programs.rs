@@ -61,7 +61,10 @@ impl State {
 
 impl Program {
     pub(crate) fn new(plan: Plan) -> Arc<Self> {
-        Arc::new(Self { plan, state: watch::Sender::new(State::default()) })
+        Arc::new(Self {
+            plan,
+            state: watch::Sender::new(State::default()),
+        })
     }
 
     /// Its name.
@@ -100,7 +103,8 @@ impl Program {
     }
 
     async fn attend(&self, process: Process) {
-        self.state.send_modify(|state| state.process = Some(process.clone()));
+        self.state
+            .send_modify(|state| state.process = Some(process.clone()));
         // Held in the moment between the check and the start.
         if self.state.borrow().held {
             process.signal_group(Signal::SIGKILL);

@@ -87,9 +87,11 @@ impl Sandbox {
     pub fn up(options: &Options) -> Result<Self, Error> {
         let name = options.name.clone();
         match front::start(options, true) {
-            Ok(started) => {
-                Ok(Self { name, place: started.place.clone(), owned: Some(started) })
-            }
+            Ok(started) => Ok(Self {
+                name,
+                place: started.place.clone(),
+                owned: Some(started),
+            }),
             Err(source) => Err(Error::Start { name, source }),
         }
     }
@@ -101,7 +103,11 @@ impl Sandbox {
             Ok(started) => {
                 let place = started.place.clone();
                 started.let_go();
-                Ok(Self { name, place, owned: None })
+                Ok(Self {
+                    name,
+                    place,
+                    owned: None,
+                })
             }
             Err(source) => Err(Error::Start { name, source }),
         }
@@ -109,18 +115,27 @@ impl Sandbox {
 
     /// The running sandbox of this name. What a killed one left behind is removed.
     pub fn connect(name: &str) -> Result<Self, Error> {
-        let absent = || Error::Absent { name: name.to_owned() };
+        let absent = || Error::Absent {
+            name: name.to_owned(),
+        };
         let place = Place::find(name)?.ok_or_else(absent)?;
         if let Some(_lock) = place.lock()? {
             place.remove()?;
             return Err(absent());
         }
-        Ok(Self { name: name.to_owned(), place, owned: None })
+        Ok(Self {
+            name: name.to_owned(),
+            place,
+            owned: None,
+        })
     }
 
     /// Names of this user's running sandboxes; leftovers are removed on the way.
     pub fn running() -> Vec<String> {
-        place::names().into_iter().filter(|name| Self::connect(name).is_ok()).collect()
+        place::names()
+            .into_iter()
+            .filter(|name| Self::connect(name).is_ok())
+            .collect()
     }
 
     /// Its name.
@@ -140,13 +155,20 @@ impl Sandbox {
 
     /// Creates or replaces every object of these YAML documents; answers with one line per object.
     pub fn apply(&self, yaml: &str) -> Result<Vec<String>, Error> {
-        self.done(&Request::Apply { yaml: yaml.to_owned() })
+        self.done(&Request::Apply {
+            yaml: yaml.to_owned(),
+        })
     }
 
     /// Deletes an object that was applied.
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<(), Error> {
         let (kind, namespace, name) = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-        self.done(&Request::Delete { kind, namespace, name }).map(drop)
+        self.done(&Request::Delete {
+            kind,
+            namespace,
+            name,
+        })
+        .map(drop)
     }
 
     /// Runs a command to its end, with nothing on standard input.
@@ -169,8 +191,15 @@ impl Sandbox {
         };
         let (stdout, stderr) = (collect(stdout), collect(stderr));
         let exit = running.wait()?;
-        let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
-        Ok(Output { exit, stdout, stderr })
+        let (stdout, stderr) = (
+            stdout.join().unwrap_or_default(),
+            stderr.join().unwrap_or_default(),
+        );
+        Ok(Output {
+            exit,
+            stdout,
+            stderr,
+        })
     }
 
     /// Starts a command with these streams (standard input, output, error).
@@ -187,7 +216,10 @@ impl Sandbox {
         };
         let descriptors: Vec<RawFd> = streams.iter().map(AsRawFd::as_raw_fd).collect();
         let socket = self.ask(&request, &descriptors)?;
-        Ok(Running { name: self.name.clone(), socket })
+        Ok(Running {
+            name: self.name.clone(),
+            socket,
+        })
     }
 
     /// Runs a command with the caller's own terminal or pipes.
@@ -207,7 +239,11 @@ impl Sandbox {
     /// Waits until a pod is ready; the error says what it is waiting for.
     pub fn wait_ready(&self, pod: &PodName, deadline: Duration) -> Result<(), Error> {
         let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        self.done(&Request::WaitReady { pod: pod.clone(), milliseconds }).map(drop)
+        self.done(&Request::WaitReady {
+            pod: pod.clone(),
+            milliseconds,
+        })
+        .map(drop)
     }
 
     /// The state of everything.
@@ -220,18 +256,27 @@ impl Sandbox {
 
     /// Kills a program; with `hold` it stays down until [`Sandbox::start_program`].
     pub fn kill_program(&self, program: &str, hold: bool) -> Result<(), Error> {
-        self.done(&Request::Kill { program: program.to_owned(), hold }).map(drop)
+        self.done(&Request::Kill {
+            program: program.to_owned(),
+            hold,
+        })
+        .map(drop)
     }
 
     /// Starts a program that was held.
     pub fn start_program(&self, program: &str) -> Result<(), Error> {
-        self.done(&Request::Start { program: program.to_owned() }).map(drop)
+        self.done(&Request::Start {
+            program: program.to_owned(),
+        })
+        .map(drop)
     }
 
     /// A packet socket that sees every frame on the node's end of the pod's link.
     pub fn capture(&self, pod: &PodName) -> Result<OwnedFd, Error> {
         match self.request(&Request::Capture { pod: pod.clone() })? {
-            (Answer::Capture, mut descriptors) => descriptors.pop().ok_or_else(|| self.unexpected()),
+            (Answer::Capture, mut descriptors) => {
+                descriptors.pop().ok_or_else(|| self.unexpected())
+            }
             _ => Err(self.unexpected()),
         }
     }
@@ -274,11 +319,16 @@ impl Sandbox {
     }
 
     fn talk_error(&self, source: io::Error) -> Error {
-        Error::Talk { name: self.name.clone(), source }
+        Error::Talk {
+            name: self.name.clone(),
+            source,
+        }
     }
 
     fn unexpected(&self) -> Error {
-        Error::Unexpected { name: self.name.clone() }
+        Error::Unexpected {
+            name: self.name.clone(),
+        }
     }
 }
 
@@ -286,7 +336,10 @@ fn receive(name: &str, socket: &UnixStream) -> Result<(Answer, Vec<OwnedFd>), Er
     match messages::receive(socket) {
         Ok((Answer::Failed { reason }, _)) => Err(Error::Refused { reason }),
         Ok(answer) => Ok(answer),
-        Err(source) => Err(Error::Talk { name: name.to_owned(), source }),
+        Err(source) => Err(Error::Talk {
+            name: name.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -302,8 +355,9 @@ impl Running {
     pub fn wait(self) -> Result<Exit, Error> {
         match receive(&self.name, &self.socket)? {
             (Answer::Exited(exit), _) => Ok(exit),
-            _ => Err(Error::Unexpected { name: self.name.clone() }),
+            _ => Err(Error::Unexpected {
+                name: self.name.clone(),
+            }),
         }
     }
 }
-

@@ -18,13 +18,19 @@ pub(crate) enum Error {
     #[error(transparent)]
     Namespace(#[from] namespace::Error),
     #[error("cannot listen on interface {interface}")]
-    Listen { interface: String, source: io::Error },
+    Listen {
+        interface: String,
+        source: io::Error,
+    },
 }
 
 /// A socket that sees every frame in and out of `interface`.
 pub(crate) fn open(namespace: &Namespace, interface: &str) -> Result<OwnedFd, Error> {
     let opened = namespace.run(|| listen(interface))?;
-    opened.map_err(|source| Error::Listen { interface: interface.to_owned(), source })
+    opened.map_err(|source| Error::Listen {
+        interface: interface.to_owned(),
+        source,
+    })
 }
 
 fn listen(interface: &str) -> io::Result<OwnedFd> {

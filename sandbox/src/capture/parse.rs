@@ -41,16 +41,28 @@ pub fn segment(frame: &[u8]) -> Option<Segment<'_>> {
             let address = |at: usize| Some(Ipv4Addr::from(*packet.get(at..)?.first_chunk::<4>()?));
             // A segment that an offload has yet to cut says length 0.
             let end = if total == 0 { packet.len() } else { total };
-            (address(12)?.into(), address(16)?.into(), packet.get(header..end)?)
+            (
+                address(12)?.into(),
+                address(16)?.into(),
+                packet.get(header..end)?,
+            )
         }
         0x86dd => {
             if *packet.get(6)? != 6 {
                 return None;
             }
             let length = usize::from(number(packet, 4)?);
-            let end = if length == 0 { packet.len() } else { 40 + length };
+            let end = if length == 0 {
+                packet.len()
+            } else {
+                40 + length
+            };
             let address = |at: usize| Some(Ipv6Addr::from(*packet.get(at..)?.first_chunk::<16>()?));
-            (address(8)?.into(), address(24)?.into(), packet.get(40..end)?)
+            (
+                address(8)?.into(),
+                address(24)?.into(),
+                packet.get(40..end)?,
+            )
         }
         _ => return None,
     };
@@ -70,9 +82,15 @@ pub fn streams<'f>(
 ) -> BTreeMap<(SocketAddr, SocketAddr), Vec<u8>> {
     let mut segments: BTreeMap<(SocketAddr, SocketAddr), Vec<Segment<'f>>> = BTreeMap::new();
     for segment in frames.into_iter().filter_map(segment) {
-        segments.entry((segment.source, segment.destination)).or_default().push(segment);
+        segments
+            .entry((segment.source, segment.destination))
+            .or_default()
+            .push(segment);
     }
-    segments.into_iter().map(|(direction, segments)| (direction, joined(&segments))).collect()
+    segments
+        .into_iter()
+        .map(|(direction, segments)| (direction, joined(&segments)))
+        .collect()
 }
 
 fn joined(segments: &[Segment<'_>]) -> Vec<u8> {
@@ -81,15 +99,27 @@ fn joined(segments: &[Segment<'_>]) -> Vec<u8> {
     let mut in_order: Vec<(i32, &[u8])> = segments
         .iter()
         .filter(|segment| !segment.payload.is_empty())
-        .map(|segment| (segment.sequence.wrapping_sub(first).cast_signed(), segment.payload))
+        .map(|segment| {
+            (
+                segment.sequence.wrapping_sub(first).cast_signed(),
+                segment.payload,
+            )
+        })
         .collect();
     in_order.sort_by_key(|(at, _)| *at);
     let mut bytes = Vec::new();
     let mut next: Option<i64> = None;
     for (at, payload) in in_order {
-        let (at, length) = (i64::from(at), i64::try_from(payload.len()).unwrap_or(i64::MAX));
+        let (at, length) = (
+            i64::from(at),
+            i64::try_from(payload.len()).unwrap_or(i64::MAX),
+        );
         let seen = next.map_or(0, |next| (next - at).clamp(0, length));
-        bytes.extend(payload.get(usize::try_from(seen).unwrap_or_default()..).unwrap_or_default());
+        bytes.extend(
+            payload
+                .get(usize::try_from(seen).unwrap_or_default()..)
+                .unwrap_or_default(),
+        );
         next = Some(next.unwrap_or(at).max(at + length));
     }
     bytes
@@ -122,7 +152,11 @@ pub fn client_hello(stream: &[u8]) -> Option<ClientHello> {
     rest.block(1)?; // session id
     rest.block(2)?; // cipher suites
     rest.block(1)?; // compression
-    let mut hello = ClientHello { versions: Vec::new(), groups: Vec::new(), protocols: Vec::new() };
+    let mut hello = ClientHello {
+        versions: Vec::new(),
+        groups: Vec::new(),
+        protocols: Vec::new(),
+    };
     for (kind, body) in extensions(rest.block(2)?) {
         let mut body = Bytes(body);
         match kind {
@@ -142,7 +176,9 @@ pub fn client_hello(stream: &[u8]) -> Option<ClientHello> {
             ALPN => {
                 let mut list = Bytes(body.block(2)?);
                 while let Some(name) = list.block(1) {
-                    hello.protocols.push(String::from_utf8_lossy(name).into_owned());
+                    hello
+                        .protocols
+                        .push(String::from_utf8_lossy(name).into_owned());
                 }
             }
             _ => {}
@@ -157,7 +193,10 @@ pub fn server_hello(stream: &[u8]) -> Option<ServerHello> {
     let mut rest = Bytes(message.get(34..)?);
     rest.block(1)?; // session id
     rest.take(3)?; // cipher suite, compression
-    let mut hello = ServerHello { version: None, group: None };
+    let mut hello = ServerHello {
+        version: None,
+        group: None,
+    };
     for (kind, body) in extensions(rest.block(2)?) {
         match kind {
             SUPPORTED_VERSIONS => hello.version = number(body, 0),
@@ -221,7 +260,10 @@ impl<'b> Bytes<'b> {
 
     /// A block with its length, of one or two bytes, before it.
     fn block(&mut self, length_bytes: usize) -> Option<&'b [u8]> {
-        let length = self.take(length_bytes)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let length = self
+            .take(length_bytes)?
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
         self.take(length)
     }
 }

@@ -63,7 +63,8 @@ pub(crate) async fn live(pod: Arc<LivePod>, children: Children, run: Run) -> Exi
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
-        let exit = match children.start(&run.spec, &run.environment, Streams::Log(run.log.clone())) {
+        let exit = match children.start(&run.spec, &run.environment, Streams::Log(run.log.clone()))
+        {
             Ok(process) => attend(&pod, &children, &run, process).await,
             Err(error) => {
                 tracing::warn!(pod = %pod.name, %error, "cannot start a container");
@@ -84,7 +85,10 @@ pub(crate) async fn live(pod: Arc<LivePod>, children: Children, run: Run) -> Exi
         let message = last_words(&run.log, exit);
         pod.update(|state| {
             if let Some(one) = state.containers.get_mut(run.index) {
-                one.state = State::Waiting { reason: "CrashLoopBackOff", message };
+                one.state = State::Waiting {
+                    reason: "CrashLoopBackOff",
+                    message,
+                };
                 (one.ready, one.last_exit) = (false, Some(exit));
                 one.restarts = one.restarts.saturating_add(1);
             }
@@ -96,7 +100,8 @@ pub(crate) async fn live(pod: Arc<LivePod>, children: Children, run: Run) -> Exi
 
 /// From start to end of one process.
 async fn attend(pod: &Arc<LivePod>, children: &Children, run: &Run, process: Process) -> Exit {
-    let needs_no_asking = run.container.readiness_probe.is_none() && run.container.startup_probe.is_none();
+    let needs_no_asking =
+        run.container.readiness_probe.is_none() && run.container.startup_probe.is_none();
     pod.running(run.index, &process);
     pod.update(|state| {
         if let Some(one) = state.containers.get_mut(run.index) {
@@ -110,10 +115,22 @@ async fn attend(pod: &Arc<LivePod>, children: &Children, run: &Run, process: Pro
 }
 
 /// Probes for as long as the process lives; answers only after it was killed for being unwell.
-async fn watch_health(pod: &Arc<LivePod>, children: &Children, run: &Run, process: &Process) -> Exit {
+async fn watch_health(
+    pod: &Arc<LivePod>,
+    children: &Children,
+    run: &Run,
+    process: &Process,
+) -> Exit {
     let container = &run.container;
     if let Some(probe) = &container.startup_probe {
-        let verdict = Prober { pod, children, run, probe }.until(|verdict| verdict != Verdict::Undecided).await;
+        let verdict = Prober {
+            pod,
+            children,
+            run,
+            probe,
+        }
+        .until(|verdict| verdict != Verdict::Undecided)
+        .await;
         if verdict == Verdict::Unwell {
             return kill(process).await;
         }
@@ -125,7 +142,12 @@ async fn watch_health(pod: &Arc<LivePod>, children: &Children, run: &Run, proces
         match &container.readiness_probe {
             None => std::future::pending().await,
             Some(probe) => {
-                let prober = Prober { pod, children, run, probe };
+                let prober = Prober {
+                    pod,
+                    children,
+                    run,
+                    probe,
+                };
                 prober
                     .until(|verdict| {
                         match verdict {
@@ -143,7 +165,14 @@ async fn watch_health(pod: &Arc<LivePod>, children: &Children, run: &Run, proces
         match &container.liveness_probe {
             None => std::future::pending().await,
             Some(probe) => {
-                Prober { pod, children, run, probe }.until(|verdict| verdict == Verdict::Unwell).await
+                Prober {
+                    pod,
+                    children,
+                    run,
+                    probe,
+                }
+                .until(|verdict| verdict == Verdict::Unwell)
+                .await
             }
         }
     };
@@ -169,7 +198,9 @@ struct Prober<'a> {
 
 impl Prober<'_> {
     async fn until(&self, mut is_enough: impl FnMut(Verdict) -> bool) -> Verdict {
-        let Some(address) = self.pod.addresses.all().next() else { return Verdict::Undecided };
+        let Some(address) = self.pod.addresses.all().next() else {
+            return Verdict::Undecided;
+        };
         let attempt = probe::attempt(self.probe, &self.run.container, address);
         let (period, limit) = (probe::period(self.probe), probe::timeout(self.probe));
         let mut tally = Tally::new(self.probe);
@@ -186,8 +217,16 @@ impl Prober<'_> {
             }
             was_well |= verdict == Verdict::Well;
             // Kubernetes asks at once when a container starts; waiting a whole period for the first success helps nobody.
-            let pause = if was_well { period } else { period.min(Duration::from_millis(100)) };
-            let pause = if self.probe.failure_threshold.is_some() { period } else { pause };
+            let pause = if was_well {
+                period
+            } else {
+                period.min(Duration::from_millis(100))
+            };
+            let pause = if self.probe.failure_threshold.is_some() {
+                period
+            } else {
+                pause
+            };
             sleep(if answer.is_ok() { period } else { pause }).await;
         }
     }

@@ -22,10 +22,16 @@ pub(crate) enum Error {
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
     #[error("volume {volume}: {kind} {name} does not exist")]
-    Missing { volume: String, kind: Kind, name: String },
+    Missing {
+        volume: String,
+        kind: Kind,
+        name: String,
+    },
     #[error("volume {volume}: {path} would leave the volume")]
     Outside { volume: String, path: PathBuf },
-    #[error("volume {volume} has no source that a sandbox knows (emptyDir, hostPath, configMap, secret, projected)")]
+    #[error(
+        "volume {volume} has no source that a sandbox knows (emptyDir, hostPath, configMap, secret, projected)"
+    )]
     UnknownSource { volume: String },
     #[error("volumeMount {volume}: there is no volume of this name")]
     NoSuchVolume { volume: String },
@@ -34,11 +40,17 @@ pub(crate) enum Error {
 }
 
 fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Error> {
-    fs::write(path, text).map_err(|source| Error::Write { path: path.to_owned(), source })
+    fs::write(path, text).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {
-    fs::create_dir_all(path).map_err(|source| Error::Write { path: path.to_owned(), source })
+    fs::create_dir_all(path).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// `resolv.conf` for programs of a namespace: cluster DNS, and Kubernetes' search order.
@@ -69,7 +81,11 @@ pub(crate) fn name_files(
         let source = folder.join(name);
         write(&source, text)?;
         // A machine without the file has nothing to hide, and nowhere to mount.
-        mounts.push(Mount::Bind { source, target: Path::new("/etc").join(name), needed: false });
+        mounts.push(Mount::Bind {
+            source,
+            target: Path::new("/etc").join(name),
+            needed: false,
+        });
     }
     Ok(mounts)
 }
@@ -87,8 +103,10 @@ impl TokenFile {
     /// Writes a fresh token.
     pub(crate) fn write(&self, issuer: &Issuer, view: &View) -> Result<(), Error> {
         let token = issuer.token(view, &self.bearer, &self.audience, self.life)?;
-        replace_file(&self.path, &token)
-            .map_err(|source| Error::Write { path: self.path.clone(), source })
+        replace_file(&self.path, &token).map_err(|source| Error::Write {
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 
@@ -110,13 +128,31 @@ pub(crate) fn make_volumes(
         let namespace = &bearer.namespace;
         if volume.empty_dir.is_some() {
             use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&home, fs::Permissions::from_mode(0o777))
-                .map_err(|source| Error::Write { path: home.clone(), source })?;
+            fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).map_err(|source| {
+                Error::Write {
+                    path: home.clone(),
+                    source,
+                }
+            })?;
         } else if let Some(source) = &volume.config_map {
-            entries(volume, view, Kind::ConfigMap, (namespace, &source.name), source.optional, &home)?;
+            entries(
+                volume,
+                view,
+                Kind::ConfigMap,
+                (namespace, &source.name),
+                source.optional,
+                &home,
+            )?;
         } else if let Some(source) = &volume.secret {
             let name = &source.secret_name;
-            entries(volume, view, Kind::Secret, (namespace, name), source.optional, &home)?;
+            entries(
+                volume,
+                view,
+                Kind::Secret,
+                (namespace, name),
+                source.optional,
+                &home,
+            )?;
         } else if let Some(projected) = &volume.projected {
             for projection in &projected.sources {
                 if let Some(source) = &projection.config_map {
@@ -130,7 +166,9 @@ pub(crate) fn make_volumes(
                 }
             }
         } else {
-            return Err(Error::UnknownSource { volume: volume.name.clone() });
+            return Err(Error::UnknownSource {
+                volume: volume.name.clone(),
+            });
         }
     }
     Ok(tokens)
@@ -148,7 +186,9 @@ fn token(
         path,
         bearer: bearer.clone(),
         audience: source.audience.clone().unwrap_or_else(|| ISSUER.to_owned()),
-        life: source.expiration_seconds.map_or(LIFE, |seconds| Duration::from_secs(seconds.max(600))),
+        life: source
+            .expiration_seconds
+            .map_or(LIFE, |seconds| Duration::from_secs(seconds.max(600))),
     })
 }
 
@@ -162,7 +202,11 @@ fn entries(
     home: &Path,
 ) -> Result<(), Error> {
     let Some(object) = view.get(&Key::new(kind, namespace, name)) else {
-        let missing = || Error::Missing { volume: volume.name.clone(), kind, name: name.to_owned() };
+        let missing = || Error::Missing {
+            volume: volume.name.clone(),
+            kind,
+            name: name.to_owned(),
+        };
         return if optional { Ok(()) } else { Err(missing()) };
     };
     if let Some(map) = object.config_map() {
@@ -184,11 +228,16 @@ fn entries(
 
 /// The same path, when it stays below where it starts.
 fn inside<'p>(volume: &Volume, path: &'p Path) -> Result<&'p Path, Error> {
-    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    let plain = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
     if plain && path.components().next().is_some() {
         return Ok(path);
     }
-    Err(Error::Outside { volume: volume.name.clone(), path: path.to_owned() })
+    Err(Error::Outside {
+        volume: volume.name.clone(),
+        path: path.to_owned(),
+    })
 }
 
 /// How a container's volumes are mounted.
@@ -199,7 +248,9 @@ pub(crate) fn volume_mounts(
 ) -> Result<Vec<Mount>, Error> {
     let mount = |wanted: &VolumeMount| {
         let volume = wish.volumes.iter().find(|one| one.name == wanted.name);
-        let volume = volume.ok_or_else(|| Error::NoSuchVolume { volume: wanted.name.clone() })?;
+        let volume = volume.ok_or_else(|| Error::NoSuchVolume {
+            volume: wanted.name.clone(),
+        })?;
         let mut source = match &volume.host_path {
             Some(host) => host.path.clone(),
             None => folder.join(inside(volume, Path::new(&volume.name))?),
@@ -207,7 +258,11 @@ pub(crate) fn volume_mounts(
         if let Some(sub_path) = &wanted.sub_path {
             source = source.join(inside(volume, sub_path)?);
         }
-        Ok(Mount::Bind { source, target: wanted.mount_path.clone(), needed: true })
+        Ok(Mount::Bind {
+            source,
+            target: wanted.mount_path.clone(),
+            needed: true,
+        })
     };
     mounts.iter().map(mount).collect()
 }

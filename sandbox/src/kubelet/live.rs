@@ -50,9 +50,27 @@ pub(crate) struct Facts {
 
 impl LivePod {
     pub(crate) fn new(facts: Facts, state: watch::Sender<PodState>) -> Self {
-        let Facts { name, uid, node, slot, addresses, network, folder } = facts;
+        let Facts {
+            name,
+            uid,
+            node,
+            slot,
+            addresses,
+            network,
+            folder,
+        } = facts;
         let containers = Mutex::default();
-        Self { name, uid, node, slot, addresses, network, folder, containers, state }
+        Self {
+            name,
+            uid,
+            node,
+            slot,
+            addresses,
+            network,
+            folder,
+            containers,
+            state,
+        }
     }
 
     /// Changes the state; whoever writes the status is told.
@@ -67,25 +85,37 @@ impl LivePod {
 
     /// Says whether a container may get traffic; nobody is told what they know.
     pub(crate) fn set_ready(&self, index: usize, ready: bool) {
-        self.state.send_if_modified(|state| match state.containers.get_mut(index) {
-            Some(one) if one.ready != ready => {
-                one.ready = ready;
-                true
-            }
-            _ => false,
-        });
+        self.state
+            .send_if_modified(|state| match state.containers.get_mut(index) {
+                Some(one) if one.ready != ready => {
+                    one.ready = ready;
+                    true
+                }
+                _ => false,
+            });
     }
 
     /// Says how the containers will be run, in the order of the state.
     pub(crate) fn prepare(&self, runs: impl Iterator<Item = (Spec, Environment)>) {
-        let mut containers = self.containers.lock().unwrap_or_else(PoisonError::into_inner);
-        *containers =
-            runs.map(|(spec, environment)| Slot { spec, environment, process: None }).collect();
+        let mut containers = self
+            .containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *containers = runs
+            .map(|(spec, environment)| Slot {
+                spec,
+                environment,
+                process: None,
+            })
+            .collect();
     }
 
     /// A container's process was started.
     pub(crate) fn running(&self, index: usize, process: &Process) {
-        let mut containers = self.containers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut containers = self
+            .containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = containers.get_mut(index) {
             slot.process = Some(process.clone());
         }
@@ -93,17 +123,31 @@ impl LivePod {
 
     /// How to run something beside a container: in its mounts when it runs, else in equal ones.
     pub(crate) fn joining(&self, index: usize) -> Option<(Spec, Environment)> {
-        let containers = self.containers.lock().unwrap_or_else(PoisonError::into_inner);
+        let containers = self
+            .containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let slot = containers.get(index)?;
-        let running = slot.process.as_ref().filter(|process| process.exit().is_none());
+        let running = slot
+            .process
+            .as_ref()
+            .filter(|process| process.exit().is_none());
         let join = running.map(Process::pid);
-        let spec = Spec { join, name: None, command: Vec::new(), ..slot.spec.clone() };
+        let spec = Spec {
+            join,
+            name: None,
+            command: Vec::new(),
+            ..slot.spec.clone()
+        };
         Some((spec, slot.environment.clone()))
     }
 
     /// Signals every container.
     pub(crate) fn signal(&self, signal: Signal) {
-        let containers = self.containers.lock().unwrap_or_else(PoisonError::into_inner);
+        let containers = self
+            .containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for process in containers.iter().filter_map(|slot| slot.process.as_ref()) {
             process.signal_group(signal);
         }
@@ -111,7 +155,10 @@ impl LivePod {
 
     /// Processes of containers that have not ended.
     pub(crate) fn processes(&self) -> Vec<Process> {
-        let containers = self.containers.lock().unwrap_or_else(PoisonError::into_inner);
+        let containers = self
+            .containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let all = containers.iter().filter_map(|slot| slot.process.clone());
         all.filter(|process| process.exit().is_none()).collect()
     }

@@ -21,7 +21,10 @@ pub(crate) enum Error {
     #[error("cannot run the CNI plugin")]
     Run(#[from] std::io::Error),
     #[error("CNI {command}: {reason}")]
-    Refused { command: &'static str, reason: String },
+    Refused {
+        command: &'static str,
+        reason: String,
+    },
     #[error("CNI {command} took longer than {PATIENCE:?}")]
     Slow { command: &'static str },
 }
@@ -56,15 +59,23 @@ impl Call<'_> {
         let streams = Streams::Given([
             File::open(&input)?.into(),
             File::create(&output)?.into(),
-            File::options().create(true).append(true).open(self.log)?.into(),
+            File::options()
+                .create(true)
+                .append(true)
+                .open(self.log)?
+                .into(),
         ]);
         let spec = Spec {
             network: Some(self.node_network.to_owned()),
-            command: ["/proc/self/exe", "run", "cni-plugin"].map(str::to_owned).into(),
+            command: ["/proc/self/exe", "run", "cni-plugin"]
+                .map(str::to_owned)
+                .into(),
             name: Some("weft".to_owned()),
             ..Spec::default()
         };
-        let process = self.children.start(&spec, &self.variables(command), streams)?;
+        let process = self
+            .children
+            .start(&spec, &self.variables(command), streams)?;
         let ended = tokio::time::timeout(PATIENCE, process.wait()).await;
         let Ok(exit) = ended else {
             process.signal_group(nix::sys::signal::Signal::SIGKILL);

@@ -11,13 +11,13 @@ use objects::object::Object;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
+use super::Context;
 use super::container::{self, Restart, Run};
 use super::files::{self, TokenFile};
 use super::live::{Facts, LivePod};
 use super::plugin::{self, Call};
 use super::status::{ContainerState, PodState, State, fields};
 use super::wish::{self, PodWish, Refusal, SecurityContext};
-use super::Context;
 use crate::cluster::{View, Words};
 use crate::exec::{Mount, Spec, User};
 use crate::messages::PodName;
@@ -79,7 +79,15 @@ pub(crate) async fn live(
         let mut states = states;
         loop {
             let fields = fields(&states.borrow_and_update());
-            writer.say(key.clone(), Words::Patch { uid: uid.clone(), fields }).await;
+            writer
+                .say(
+                    key.clone(),
+                    Words::Patch {
+                        uid: uid.clone(),
+                        fields,
+                    },
+                )
+                .await;
             if states.changed().await.is_err() {
                 return;
             }
@@ -97,12 +105,19 @@ fn first_state(pod: &Pod, node: &Node) -> PodState {
         name: container.name.clone(),
         image: container.image.clone(),
         is_init,
-        state: State::Waiting { reason: "ContainerCreating", message: String::new() },
+        state: State::Waiting {
+            reason: "ContainerCreating",
+            message: String::new(),
+        },
         ready: false,
         restarts: 0,
         last_exit: None,
     };
-    let init = pod.spec.init_containers.iter().map(|one| state(one, !one.is_sidecar()));
+    let init = pod
+        .spec
+        .init_containers
+        .iter()
+        .map(|one| state(one, !one.is_sidecar()));
     let main = pod.spec.containers.iter().map(|one| state(one, false));
     PodState {
         node_address: Some(node.addresses.internal_v4().into()),
@@ -124,13 +139,18 @@ async fn run(
         tracing::warn!(pod = %object.key(), message, "pod does not come up");
         state.send_modify(|state| {
             for one in &mut state.containers {
-                one.state = State::Waiting { reason: word, message: message.clone() };
+                one.state = State::Waiting {
+                    reason: word,
+                    message: message.clone(),
+                };
             }
             state.trouble = Some((word, message));
         });
     };
     let checked = wish::read(object).and_then(|wish| {
-        pod.spec.running_containers().try_for_each(|one| wish::command(one).map(drop))?;
+        pod.spec
+            .running_containers()
+            .try_for_each(|one| wish::command(one).map(drop))?;
         Ok(wish)
     });
     let wish = match checked {
@@ -180,13 +200,27 @@ async fn network(
     node: Arc<Node>,
     state: &watch::Sender<PodState>,
 ) -> Result<LivePod, Error> {
-    let name = PodName { namespace: pod.metadata.namespace.clone(), name: pod.metadata.name.clone() };
+    let name = PodName {
+        namespace: pod.metadata.namespace.clone(),
+        name: pod.metadata.name.clone(),
+    };
     let uid = pod.metadata.uid.clone();
     let folder = context.place.run().join("pods").join(&uid);
     let facts = if pod.spec.host_network {
-        let addresses = PodAddresses { v4: node.addresses.internal_v4(), v6: None };
+        let addresses = PodAddresses {
+            v4: node.addresses.internal_v4(),
+            v6: None,
+        };
         let network = node.namespace.clone();
-        Facts { name, uid, node, slot: None, addresses, network, folder }
+        Facts {
+            name,
+            uid,
+            node,
+            slot: None,
+            addresses,
+            network,
+            folder,
+        }
     } else {
         let number = node.addresses.number;
         let slot = context.pods.take_slot(number).ok_or(Error::Full)?;
@@ -198,14 +232,28 @@ async fn network(
         let path = context.place.run().join("netns").join(&uid);
         let outside = node.clone();
         let built = tokio::task::spawn_blocking(move || {
-            build_pod(&outside.namespace, outside.addresses, &path, slot, addresses)
+            build_pod(
+                &outside.namespace,
+                outside.addresses,
+                &path,
+                slot,
+                addresses,
+            )
         });
         let built = match built.await {
             Ok(built) => built.map_err(Error::from),
             Err(_) => Err(Error::Full),
         };
         let network = built.inspect_err(|_| context.pods.give_slot_back(number, slot))?;
-        Facts { name, uid, node, slot: Some(slot), addresses, network, folder }
+        Facts {
+            name,
+            uid,
+            node,
+            slot: Some(slot),
+            addresses,
+            network,
+            folder,
+        }
     };
     state.send_modify(|state| state.addresses = facts.addresses.all().collect());
     Ok(LivePod::new(facts, state.clone()))
@@ -217,7 +265,11 @@ fn wants_both_families(view: &View, pod: &Pod) -> bool {
     let namespace = view.get(&Key::new(Kind::Namespace, "", &pod.metadata.namespace));
     let of_namespace =
         namespace.and_then(|object| object.metadata().annotations.get(FAMILIES_ANNOTATION));
-    let families = pod.metadata.annotations.get(FAMILIES_ANNOTATION).or(of_namespace);
+    let families = pod
+        .metadata
+        .annotations
+        .get(FAMILIES_ANNOTATION)
+        .or(of_namespace);
     families.is_some_and(|text| text.split(',').any(|family| family.trim() == "IPv6"))
 }
 
@@ -229,11 +281,20 @@ async fn bring_up(
     live: &LivePod,
 ) -> Result<(Vec<Run>, Vec<TokenFile>), Error> {
     let view = context.cluster.view();
-    let Some(pod) = object.pod() else { return Ok(Default::default()) };
-    let hostname = wish.hostname.clone().unwrap_or_else(|| pod.metadata.name.clone());
+    let Some(pod) = object.pod() else {
+        return Ok(Default::default());
+    };
+    let hostname = wish
+        .hostname
+        .clone()
+        .unwrap_or_else(|| pod.metadata.name.clone());
     let addresses: Vec<_> = live.addresses.all().collect();
-    let names =
-        files::name_files(&live.folder.join("names"), &live.name.namespace, &hostname, &addresses)?;
+    let names = files::name_files(
+        &live.folder.join("names"),
+        &live.name.namespace,
+        &hostname,
+        &addresses,
+    )?;
     let bearer = Bearer {
         namespace: live.name.namespace.clone(),
         service_account: pod.spec.service_account().to_owned(),
@@ -248,15 +309,23 @@ async fn bring_up(
     }
     // With the addresses that the pod has by now, for its environment.
     let mut known = pod.clone();
-    known.status.pod_ips =
-        addresses.iter().map(|ip| objects::kubernetes::pod::PodIp { ip: *ip }).collect();
+    known.status.pod_ips = addresses
+        .iter()
+        .map(|ip| objects::kubernetes::pod::PodIp { ip: *ip })
+        .collect();
     let policy = Restart::read(pod.spec.restart_policy.as_deref());
     let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
     let mut runs = Vec::new();
     for (index, container) in all.enumerate() {
         let hostname = (!pod.spec.host_network).then(|| hostname.clone());
-        let (spec, environment) =
-            how_to_run(context, live, wish, &known, container, (names.clone(), hostname))?;
+        let (spec, environment) = how_to_run(
+            context,
+            live,
+            wish,
+            &known,
+            container,
+            (names.clone(), hostname),
+        )?;
         let is_init = index < pod.spec.init_containers.len();
         let restart = match (is_init, container.is_sidecar()) {
             (true, false) if policy == Restart::Never => Restart::Never,
@@ -264,9 +333,19 @@ async fn bring_up(
             (true, true) => Restart::Always,
             (false, _) => policy,
         };
-        let file = format!("{}_{}_{}.log", live.name.namespace, live.name.name, container.name);
+        let file = format!(
+            "{}_{}_{}.log",
+            live.name.namespace, live.name.name, container.name
+        );
         let log = context.place.logs().join(file);
-        runs.push(Run { index, container: container.clone(), spec, environment, log, restart });
+        runs.push(Run {
+            index,
+            container: container.clone(),
+            spec,
+            environment,
+            log,
+            restart,
+        });
     }
     Ok((runs, tokens))
 }
@@ -282,9 +361,15 @@ fn how_to_run(
 ) -> Result<(Spec, Environment), Error> {
     let own = wish.container(&container.name);
     // A container's own `/run`: programs of two pods do not meet there, and there is room for mounts.
-    let mut mounts = vec![Mount::Empty { target: PathBuf::from("/run") }];
+    let mut mounts = vec![Mount::Empty {
+        target: PathBuf::from("/run"),
+    }];
     mounts.extend(names);
-    mounts.extend(files::volume_mounts(&live.folder.join("volumes"), wish, &own.volume_mounts)?);
+    mounts.extend(files::volume_mounts(
+        &live.folder.join("volumes"),
+        wish,
+        &own.volume_mounts,
+    )?);
     let built_in = container.command.is_empty();
     let spec = Spec {
         network: Some(live.network.path().to_owned()),
@@ -292,7 +377,11 @@ fn how_to_run(
         hide: vec![context.place.run()],
         hostname,
         user: user(context, &wish.security_context, &own.security_context),
-        directory: Some(own.working_dir.clone().unwrap_or_else(|| PathBuf::from("/"))),
+        directory: Some(
+            own.working_dir
+                .clone()
+                .unwrap_or_else(|| PathBuf::from("/")),
+        ),
         command: wish::command(container)?,
         name: built_in.then(|| "weft".to_owned()),
         join: None,
@@ -306,12 +395,19 @@ fn user(context: &Context, of_pod: &SecurityContext, own: &SecurityContext) -> O
         return None;
     }
     let gid = own.run_as_group.or(of_pod.run_as_group).unwrap_or(uid);
-    Some(User { uid, gid, nested: !context.many_ids })
+    Some(User {
+        uid,
+        gid,
+        nested: !context.many_ids,
+    })
 }
 
 /// Init containers one after the other, then everything else at once; sidecars from where they stand in the order.
 async fn containers(context: &Context, live: &Arc<LivePod>, runs: Vec<Run>) {
-    live.prepare(runs.iter().map(|run| (run.spec.clone(), run.environment.clone())));
+    live.prepare(
+        runs.iter()
+            .map(|run| (run.spec.clone(), run.environment.clone())),
+    );
     let start = |run: Run| container::live(live.clone(), context.children.clone(), run);
     let is_init: Vec<bool> = {
         let state = live.state();
@@ -322,7 +418,11 @@ async fn containers(context: &Context, live: &Arc<LivePod>, runs: Vec<Run>) {
     for run in runs {
         if is_init.get(run.index) != Some(&true) {
             let is_sidecar = run.container.is_sidecar();
-            if is_sidecar { sidecars.push(start(run)) } else { together.push(start(run)) }
+            if is_sidecar {
+                sidecars.push(start(run))
+            } else {
+                together.push(start(run))
+            }
             continue;
         }
         let init = start(run);
@@ -343,7 +443,9 @@ async fn containers(context: &Context, live: &Arc<LivePod>, runs: Vec<Run>) {
 
 /// Writes tokens anew, each long before it runs out.
 async fn renew(context: &Context, tokens: Vec<TokenFile>) {
-    let Some(pause) = tokens.iter().map(|token| token.life / 3).min() else { return };
+    let Some(pause) = tokens.iter().map(|token| token.life / 3).min() else {
+        return;
+    };
     loop {
         sleep(pause).await;
         for token in &tokens {
@@ -366,13 +468,17 @@ async fn take_down(context: &Context, pod: &Pod, wish: &PodWish, live: &LivePod)
         let inode = inode(live.network.path());
         let killed = tokio::task::spawn_blocking(move || inode.map(kill_namespace));
         let _ = killed.await;
-        if context.mesh && let Err(error) = call(context, live, "DEL").await {
+        if context.mesh
+            && let Err(error) = call(context, live, "DEL").await
+        {
             tracing::warn!(pod = %live.name, error = %crate::chain(&error), "CNI DEL failed");
         }
         if let Err(error) = live.network.clone().remove() {
             tracing::warn!(pod = %live.name, error = %crate::chain(&error), "namespace left behind");
         }
-        context.pods.give_slot_back(live.node.addresses.number, slot);
+        context
+            .pods
+            .give_slot_back(live.node.addresses.number, slot);
     }
     let _ = std::fs::remove_dir_all(&live.folder);
     tracing::debug!(pod = %pod.metadata.name, "pod is gone");
@@ -383,7 +489,11 @@ fn inode(path: &Path) -> Option<u64> {
     std::fs::metadata(path).ok().map(|meta| meta.ino())
 }
 
-async fn call(context: &Context, live: &LivePod, command: &'static str) -> Result<(), plugin::Error> {
+async fn call(
+    context: &Context,
+    live: &LivePod,
+    command: &'static str,
+) -> Result<(), plugin::Error> {
     let Some(slot) = live.slot else { return Ok(()) };
     let environment = live.node.agent_environment(&context.place.cluster());
     let call = Call {
@@ -392,7 +502,10 @@ async fn call(context: &Context, live: &LivePod, command: &'static str) -> Resul
         environment: &environment,
         agent_folder: &live.node.agent_folder(),
         folder: &live.folder,
-        log: &context.place.logs().join(format!("cni-plugin_{}.log", live.node.name)),
+        log: &context
+            .place
+            .logs()
+            .join(format!("cni-plugin_{}.log", live.node.name)),
         pod_network: live.network.path(),
         namespace: &live.name.namespace,
         name: &live.name.name,

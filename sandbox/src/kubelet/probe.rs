@@ -11,11 +11,20 @@ use crate::network::namespace::Namespace;
 /// What one attempt does; worked out once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Attempt {
-    Http { address: SocketAddr, request: String },
-    Tcp { address: SocketAddr },
-    Exec { command: Vec<String> },
+    Http {
+        address: SocketAddr,
+        request: String,
+    },
+    Tcp {
+        address: SocketAddr,
+    },
+    Exec {
+        command: Vec<String>,
+    },
     /// It cannot be asked at all, so it fails, with this reason.
-    Impossible { reason: &'static str },
+    Impossible {
+        reason: &'static str,
+    },
 }
 
 /// Pure. Consecutive results of a probe.
@@ -76,20 +85,33 @@ pub(crate) fn timeout(probe: &Probe) -> Duration {
 pub(crate) fn attempt(probe: &Probe, container: &Container, pod_address: IpAddr) -> Attempt {
     let address = |host: &Option<String>| match host {
         None => Ok(pod_address),
-        Some(host) => host.parse().map_err(|_| "the probe's host is not an address"),
+        Some(host) => host
+            .parse()
+            .map_err(|_| "the probe's host is not an address"),
     };
     let socket = |host, port| -> Result<SocketAddr, &'static str> {
-        let port = container.port_number(port).ok_or("the probe's port has no number")?;
+        let port = container
+            .port_number(port)
+            .ok_or("the probe's port has no number")?;
         Ok(SocketAddr::new(address(host)?, port))
     };
     let attempt = match probe {
-        Probe { http_get: Some(get), .. } if get.scheme.as_deref() == Some("HTTPS") => {
+        Probe {
+            http_get: Some(get),
+            ..
+        } if get.scheme.as_deref() == Some("HTTPS") => {
             Err("HTTPS probes are not supported in a sandbox")
         }
-        Probe { http_get: Some(get), .. } => socket(&get.host, &get.port).map(|address| {
+        Probe {
+            http_get: Some(get),
+            ..
+        } => socket(&get.host, &get.port).map(|address| {
             let path = if get.path.is_empty() { "/" } else { &get.path };
             let mut request = format!("GET {path} HTTP/1.1\r\n");
-            let has_host = get.http_headers.iter().any(|one| one.name.eq_ignore_ascii_case("host"));
+            let has_host = get
+                .http_headers
+                .iter()
+                .any(|one| one.name.eq_ignore_ascii_case("host"));
             if !has_host {
                 request.push_str(&format!("Host: {address}\r\n"));
             }
@@ -99,10 +121,15 @@ pub(crate) fn attempt(probe: &Probe, container: &Container, pod_address: IpAddr)
             request.push_str("User-Agent: kube-probe/weft\r\nConnection: close\r\n\r\n");
             Attempt::Http { address, request }
         }),
-        Probe { tcp_socket: Some(tcp), .. } => {
-            socket(&tcp.host, &tcp.port).map(|address| Attempt::Tcp { address })
-        }
-        Probe { exec: Some(exec), .. } => Ok(Attempt::Exec { command: exec.command.clone() }),
+        Probe {
+            tcp_socket: Some(tcp),
+            ..
+        } => socket(&tcp.host, &tcp.port).map(|address| Attempt::Tcp { address }),
+        Probe {
+            exec: Some(exec), ..
+        } => Ok(Attempt::Exec {
+            command: exec.command.clone(),
+        }),
         _ => Err("the probe asks nothing"),
     };
     attempt.unwrap_or_else(|reason| Attempt::Impossible { reason })
@@ -112,9 +139,9 @@ pub(crate) fn attempt(probe: &Probe, container: &Container, pod_address: IpAddr)
 pub(crate) fn ask(node: &Namespace, attempt: &Attempt, timeout: Duration) -> Result<(), String> {
     let asked = node.run(|| match attempt {
         Attempt::Http { address, request } => http(*address, request, timeout),
-        Attempt::Tcp { address } => {
-            TcpStream::connect_timeout(address, timeout).map(drop).map_err(|error| error.to_string())
-        }
+        Attempt::Tcp { address } => TcpStream::connect_timeout(address, timeout)
+            .map(drop)
+            .map_err(|error| error.to_string()),
         Attempt::Exec { .. } => Err("not asked over the network".to_owned()),
         Attempt::Impossible { reason } => Err((*reason).to_owned()),
     });
@@ -161,11 +188,18 @@ mod tests {
 
     #[test]
     fn flips_only_after_enough_answers_in_a_row() {
-        let probe = Probe { failure_threshold: Some(2), success_threshold: Some(2), ..Probe::default() };
+        let probe = Probe {
+            failure_threshold: Some(2),
+            success_threshold: Some(2),
+            ..Probe::default()
+        };
         let mut tally = Tally::new(&probe);
         let verdicts = [true, true, false, true, false, false].map(|good| tally.count(good));
         use Verdict::{Undecided, Unwell, Well};
-        assert_eq!(verdicts, [Undecided, Well, Undecided, Undecided, Undecided, Unwell]);
+        assert_eq!(
+            verdicts,
+            [Undecided, Well, Undecided, Undecided, Undecided, Unwell]
+        );
     }
 
     #[test]

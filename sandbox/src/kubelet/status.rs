@@ -10,7 +10,10 @@ use crate::process::Exit;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
     /// Not started, or between two starts.
-    Waiting { reason: &'static str, message: String },
+    Waiting {
+        reason: &'static str,
+        message: String,
+    },
     /// It runs.
     Running,
     /// It ended and will not be started again.
@@ -44,8 +47,12 @@ pub(crate) struct PodState {
 
 /// The phase by the rules of Kubernetes' pod life cycle.
 pub(crate) fn phase(state: &PodState) -> &'static str {
-    let main: Vec<&State> =
-        state.containers.iter().filter(|one| !one.is_init).map(|one| &one.state).collect();
+    let main: Vec<&State> = state
+        .containers
+        .iter()
+        .filter(|one| !one.is_init)
+        .map(|one| &one.state)
+        .collect();
     let init_failed = state
         .containers
         .iter()
@@ -53,14 +60,21 @@ pub(crate) fn phase(state: &PodState) -> &'static str {
     if init_failed {
         return "Failed";
     }
-    let was_started = |one: &ContainerState| {
-        one.restarts > 0 || !matches!(one.state, State::Waiting { .. })
-    };
-    if main.is_empty() || !state.containers.iter().filter(|one| !one.is_init).all(was_started) {
+    let was_started =
+        |one: &ContainerState| one.restarts > 0 || !matches!(one.state, State::Waiting { .. });
+    if main.is_empty()
+        || !state
+            .containers
+            .iter()
+            .filter(|one| !one.is_init)
+            .all(was_started)
+    {
         return "Pending";
     }
     if main.iter().all(|one| matches!(one, State::Ended(_))) {
-        let good = main.iter().all(|one| matches!(one, State::Ended(exit) if exit.is_success()));
+        let good = main
+            .iter()
+            .all(|one| matches!(one, State::Ended(exit) if exit.is_success()));
         return if good { "Succeeded" } else { "Failed" };
     }
     "Running"
@@ -71,18 +85,25 @@ pub(crate) fn fields(state: &PodState) -> Value {
     let phase = phase(state);
     let all_ready = phase == "Running"
         && !state.is_ending
-        && state.containers.iter().filter(|one| !one.is_init).all(|one| one.ready);
+        && state
+            .containers
+            .iter()
+            .filter(|one| !one.is_init)
+            .all(|one| one.ready);
     let initialized = state
         .containers
         .iter()
         .filter(|one| one.is_init)
         .all(|one| matches!(one.state, State::Ended(exit) if exit.is_success()));
-    let condition = |name: &str, holds: bool| {
-        json!({"type": name, "status": if holds { "True" } else { "False" }})
-    };
+    let condition = |name: &str, holds: bool| json!({"type": name, "status": if holds { "True" } else { "False" }});
     let ips: Vec<Value> = state.addresses.iter().map(|ip| json!({"ip": ip})).collect();
     let statuses = |init: bool| -> Vec<Value> {
-        state.containers.iter().filter(|one| one.is_init == init).map(container).collect()
+        state
+            .containers
+            .iter()
+            .filter(|one| one.is_init == init)
+            .map(container)
+            .collect()
     };
     let (reason, message) = match &state.trouble {
         Some((reason, message)) => (Some(*reason), Some(message.clone())),
@@ -127,7 +148,11 @@ fn container(one: &ContainerState) -> Value {
 }
 
 fn ended(exit: Exit) -> Value {
-    let reason = if exit.is_success() { "Completed" } else { "Error" };
+    let reason = if exit.is_success() {
+        "Completed"
+    } else {
+        "Error"
+    };
     let signal = match exit {
         Exit::Signal(signal) => Some(signal),
         Exit::Code(_) => None,
@@ -141,26 +166,58 @@ mod tests {
 
     fn one(is_init: bool, state: State, ready: bool) -> ContainerState {
         let (name, image) = ("c".to_owned(), String::new());
-        ContainerState { name, image, is_init, state, ready, restarts: 0, last_exit: None }
+        ContainerState {
+            name,
+            image,
+            is_init,
+            state,
+            ready,
+            restarts: 0,
+            last_exit: None,
+        }
     }
 
     fn pod(containers: Vec<ContainerState>) -> PodState {
-        PodState { containers, ..PodState::default() }
+        PodState {
+            containers,
+            ..PodState::default()
+        }
     }
 
     #[test]
     fn the_phase_follows_the_containers() {
-        let waiting = || State::Waiting { reason: "ContainerCreating", message: String::new() };
+        let waiting = || State::Waiting {
+            reason: "ContainerCreating",
+            message: String::new(),
+        };
         let ended = |code| State::Ended(Exit::Code(code));
         for (containers, expected) in [
             (vec![], "Pending"),
             (vec![one(false, waiting(), false)], "Pending"),
-            (vec![one(false, State::Running, false), one(false, waiting(), false)], "Pending"),
+            (
+                vec![
+                    one(false, State::Running, false),
+                    one(false, waiting(), false),
+                ],
+                "Pending",
+            ),
             (vec![one(false, State::Running, false)], "Running"),
-            (vec![one(false, ended(0), false), one(false, State::Running, true)], "Running"),
+            (
+                vec![
+                    one(false, ended(0), false),
+                    one(false, State::Running, true),
+                ],
+                "Running",
+            ),
             (vec![one(false, ended(0), false)], "Succeeded"),
-            (vec![one(false, ended(0), false), one(false, ended(1), false)], "Failed"),
-            (vec![one(true, ended(1), false), one(false, waiting(), false)], "Failed"),
+            (
+                vec![one(false, ended(0), false), one(false, ended(1), false)],
+                "Failed",
+            ),
+            (
+                vec![one(true, ended(1), false), one(false, waiting(), false)],
+                "Failed",
+            ),
         ] {
             assert_eq!(phase(&pod(containers.clone())), expected, "{containers:?}");
         }
@@ -169,13 +226,22 @@ mod tests {
     #[test]
     fn a_pod_is_ready_when_all_its_containers_are_and_it_stays() {
         let ready = |state: &PodState| {
-            fields(state).pointer("/status/conditions/3/status").unwrap() == "True"
+            fields(state)
+                .pointer("/status/conditions/3/status")
+                .unwrap()
+                == "True"
         };
-        let mut state = pod(vec![one(false, State::Running, true), one(true, State::Ended(Exit::Code(0)), false)]);
+        let mut state = pod(vec![
+            one(false, State::Running, true),
+            one(true, State::Ended(Exit::Code(0)), false),
+        ]);
         assert!(ready(&state));
         state.is_ending = true;
         assert!(!ready(&state));
-        state = pod(vec![one(false, State::Running, true), one(false, State::Running, false)]);
+        state = pod(vec![
+            one(false, State::Running, true),
+            one(false, State::Running, false),
+        ]);
         assert!(!ready(&state));
     }
 }

@@ -152,21 +152,29 @@ pub(crate) struct TokenSource {
 /// Reads the wish from a pod's raw document.
 pub(crate) fn read(object: &Object) -> Result<PodWish, Refusal> {
     let raw = object.raw();
-    let spec = raw.get("spec").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    PodWish::deserialize(spec)
-        .map_err(|error| Refusal::Field { field: "spec".to_owned(), reason: error.to_string() })
+    let spec = raw
+        .get("spec")
+        .cloned()
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    PodWish::deserialize(spec).map_err(|error| Refusal::Field {
+        field: "spec".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 impl PodWish {
     /// How long programs may take to end.
     pub(crate) fn grace(&self) -> Duration {
-        self.termination_grace_period_seconds.map_or(GRACE, Duration::from_secs)
+        self.termination_grace_period_seconds
+            .map_or(GRACE, Duration::from_secs)
     }
 
     /// The wish of one container.
     pub(crate) fn container(&self, name: &str) -> ContainerWish {
         let mut all = self.containers.iter().chain(&self.init_containers);
-        all.find(|one| one.name == name).cloned().unwrap_or_default()
+        all.find(|one| one.name == name)
+            .cloned()
+            .unwrap_or_default()
     }
 }
 
@@ -201,8 +209,14 @@ pub(crate) fn environment(pod: &Pod, wish: &ContainerWish) -> Vec<(String, Strin
     environment.insert("HOME".to_owned(), "/".to_owned());
     let mut own = Vec::new();
     for variable in &wish.env {
-        let field = variable.value_from.as_ref().and_then(|from| from.field_ref.as_ref());
-        let value = field.map_or_else(|| variable.value.clone(), |field| field_of(pod, &field.field_path));
+        let field = variable
+            .value_from
+            .as_ref()
+            .and_then(|from| from.field_ref.as_ref());
+        let value = field.map_or_else(
+            || variable.value.clone(),
+            |field| field_of(pod, &field.field_path),
+        );
         environment.remove(&variable.name);
         own.push((variable.name.clone(), value));
     }
@@ -221,7 +235,11 @@ fn field_of(pod: &Pod, path: &str) -> String {
         "metadata.uid" => pod.metadata.uid.clone(),
         "spec.nodeName" => pod.spec.node_name.clone(),
         "spec.serviceAccountName" => pod.spec.service_account().to_owned(),
-        "status.podIP" => pod.addresses().first().map(ToString::to_string).unwrap_or_default(),
+        "status.podIP" => pod
+            .addresses()
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         "status.podIPs" => {
             let all: Vec<String> = pod.addresses().iter().map(ToString::to_string).collect();
             all.join(",")
@@ -229,10 +247,20 @@ fn field_of(pod: &Pod, path: &str) -> String {
         _ => String::new(),
     };
     if let Some(label) = quoted("metadata.labels") {
-        return pod.metadata.labels.get(&label).unwrap_or_default().to_owned();
+        return pod
+            .metadata
+            .labels
+            .get(&label)
+            .unwrap_or_default()
+            .to_owned();
     }
     if let Some(annotation) = quoted("metadata.annotations") {
-        return pod.metadata.annotations.get(&annotation).unwrap_or_default().to_owned();
+        return pod
+            .metadata
+            .annotations
+            .get(&annotation)
+            .unwrap_or_default()
+            .to_owned();
     }
     text
 }
@@ -243,32 +271,63 @@ mod tests {
 
     fn container(image: &str, command: &[&str]) -> Container {
         let command = command.iter().map(|&part| part.to_owned()).collect();
-        Container { name: "c".to_owned(), image: image.to_owned(), command, ..Container::default() }
+        Container {
+            name: "c".to_owned(),
+            image: image.to_owned(),
+            command,
+            ..Container::default()
+        }
     }
 
     #[test]
     fn only_the_built_in_image_runs_without_a_command() {
-        for image in ["weft.dev/echo", "weft.dev/echo:v1", "weft.dev/echo@sha256:00"] {
+        for image in [
+            "weft.dev/echo",
+            "weft.dev/echo:v1",
+            "weft.dev/echo@sha256:00",
+        ] {
             assert!(command(&container(image, &[])).is_ok(), "{image}");
         }
         for image in ["nginx", "registry:5000/weft.dev/echo", "weft.dev/echoes"] {
             let refusal = command(&container(image, &[])).unwrap_err();
             assert!(refusal.to_string().contains(image), "{refusal}");
         }
-        assert_eq!(command(&container("nginx", &["nginx", "-g"])).unwrap(), ["nginx", "-g"]);
+        assert_eq!(
+            command(&container("nginx", &["nginx", "-g"])).unwrap(),
+            ["nginx", "-g"]
+        );
     }
 
     #[test]
     fn a_pods_own_variables_win() {
         let mut pod = Pod::default();
         pod.metadata.name = "p".to_owned();
-        let field_ref = Some(FieldRef { field_path: "metadata.name".to_owned() });
-        let from = Variable { name: "ME".to_owned(), value_from: Some(ValueFrom { field_ref }), ..Variable::default() };
-        let own = Variable { name: "POD_NAME".to_owned(), value: "mine".to_owned(), value_from: None };
-        let wish = ContainerWish { env: vec![from, own], ..ContainerWish::default() };
+        let field_ref = Some(FieldRef {
+            field_path: "metadata.name".to_owned(),
+        });
+        let from = Variable {
+            name: "ME".to_owned(),
+            value_from: Some(ValueFrom { field_ref }),
+            ..Variable::default()
+        };
+        let own = Variable {
+            name: "POD_NAME".to_owned(),
+            value: "mine".to_owned(),
+            value_from: None,
+        };
+        let wish = ContainerWish {
+            env: vec![from, own],
+            ..ContainerWish::default()
+        };
         let environment = environment(&pod, &wish);
         assert!(environment.contains(&("ME".to_owned(), "p".to_owned())));
         assert!(environment.contains(&("POD_NAME".to_owned(), "mine".to_owned())));
-        assert_eq!(environment.iter().filter(|(name, _)| name == "POD_NAME").count(), 1);
+        assert_eq!(
+            environment
+                .iter()
+                .filter(|(name, _)| name == "POD_NAME")
+                .count(),
+            1
+        );
     }
 }

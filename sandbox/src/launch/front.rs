@@ -52,7 +52,9 @@ pub struct Started {
 /// without, it lives on until `down`.
 pub fn start(options: &Options, owned: bool) -> Result<Started, Error> {
     if !(1..=MOST_NODES).contains(&options.nodes) {
-        return Err(Error::Nodes { nodes: options.nodes });
+        return Err(Error::Nodes {
+            nodes: options.nodes,
+        });
     }
     let place = Place::choose(&options.name)?;
     let orders = Orders {
@@ -61,27 +63,41 @@ pub fn start(options: &Options, owned: bool) -> Result<Started, Error> {
         owned,
         many_ids: false,
     };
-    let orders = serde_json::to_string(&orders)
-        .map_err(|error| Error::System { operation: "write the orders", source: error.into() })?;
+    let orders = serde_json::to_string(&orders).map_err(|error| Error::System {
+        operation: "write the orders",
+        source: error.into(),
+    })?;
     let exe = match &options.exe {
         Some(exe) => exe.clone(),
-        None => std::env::current_exe()
-            .map_err(|source| Error::System { operation: "find our own executable", source })?,
+        None => std::env::current_exe().map_err(|source| Error::System {
+            operation: "find our own executable",
+            source,
+        })?,
     };
     let mut init = Command::new(exe)
         .arg(INIT)
         .arg(orders)
         .stdin(if owned { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
-        .stderr(if owned { Stdio::inherit() } else { Stdio::null() })
+        .stderr(if owned {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        })
         .spawn()
-        .map_err(|source| Error::System { operation: "start the sandbox", source })?;
+        .map_err(|source| Error::System {
+            operation: "start the sandbox",
+            source,
+        })?;
     let lifeline = init.stdin.take();
     let report = match init.stdout.take() {
         Some(stdout) => read_report(stdout),
         None => Err(Error::Silent),
     };
-    let started = Started { place, init: Some((init, lifeline)) };
+    let started = Started {
+        place,
+        init: Some((init, lifeline)),
+    };
     // On failure dropping `started` reaps init, which cleans up after itself.
     report.map(|()| started)
 }
@@ -90,7 +106,10 @@ fn read_report(stdout: impl io::Read) -> Result<(), Error> {
     let mut line = String::new();
     BufReader::new(stdout)
         .read_line(&mut line)
-        .map_err(|source| Error::System { operation: "read the sandbox's report", source })?;
+        .map_err(|source| Error::System {
+            operation: "read the sandbox's report",
+            source,
+        })?;
     match serde_json::from_str(&line) {
         Ok(Report::Ready) => Ok(()),
         Ok(Report::Failed { reason }) => Err(Error::Failed { reason }),

@@ -29,11 +29,17 @@ enum Error {
     #[error("this machine does not let us make a user namespace: {explanation}")]
     Forbidden { explanation: String },
     #[error("cannot {operation}")]
-    System { operation: &'static str, source: io::Error },
+    System {
+        operation: &'static str,
+        source: io::Error,
+    },
 }
 
 fn system<E: Into<io::Error>>(operation: &'static str) -> impl FnOnce(E) -> Error {
-    move |error| Error::System { operation, source: error.into() }
+    move |error| Error::System {
+        operation,
+        source: error.into(),
+    }
 }
 
 /// Body of the hidden subcommand: `arguments` is the orders as JSON.
@@ -41,7 +47,12 @@ pub fn main(orders: Orders) -> ExitCode {
     match run(orders) {
         Ok(code) => code,
         Err(error) => {
-            report(&Report::Failed { reason: crate::chain(&error) });
+            report(
+                &mut io::stdout(),
+                &Report::Failed {
+                    reason: crate::chain(&error),
+                },
+            );
             ExitCode::FAILURE
         }
     }
@@ -57,7 +68,9 @@ fn run(mut orders: Orders) -> Result<ExitCode, Error> {
     let _ = setsid();
     let place = Place::at(&orders.place);
     let Some(_lock) = place.lock()? else {
-        return Err(Error::Running { name: orders.options.name });
+        return Err(Error::Running {
+            name: orders.options.name,
+        });
     };
     place.clear()?;
     for folder in [place.cluster(), place.logs(), place.run()] {
@@ -101,8 +114,14 @@ fn enter(exe: &Path, orders: &mut Orders) -> Result<(), Error> {
             | CloneFlags::CLONE_NEWIPC,
     )
     .map_err(forbidden)?;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
-        .map_err(system("make the mounts private"))
+    mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
+    .map_err(system("make the mounts private"))
 }
 
 fn forbidden(errno: Errno) -> Error {
@@ -112,12 +131,19 @@ fn forbidden(errno: Errno) -> Error {
         unprivileged_clone: read("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor: read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
     };
-    Error::Forbidden { explanation: explain(errno, &switches) }
+    Error::Forbidden {
+        explanation: explain(errno, &switches),
+    }
 }
 
 fn watch_signals() -> Result<SignalFd, Error> {
     let mut mask = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+    ] {
         mask.add(signal);
     }
     mask.thread_block().map_err(system("block signals"))?;
@@ -148,7 +174,10 @@ fn stand_by(mut child: Child, signals: &SignalFd, owned: bool) -> Result<ExitCod
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(system("wait for events")(errno)),
         }
-        let owner_gone = watched.get(1).and_then(|fd| fd.revents()).is_some_and(|e| !e.is_empty());
+        let owner_gone = watched
+            .get(1)
+            .and_then(|fd| fd.revents())
+            .is_some_and(|e| !e.is_empty());
         let mut told_to_end = owner_gone;
         while let Ok(Some(info)) = signals.read_signal() {
             told_to_end |= info.ssi_signo != Signal::SIGCHLD as u32;
@@ -158,17 +187,23 @@ fn stand_by(mut child: Child, signals: &SignalFd, owned: bool) -> Result<ExitCod
             let _ = child.wait();
             return Ok(ExitCode::SUCCESS);
         }
-        if let Some(status) = child.try_wait().map_err(system("wait for the supervisor"))? {
-            return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        if let Some(status) = child
+            .try_wait()
+            .map_err(system("wait for the supervisor"))?
+        {
+            return Ok(if status.success() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         }
     }
 }
 
 /// Writes the one line that the front-end waits for; it may be gone already.
-pub fn report(report: &Report) {
+pub(crate) fn report(to: &mut impl Write, report: &Report) {
     if let Ok(line) = serde_json::to_string(report) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{line}");
-        let _ = out.flush();
+        let _ = writeln!(to, "{line}");
+        let _ = to.flush();
     }
 }

@@ -16,13 +16,19 @@ pub(crate) struct Switches {
 /// Names the switch that explains `errno`, and how to change it.
 pub(crate) fn explain(errno: Errno, switches: &Switches) -> String {
     let switch = match switches {
-        Switches { max_user_namespaces: Some(0), .. } => {
+        Switches {
+            max_user_namespaces: Some(0),
+            ..
+        } => {
             "sysctl user.max_user_namespaces is 0: raise it (sysctl -w user.max_user_namespaces=15000)"
         }
-        Switches { unprivileged_clone: Some(0), .. } => {
-            "sysctl kernel.unprivileged_userns_clone is 0: set it to 1, or run as root"
-        }
-        Switches { apparmor: Some(1), .. } => {
+        Switches {
+            unprivileged_clone: Some(0),
+            ..
+        } => "sysctl kernel.unprivileged_userns_clone is 0: set it to 1, or run as root",
+        Switches {
+            apparmor: Some(1), ..
+        } => {
             "AppArmor restricts user namespaces: set sysctl kernel.apparmor_restrict_unprivileged_userns to 0, \
              give this program an AppArmor profile with the rule `userns`, or run as root"
         }
@@ -43,17 +49,30 @@ mod tests {
 
     #[test]
     fn names_the_switch_that_is_off() {
-        let apparmor = Switches { apparmor: Some(1), ..Switches::default() };
+        let apparmor = Switches {
+            apparmor: Some(1),
+            ..Switches::default()
+        };
         assert!(explain(Errno::EPERM, &apparmor).contains("apparmor_restrict_unprivileged_userns"));
-        let limit = Switches { max_user_namespaces: Some(0), ..Switches::default() };
+        let limit = Switches {
+            max_user_namespaces: Some(0),
+            ..Switches::default()
+        };
         assert!(explain(Errno::ENOSPC, &limit).contains("user.max_user_namespaces"));
-        let debian = Switches { unprivileged_clone: Some(0), ..Switches::default() };
+        let debian = Switches {
+            unprivileged_clone: Some(0),
+            ..Switches::default()
+        };
         assert!(explain(Errno::EPERM, &debian).contains("unprivileged_userns_clone"));
     }
 
     #[test]
     fn suspects_a_filter_when_every_switch_is_on() {
-        let open = Switches { max_user_namespaces: Some(9), unprivileged_clone: Some(1), apparmor: Some(0) };
+        let open = Switches {
+            max_user_namespaces: Some(9),
+            unprivileged_clone: Some(1),
+            apparmor: Some(0),
+        };
         assert!(explain(Errno::EPERM, &open).contains("seccomp"));
     }
 }

@@ -68,6 +68,9 @@ mod tests {
 
     #[test]
     fn keeps_every_id_we_have() {
-        assert_eq!(identity("         0       1000          1\n     1     100000      65536\n"), "0 0 1\n1 1 65536\n");
+        assert_eq!(
+            identity("         0       1000          1\n     1     100000      65536\n"),
+            "0 0 1\n1 1 65536\n"
+        );
     }
 }

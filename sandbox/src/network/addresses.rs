@@ -32,7 +32,12 @@ pub struct NodeAddresses {
 impl NodeAddresses {
     /// On the network between nodes.
     pub fn internal_v4(self) -> Ipv4Addr {
-        Ipv4Addr::new(172, 31, 0, u8::try_from(10 + self.number).unwrap_or(u8::MAX))
+        Ipv4Addr::new(
+            172,
+            31,
+            0,
+            u8::try_from(10 + self.number).unwrap_or(u8::MAX),
+        )
     }
     /// On the network between nodes.
     pub fn internal_v6(self) -> Ipv6Addr {
@@ -68,12 +73,16 @@ impl NodeAddresses {
 /// rests for as long as possible, since somebody may still believe in its old owner. `None` when all 253 are taken.
 pub fn free_slot(taken: &BTreeSet<u8>, last: u8) -> Option<u8> {
     let later = last.saturating_add(1).max(2)..=254;
-    later.chain(2..=last.min(254)).find(|slot| !taken.contains(slot))
+    later
+        .chain(2..=last.min(254))
+        .find(|slot| !taken.contains(slot))
 }
 
 /// The first free cluster address of the family of `wanted`, starting after the ones kept for the cluster itself.
 pub fn free_service_v4(taken: &BTreeSet<IpAddr>) -> Option<Ipv4Addr> {
-    (256..=u16::MAX - 1).map(service_v4).find(|address| !taken.contains(&IpAddr::V4(*address)))
+    (256..=u16::MAX - 1)
+        .map(service_v4)
+        .find(|address| !taken.contains(&IpAddr::V4(*address)))
 }
 
 /// The same for IPv6.
@@ -112,8 +121,14 @@ mod tests {
     #[test]
     fn keeps_cluster_addresses_apart_from_those_in_use() {
         let first: IpAddr = "10.96.1.0".parse().unwrap();
-        assert_eq!(free_service_v4(&BTreeSet::new()).map(IpAddr::V4), Some(first));
-        assert_eq!(free_service_v4(&BTreeSet::from([first])), Some(Ipv4Addr::new(10, 96, 1, 1)));
+        assert_eq!(
+            free_service_v4(&BTreeSet::new()).map(IpAddr::V4),
+            Some(first)
+        );
+        assert_eq!(
+            free_service_v4(&BTreeSet::from([first])),
+            Some(Ipv4Addr::new(10, 96, 1, 1))
+        );
         assert!(is_service_address(first));
         assert!(!is_service_address("10.97.0.1".parse().unwrap()));
     }

@@ -73,7 +73,11 @@ pub fn apply(namespace: &Namespace, steps: &[Step<'_>]) -> Result<(), Error> {
     namespace.run(|| {
         let system = |operation: &str| {
             let operation = operation.to_owned();
-            move |source| Error::System { operation, namespace: at(), source }
+            move |source| Error::System {
+                operation,
+                namespace: at(),
+                source,
+            }
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -89,11 +93,13 @@ pub fn apply(namespace: &Namespace, steps: &[Step<'_>]) -> Result<(), Error> {
                         std::fs::write(&path, value).map_err(system(&format!("set {path}")))?;
                         continue;
                     }
-                    carry_out(&handle, step).await.map_err(|source| Error::Refused {
-                        operation: format!("carry out {step:?}"),
-                        namespace: at(),
-                        source,
-                    })?;
+                    carry_out(&handle, step)
+                        .await
+                        .map_err(|source| Error::Refused {
+                            operation: format!("carry out {step:?}"),
+                            namespace: at(),
+                            source,
+                        })?;
                 }
                 Ok(())
             };
@@ -108,7 +114,11 @@ pub fn apply(namespace: &Namespace, steps: &[Step<'_>]) -> Result<(), Error> {
 async fn carry_out(handle: &Handle, step: &Step<'_>) -> Result<(), rtnetlink::Error> {
     match step {
         Step::Bridge(name) => {
-            handle.link().add(LinkBridge::new(name).up().build()).execute().await
+            handle
+                .link()
+                .add(LinkBridge::new(name).up().build())
+                .execute()
+                .await
         }
         Step::Pair(name, peer, peer_namespace) => {
             let peer = LinkMessageBuilder::<LinkUnspec>::new()
@@ -128,7 +138,11 @@ async fn carry_out(handle: &Handle, step: &Step<'_>) -> Result<(), rtnetlink::Er
             handle.link().set(message).execute().await
         }
         Step::Up(name) => {
-            handle.link().set(LinkUnspec::new_with_name(name).up().build()).execute().await
+            handle
+                .link()
+                .set(LinkUnspec::new_with_name(name).up().build())
+                .execute()
+                .await
         }
         Step::Address(name, (address, length)) => {
             let index = index(handle, name).await?;
@@ -138,11 +152,19 @@ async fn carry_out(handle: &Handle, step: &Step<'_>) -> Result<(), rtnetlink::Er
         }
         Step::Direct(prefix, name) => {
             let index = index(handle, name).await?;
-            handle.route().add(route(*prefix, None, index)).execute().await
+            handle
+                .route()
+                .add(route(*prefix, None, index))
+                .execute()
+                .await
         }
         Step::Via(prefix, gateway, name) => {
             let index = index(handle, name).await?;
-            handle.route().add(route(*prefix, Some(*gateway), index)).execute().await
+            handle
+                .route()
+                .add(route(*prefix, Some(*gateway), index))
+                .execute()
+                .await
         }
         Step::Setting(..) => Ok(()), // written by the caller
     }

@@ -41,27 +41,51 @@ impl Namespace {
     /// Makes an empty namespace and binds it to `path`.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let fail = |operation| {
-            move |source: io::Error| Error::System { operation, path: path.to_owned(), source }
+            move |source: io::Error| Error::System {
+                operation,
+                path: path.to_owned(),
+                source,
+            }
         };
         File::create(path).map_err(fail("make the mount point of"))?;
         let target = path.to_owned();
         let bound = std::thread::spawn(move || -> io::Result<()> {
             unshare(CloneFlags::CLONE_NEWNET)?;
             let source = "/proc/thread-self/ns/net";
-            Ok(mount(Some(source), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
+            Ok(mount(
+                Some(source),
+                &target,
+                None::<&str>,
+                MsFlags::MS_BIND,
+                None::<&str>,
+            )?)
         })
         .join();
-        bound.map_err(|_| Error::Panicked { path: path.to_owned() })?.map_err(fail("make"))?;
+        bound
+            .map_err(|_| Error::Panicked {
+                path: path.to_owned(),
+            })?
+            .map_err(fail("make"))?;
         let file = Arc::new(File::open(path).map_err(fail("open"))?);
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
     }
 
     /// The namespace that this process is in.
     pub fn current() -> Result<Self, Error> {
         let path = PathBuf::from("/proc/self/ns/net");
         match File::open(&path) {
-            Ok(file) => Ok(Self { path, file: Arc::new(file) }),
-            Err(source) => Err(Error::System { operation: "open", path, source }),
+            Ok(file) => Ok(Self {
+                path,
+                file: Arc::new(file),
+            }),
+            Err(source) => Err(Error::System {
+                operation: "open",
+                path,
+                source,
+            }),
         }
     }
 
@@ -82,18 +106,27 @@ impl Namespace {
             Ok(work())
         };
         std::thread::scope(|scope| scope.spawn(inside).join())
-            .map_err(|_| Error::Panicked { path: self.path.clone() })?
-            .map_err(|source| Error::System { operation: "enter", path: self.path.clone(), source })
+            .map_err(|_| Error::Panicked {
+                path: self.path.clone(),
+            })?
+            .map_err(|source| Error::System {
+                operation: "enter",
+                path: self.path.clone(),
+                source,
+            })
     }
 
     /// Gives the path up; the namespace goes with the last process or socket in it.
     pub fn remove(self) -> Result<(), Error> {
         let fail = |operation| {
             let path = self.path.clone();
-            move |source: io::Error| Error::System { operation, path, source }
+            move |source: io::Error| Error::System {
+                operation,
+                path,
+                source,
+            }
         };
-        umount2(&self.path, MntFlags::MNT_DETACH)
-            .map_err(|errno| fail("unmount")(errno.into()))?;
+        umount2(&self.path, MntFlags::MNT_DETACH).map_err(|errno| fail("unmount")(errno.into()))?;
         std::fs::remove_file(&self.path).map_err(fail("remove"))
     }
 }

@@ -19,10 +19,13 @@ const ANY_V4: Prefix = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const ANY_V6: Prefix = (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 /// Settings of every namespace: forward, trust spoofed sources of our own making, no delays before an address works.
-const SETTINGS: [Step<'static>; 6] = [
+const SETTINGS: [Step<'static>; 8] = [
     Step::Setting("ipv4/ip_forward", "1"),
     Step::Setting("ipv4/conf/all/rp_filter", "0"),
     Step::Setting("ipv4/conf/default/rp_filter", "0"),
+    // A pod that reaches itself by its service's address comes back the way it went.
+    Step::Setting("ipv4/conf/all/send_redirects", "0"),
+    Step::Setting("ipv4/conf/default/send_redirects", "0"),
     Step::Setting("ipv6/conf/all/forwarding", "1"),
     Step::Setting("ipv6/conf/all/accept_dad", "0"),
     Step::Setting("ipv6/conf/default/accept_dad", "0"),
@@ -70,7 +73,10 @@ pub fn build_node(
     links::apply(&namespace, &SETTINGS)?;
     links::apply(
         root,
-        &[Step::Pair(&port, UPLINK, namespace.as_fd()), Step::Join(&port, BRIDGE)],
+        &[
+            Step::Pair(&port, UPLINK, namespace.as_fd()),
+            Step::Join(&port, BRIDGE),
+        ],
     )?;
     links::apply(
         &namespace,
@@ -97,8 +103,16 @@ fn route_pods(from: &Namespace, node: NodeAddresses, link: &str) -> Result<(), l
     links::apply(
         from,
         &[
-            Step::Via((v4.network().into(), v4.prefix_len()), node.internal_v4().into(), link),
-            Step::Via((v6.network().into(), v6.prefix_len()), node.internal_v6().into(), link),
+            Step::Via(
+                (v4.network().into(), v4.prefix_len()),
+                node.internal_v4().into(),
+                link,
+            ),
+            Step::Via(
+                (v6.network().into(), v6.prefix_len()),
+                node.internal_v6().into(),
+                link,
+            ),
         ],
     )
 }

@@ -53,7 +53,13 @@ fn controller(place: &Place, extra: &[(String, String)]) -> Plan {
         ("POD_NAMESPACE", SYSTEM_NAMESPACE.to_owned()),
     ];
     let spec = spec("controller", None, Vec::new());
-    program(place, "controller".to_owned(), spec, owned(environment), extra)
+    program(
+        place,
+        "controller".to_owned(),
+        spec,
+        owned(environment),
+        extra,
+    )
 }
 
 fn agent(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]) -> Plan {
@@ -63,7 +69,13 @@ fn agent(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]
         ("POD_NAMESPACE", SYSTEM_NAMESPACE.to_owned()),
     ]));
     let spec = spec("cni-agent", Some(node), names.to_vec());
-    program(place, format!("cni-agent/{}", node.name), spec, environment, extra)
+    program(
+        place,
+        format!("cni-agent/{}", node.name),
+        spec,
+        environment,
+        extra,
+    )
 }
 
 fn proxy(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]) -> Plan {
@@ -89,7 +101,13 @@ fn proxy(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]
     ]);
     let spec = spec("ztunnel", Some(node), names.to_vec());
     let needs = Some(PathBuf::from(root));
-    let plan = program(place, format!("ztunnel/{}", node.name), spec, environment, extra);
+    let plan = program(
+        place,
+        format!("ztunnel/{}", node.name),
+        spec,
+        environment,
+        extra,
+    );
     Plan { needs, ..plan }
 }
 
@@ -102,7 +120,13 @@ fn program(
 ) -> Plan {
     environment.extend(extra.iter().cloned());
     let log = place.logs().join(format!("{}.log", name.replace('/', "_")));
-    Plan { name, spec, environment, log, needs: None }
+    Plan {
+        name,
+        spec,
+        environment,
+        log,
+        needs: None,
+    }
 }
 
 fn spec(program: &str, node: Option<&Node>, mounts: Vec<Mount>) -> Spec {

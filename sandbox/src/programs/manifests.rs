@@ -16,14 +16,25 @@ const CONTROLLER_ADDRESS: &str = "10.96.0.15";
 
 /// All of them; those of the mesh only with `mesh`.
 pub(crate) fn cluster_objects(nodes: &[&Node], mesh: bool) -> Vec<Value> {
-    let mut objects: Vec<Value> =
-        ["default", "kube-system", SYSTEM_NAMESPACE].map(namespace).into();
+    let mut objects: Vec<Value> = ["default", "kube-system", SYSTEM_NAMESPACE]
+        .map(namespace)
+        .into();
     objects.extend(nodes.iter().map(|node| self::node(node)));
     let ports = [("dns", "UDP", DNS_PORT), ("dns-tcp", "TCP", DNS_PORT)];
-    objects.extend(service("kube-system", "kube-dns", &DNS_V4.to_string(), &ports));
+    objects.extend(service(
+        "kube-system",
+        "kube-dns",
+        &DNS_V4.to_string(),
+        &ports,
+    ));
     if mesh {
         let ports = [("grpc", "TCP", 15012)];
-        objects.extend(service(SYSTEM_NAMESPACE, "weft-controller", CONTROLLER_ADDRESS, &ports));
+        objects.extend(service(
+            SYSTEM_NAMESPACE,
+            "weft-controller",
+            CONTROLLER_ADDRESS,
+            &ports,
+        ));
         for name in ["ztunnel", "weft-controller", "weft-cni"] {
             objects.push(json!({"apiVersion": "v1", "kind": "ServiceAccount",
                 "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}}));
@@ -49,7 +60,7 @@ fn node(node: &Node) -> Value {
             "topology.kubernetes.io/zone": format!("zone-{}", addresses.number),
         }},
         "spec": {
-            "podCIDR": addresses.pods_v4(),
+            "podCIDR": addresses.pods_v4().to_string(),
             "podCIDRs": [addresses.pods_v4().to_string(), addresses.pods_v6().to_string()],
         },
         "status": {

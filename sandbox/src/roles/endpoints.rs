@@ -15,14 +15,27 @@ use crate::cluster::{View, Wanted, Words};
 /// told apart by family and port numbers.
 pub(crate) fn plan(view: &View, _before: &Wanted) -> Wanted {
     let mut wanted = Wanted::new();
-    for service in view.services().filter(|service| !service.spec.selector.is_empty()) {
+    for service in view
+        .services()
+        .filter(|service| !service.spec.selector.is_empty())
+    {
         let mut groups: BTreeMap<(bool, Vec<Option<u16>>), Vec<Value>> = BTreeMap::new();
         for pod in view.pods().filter(|pod| is_behind(service, pod)) {
-            let ports: Vec<Option<u16>> =
-                service.spec.ports.iter().map(|port| target(port, pod)).collect();
+            let ports: Vec<Option<u16>> = service
+                .spec
+                .ports
+                .iter()
+                .map(|port| target(port, pod))
+                .collect();
             for address in families(service, pod) {
-                let group = groups.entry((address.is_ipv6(), ports.clone())).or_default();
-                group.push(endpoint(pod, address, service.spec.publish_not_ready_addresses));
+                let group = groups
+                    .entry((address.is_ipv6(), ports.clone()))
+                    .or_default();
+                group.push(endpoint(
+                    pod,
+                    address,
+                    service.spec.publish_not_ready_addresses,
+                ));
             }
         }
         for (number, ((is_v6, ports), endpoints)) in groups.into_iter().enumerate() {
@@ -45,7 +58,10 @@ fn families(service: &Service, pod: &Pod) -> Vec<IpAddr> {
     pod.addresses()
         .into_iter()
         .filter(|address| {
-            of_service.is_empty() || of_service.iter().any(|vip| vip.is_ipv6() == address.is_ipv6())
+            of_service.is_empty()
+                || of_service
+                    .iter()
+                    .any(|vip| vip.is_ipv6() == address.is_ipv6())
         })
         .collect()
 }
@@ -53,7 +69,8 @@ fn families(service: &Service, pod: &Pod) -> Vec<IpAddr> {
 /// The pod's number for a port of the service; none when it declares no port of that name.
 fn target(port: &ServicePort, pod: &Pod) -> Option<u16> {
     let same = IntOrString::Number(port.port);
-    pod.spec.port_number(port.target_port.as_ref().unwrap_or(&same), port.protocol)
+    pod.spec
+        .port_number(port.target_port.as_ref().unwrap_or(&same), port.protocol)
 }
 
 fn endpoint(pod: &Pod, address: IpAddr, publish_always: bool) -> Value {
@@ -116,7 +133,10 @@ fn slice(
         "endpoints": endpoints,
         "ports": ports,
     });
-    (Key::new(Kind::EndpointSlice, &meta.namespace, &name), document)
+    (
+        Key::new(Kind::EndpointSlice, &meta.namespace, &name),
+        document,
+    )
 }
 
 fn protocol(port: &ServicePort) -> &'static str {

@@ -29,7 +29,8 @@ pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
                 }
                 Typed::Job(job) => {
                     let spec = &job.spec;
-                    let (most, wished) = (spec.parallelism.unwrap_or(1), spec.completions.unwrap_or(1));
+                    let (most, wished) =
+                        (spec.parallelism.unwrap_or(1), spec.completions.unwrap_or(1));
                     job_pods(view, object, most, wished, &mut wanted);
                 }
                 _ => {}
@@ -81,7 +82,9 @@ fn deployment_pods(
 }
 
 fn is_of_deployment(words: &Words, prefix: &str, deployment: &Object) -> bool {
-    let Words::Apply(document) = words else { return false };
+    let Words::Apply(document) = words else {
+        return false;
+    };
     let owner = document.pointer("/metadata/ownerReferences/0");
     let text = |field: &str| owner?.get(field)?.as_str();
     text("name").is_some_and(|name| name.starts_with(prefix))
@@ -98,7 +101,10 @@ fn stateful_pods(view: &View, set: &Object, replicas: u32, wanted: &mut Wanted) 
         let labels = [
             ("statefulset.kubernetes.io/pod-name", name.clone()),
             ("apps.kubernetes.io/pod-index", index.to_string()),
-            ("controller-revision-hash", format!("{}-{}", set.key().name, hash(&template))),
+            (
+                "controller-revision-hash",
+                format!("{}-{}", set.key().name, hash(&template)),
+            ),
         ];
         let (key, document) = pod(set, &template, &name, owner, &labels);
         let was_ready = is_ready(view, &key);
@@ -120,7 +126,9 @@ fn job_pods(view: &View, job: &Object, most: u32, wished: u32, wanted: &mut Want
         let name = format!("{}-{}", job.key().name, suffix(index));
         let labels = [("batch.kubernetes.io/job-name", job.key().name.clone())];
         let (key, document) = pod(job, &template, &name, owner(job, "batch/v1"), &labels);
-        let phase = view.get(&key).and_then(|object| Some(object.pod()?.status.phase));
+        let phase = view
+            .get(&key)
+            .and_then(|object| Some(object.pod()?.status.phase));
         match phase {
             Some(objects::kubernetes::PodPhase::Succeeded) => succeeded += 1,
             Some(objects::kubernetes::PodPhase::Failed) => failed += 1,
@@ -142,9 +150,16 @@ fn pod(
     labels: &[(&str, String)],
 ) -> (Key, Value) {
     let key = Key::new(Kind::Pod, &owner.key().namespace, name);
-    let part = |pointer: &str| template.pointer(pointer).cloned().unwrap_or_else(|| json!({}));
-    let mut all_labels: Map<String, Value> =
-        part("/metadata/labels").as_object().cloned().unwrap_or_default();
+    let part = |pointer: &str| {
+        template
+            .pointer(pointer)
+            .cloned()
+            .unwrap_or_else(|| json!({}))
+    };
+    let mut all_labels: Map<String, Value> = part("/metadata/labels")
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
     for (label, value) in labels {
         all_labels.insert((*label).to_owned(), Value::String(value.clone()));
     }
@@ -169,11 +184,16 @@ fn owner(object: &Object, api_version: &str) -> Value {
 }
 
 fn patch(object: &Object, fields: Value) -> Words {
-    Words::Patch { uid: object.metadata().uid.clone(), fields }
+    Words::Patch {
+        uid: object.metadata().uid.clone(),
+        fields,
+    }
 }
 
 fn is_ready(view: &View, key: &Key) -> bool {
-    view.get(key).and_then(|object| object.pod()).is_some_and(|pod| pod.is_ready())
+    view.get(key)
+        .and_then(|object| object.pod())
+        .is_some_and(|pod| pod.is_ready())
 }
 
 /// A short name for a template, from what it says. Kubernetes' alphabet, which spells no words.
@@ -181,7 +201,10 @@ fn hash(template: &Value) -> String {
     let mut sorted = BTreeMap::new();
     flatten(template, String::new(), &mut sorted);
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in sorted.iter().flat_map(|(path, value)| [path.as_bytes(), &[0], value.as_bytes(), &[0]].concat()) {
+    for byte in sorted
+        .iter()
+        .flat_map(|(path, value)| [path.as_bytes(), &[0], value.as_bytes(), &[0]].concat())
+    {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     letters(hash, 9)
@@ -207,7 +230,12 @@ fn flatten(value: &Value, path: String, into: &mut BTreeMap<String, String>) {
 }
 
 fn suffix(index: u32) -> String {
-    letters(u64::from(index).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15), 5)
+    letters(
+        u64::from(index)
+            .wrapping_add(1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        5,
+    )
 }
 
 fn letters(mut number: u64, count: usize) -> String {

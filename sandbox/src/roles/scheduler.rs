@@ -15,8 +15,10 @@ use crate::cluster::{View, Wanted, Words};
 /// A node for every pod that names none; decisions once made stay.
 pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
     let mut wanted = kept(view, before);
-    let mut load: BTreeMap<&str, usize> =
-        view.of(Kind::Node).map(|node| (node.key().name.as_str(), 0)).collect();
+    let mut load: BTreeMap<&str, usize> = view
+        .of(Kind::Node)
+        .map(|node| (node.key().name.as_str(), 0))
+        .collect();
     for pod in view.pods().filter(|pod| !pod.has_ended()) {
         if let Some(count) = load.get_mut(pod.spec.node_name.as_str()) {
             *count += 1;
@@ -27,12 +29,20 @@ pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
         if !pod.spec.node_name.is_empty() || wanted.contains_key(object.key()) {
             continue;
         }
-        let Some(node) = choose(view, object, &load) else { continue };
+        let Some(node) = choose(view, object, &load) else {
+            continue;
+        };
         if let Some(count) = load.get_mut(node.as_str()) {
             *count += 1;
         }
         let fields = json!({"spec": {"nodeName": node}});
-        wanted.insert(object.key().clone(), Words::Patch { uid: uid(pod), fields });
+        wanted.insert(
+            object.key().clone(),
+            Words::Patch {
+                uid: uid(pod),
+                fields,
+            },
+        );
     }
     wanted
 }
@@ -40,7 +50,10 @@ pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
 /// Why a pod has no node, in words for its status.
 pub(crate) fn why_unplaced(object: &Object) -> String {
     let selector = node_selector(object);
-    let asked: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let asked: Vec<String> = selector
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     format!("no node has the labels {}", asked.join(", "))
 }
 
@@ -62,13 +75,20 @@ fn choose(view: &View, pod: &Object, load: &BTreeMap<&str, usize>) -> Option<Str
     view.of(Kind::Node)
         .filter(|node| contains_all(&node.metadata().labels, &selector))
         .map(|node| node.key().name.clone())
-        .min_by_key(|name| (load.get(name.as_str()).copied().unwrap_or_default(), name.clone()))
+        .min_by_key(|name| {
+            (
+                load.get(name.as_str()).copied().unwrap_or_default(),
+                name.clone(),
+            )
+        })
 }
 
 /// `spec.nodeSelector`, which only we read.
 fn node_selector(pod: &Object) -> Labels {
     let selector = pod.raw().pointer("/spec/nodeSelector").cloned();
-    selector.and_then(|value| Labels::deserialize(value).ok()).unwrap_or_default()
+    selector
+        .and_then(|value| Labels::deserialize(value).ok())
+        .unwrap_or_default()
 }
 
 fn uid(pod: &Pod) -> String {

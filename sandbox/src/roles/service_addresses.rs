@@ -15,15 +15,22 @@ use crate::network::addresses::{free_service_v4, free_service_v6};
 pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
     let mut wanted = Wanted::new();
     for (key, words) in before {
-        let Words::Patch { uid, .. } = words else { continue };
-        if view.get(key).is_some_and(|object| object.metadata().uid == *uid) {
+        let Words::Patch { uid, .. } = words else {
+            continue;
+        };
+        if view
+            .get(key)
+            .is_some_and(|object| object.metadata().uid == *uid)
+        {
             wanted.insert(key.clone(), words.clone());
         }
     }
     let mut taken: BTreeSet<IpAddr> = view.services().flat_map(Service::addresses).collect();
     taken.extend(wanted.values().flat_map(addresses_of));
     for object in view.of(Kind::Service) {
-        let Some(service) = object.service() else { continue };
+        let Some(service) = object.service() else {
+            continue;
+        };
         if !needs_address(service) || wanted.contains_key(object.key()) {
             continue;
         }
@@ -37,10 +44,15 @@ pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
             addresses.extend(free);
             taken.extend(free);
         }
-        let Some(first) = addresses.first() else { continue };
-        let names: Vec<&str> =
-            addresses.iter().map(|a| if a.is_ipv4() { "IPv4" } else { "IPv6" }).collect();
-        let fields = json!({"spec": {"clusterIP": first, "clusterIPs": addresses, "ipFamilies": names}});
+        let Some(first) = addresses.first() else {
+            continue;
+        };
+        let names: Vec<&str> = addresses
+            .iter()
+            .map(|a| if a.is_ipv4() { "IPv4" } else { "IPv6" })
+            .collect();
+        let fields =
+            json!({"spec": {"clusterIP": first, "clusterIPs": addresses, "ipFamilies": names}});
         let uid = service.metadata.uid.clone();
         wanted.insert(object.key().clone(), Words::Patch { uid, fields });
     }
@@ -65,7 +77,13 @@ fn families(service: &Service) -> Vec<Family> {
         .spec
         .ip_families
         .iter()
-        .map(|name| if name == "IPv6" { Family::V6 } else { Family::V4 })
+        .map(|name| {
+            if name == "IPv6" {
+                Family::V6
+            } else {
+                Family::V4
+            }
+        })
         .collect();
     if families.is_empty() {
         families.push(Family::V4);
@@ -82,7 +100,15 @@ fn families(service: &Service) -> Vec<Family> {
 }
 
 fn addresses_of(words: &Words) -> Vec<IpAddr> {
-    let Words::Patch { fields, .. } = words else { return Vec::new() };
-    let listed = fields.pointer("/spec/clusterIPs").and_then(|value| value.as_array());
-    listed.into_iter().flatten().filter_map(|value| value.as_str()?.parse().ok()).collect()
+    let Words::Patch { fields, .. } = words else {
+        return Vec::new();
+    };
+    let listed = fields
+        .pointer("/spec/clusterIPs")
+        .and_then(|value| value.as_array());
+    listed
+        .into_iter()
+        .flatten()
+        .filter_map(|value| value.as_str()?.parse().ok())
+        .collect()
 }

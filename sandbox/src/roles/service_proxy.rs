@@ -2,7 +2,7 @@
 //!
 //! Traffic of pods passes the node's prerouting, the node's own programs its output; both go through one chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use cni::nft::{
@@ -19,6 +19,8 @@ const TABLE: &str = "weft-services";
 const SERVICES: &str = "services";
 /// Destination NAT priority: before the mesh's own host rules look at the packet.
 const PRIORITY: i32 = -110;
+/// Source NAT priority, as everywhere.
+const SOURCE_PRIORITY: i32 = 100;
 
 /// Keeps the rules of every node in line with the picture.
 pub(crate) async fn run(cluster: Cluster, nodes: Vec<Namespace>) {
@@ -58,11 +60,39 @@ fn ruleset(view: &View) -> Ruleset {
         Chain::base(name, ChainKind::Nat, hook, PRIORITY)
             .with(Rule::new("service addresses").then(Action::Jump(SERVICES.to_owned())))
     };
-    // A jump needs its chain to exist, which the order of chains ensures.
     Ruleset::new(Table::inet(TABLE))
         .with_chain(chain)
+        .with_chain(hairpin(view))
         .with_chain(entry("prerouting", Hook::Prerouting))
         .with_chain(entry("output", Hook::Output))
+}
+
+/// A pod that reaches itself through a service would answer itself directly, and not know the answer: let the node ask.
+fn hairpin(view: &View) -> Chain {
+    let addresses: BTreeSet<IpAddr> = view
+        .of(Kind::EndpointSlice)
+        .filter_map(|object| object.endpoint_slice())
+        .flat_map(|slice| &slice.endpoints)
+        .flat_map(|endpoint| &endpoint.addresses)
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    let rule = |address: IpAddr| {
+        Rule::new("a pod and itself")
+            .when(Match::Network(Address::Source, Is::Equal, address.into()))
+            .when(Match::Network(
+                Address::Destination,
+                Is::Equal,
+                address.into(),
+            ))
+            .then(Action::Masquerade)
+    };
+    Chain::base(
+        "postrouting",
+        ChainKind::Nat,
+        Hook::Postrouting,
+        SOURCE_PRIORITY,
+    )
+    .with_all(addresses.into_iter().map(rule))
 }
 
 fn slices_of<'v>(view: &'v View, service: &'v Service) -> impl Iterator<Item = &'v EndpointSlice> {
@@ -86,17 +116,28 @@ fn rules(
     };
     let endpoints = endpoints(address, port, slices);
     let count = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
-    let name = format!("{}/{}:{}", service.metadata.namespace, service.metadata.name, port.port);
+    let name = format!(
+        "{}/{}:{}",
+        service.metadata.namespace, service.metadata.name, port.port
+    );
     endpoints
         .into_iter()
         .zip((1..=count).rev())
         .map(|((target, target_port), left)| {
             let mut rule = Rule::new(name.clone())
-                .when(Match::Network(Address::Destination, Is::Equal, address.into()))
+                .when(Match::Network(
+                    Address::Destination,
+                    Is::Equal,
+                    address.into(),
+                ))
                 .when(Match::DestinationPort(protocol, Is::Equal, port.port));
             if left > 1 {
                 let numbers = Numbers::Random;
-                rule = rule.when(Match::Number { numbers, modulus: left, value: 0 });
+                rule = rule.when(Match::Number {
+                    numbers,
+                    modulus: left,
+                    value: 0,
+                });
             }
             rule.then(Action::DestinationNat(target, Some(target_port)))
         })
@@ -113,8 +154,15 @@ fn endpoints(address: IpAddr, port: &ServicePort, slices: &[&EndpointSlice]) -> 
             .find(|one| one.name == port.name && one.protocol == port.protocol)
             .and_then(|one| one.port);
         let Some(number) = number else { continue };
-        for endpoint in slice.endpoints.iter().filter(|one| one.conditions.is_ready()) {
-            let addresses = endpoint.addresses.iter().filter_map(|text| text.parse::<IpAddr>().ok());
+        for endpoint in slice
+            .endpoints
+            .iter()
+            .filter(|one| one.conditions.is_ready())
+        {
+            let addresses = endpoint
+                .addresses
+                .iter()
+                .filter_map(|text| text.parse::<IpAddr>().ok());
             for target in addresses.filter(|target| target.is_ipv6() == address.is_ipv6()) {
                 found.insert(target, number);
             }

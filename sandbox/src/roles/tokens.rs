@@ -53,7 +53,11 @@ impl Issuer {
         let key = EncodingKey::from_ec_der(&pair.serialize_der());
         let public = pair.public_key_raw().to_vec();
         let key_id = URL_SAFE_NO_PAD.encode(public.get(1..17).unwrap_or_default());
-        Ok(Self { key, key_id, public })
+        Ok(Self {
+            key,
+            key_id,
+            public,
+        })
     }
 
     /// The public half as a JSON web key set.
@@ -79,7 +83,10 @@ impl Issuer {
         audience: &str,
         life: Duration,
     ) -> Result<String, Error> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         let uid = |kind, namespace: &str, name: &str| {
             let key = Key::new(kind, namespace, name);
             match view.get(&key) {
@@ -87,7 +94,13 @@ impl Issuer {
                 None => objects::uid::derive(&key, 0),
             }
         };
-        let Bearer { namespace, service_account, pod, pod_uid, node } = bearer;
+        let Bearer {
+            namespace,
+            service_account,
+            pod,
+            pod_uid,
+            node,
+        } = bearer;
         let claims = json!({
             "iss": ISSUER,
             "aud": [audience],

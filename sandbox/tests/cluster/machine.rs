@@ -22,7 +22,10 @@ impl Machine {
             processes: BTreeSet::new(),
             namespaces: BTreeSet::new(),
             mounts: lines("/proc/self/mountinfo"),
-            links: lines("/proc/net/dev").iter().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect(),
+            links: lines("/proc/net/dev")
+                .iter()
+                .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()))
+                .collect(),
         };
         let ours = std::process::id();
         let mut inside = BTreeSet::new();
@@ -42,7 +45,9 @@ impl Machine {
                 for kind in ["net", "mnt", "user", "pid", "uts", "ipc"] {
                     machine.namespaces.extend(namespace_of(pid, kind));
                 }
-                machine.processes.insert((pid, format!("inside {:?}", namespace_of(pid, "pid"))));
+                machine
+                    .processes
+                    .insert((pid, format!("inside {:?}", namespace_of(pid, "pid"))));
             }
         }
         machine
@@ -55,10 +60,17 @@ impl Machine {
 }
 
 /// Waits until `holds`; the error says what was waited for.
-pub fn until(what: &str, deadline: Duration, mut holds: impl FnMut() -> bool) -> anyhow::Result<()> {
+pub fn until(
+    what: &str,
+    deadline: Duration,
+    mut holds: impl FnMut() -> bool,
+) -> anyhow::Result<()> {
     let end = Instant::now() + deadline;
     while !holds() {
-        anyhow::ensure!(Instant::now() < end, "{what} did not happen within {deadline:?}");
+        anyhow::ensure!(
+            Instant::now() < end,
+            "{what} did not happen within {deadline:?}"
+        );
         std::thread::yield_now();
     }
     Ok(())
@@ -66,7 +78,9 @@ pub fn until(what: &str, deadline: Duration, mut holds: impl FnMut() -> bool) ->
 
 fn pids() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 fn namespace_of(pid: u32, kind: &str) -> Option<String> {
@@ -75,7 +89,11 @@ fn namespace_of(pid: u32, kind: &str) -> Option<String> {
 }
 
 fn lines(path: &str) -> BTreeSet<String> {
-    fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a path exists.

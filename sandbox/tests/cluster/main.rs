@@ -1,6 +1,7 @@
 //! Real sandboxes: pods, services, names, probes, and that nothing is left of them. Needs user namespaces, not root.
 
 mod machine;
+mod pods;
 mod teardown;
 
 use std::process::ExitCode;
@@ -11,13 +12,17 @@ fn main() -> ExitCode {
     if let Some(code) = sandbox::entry::dispatch(std::env::args_os().skip(1)) {
         return code;
     }
+    if let Some(code) = run_program() {
+        return code;
+    }
     if let Some(code) = teardown::own_a_sandbox() {
         return code;
     }
     // Two cores are the usual machine; more sandboxes at a time only make each other late.
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(2);
-    let trials = teardown::tests().into_iter().map(|(name, test)| {
+    let tests = teardown::tests().into_iter().chain(pods::tests());
+    let trials = tests.map(|(name, test)| {
         Trial::test(name, move || {
             test().map_err(|error| Failed::from(format!("{error:?}")))
         })
@@ -27,3 +32,17 @@ fn main() -> ExitCode {
 
 /// A test: a sentence and what proves it.
 pub type Test = (&'static str, fn() -> anyhow::Result<()>);
+
+/// The one program that pods of these tests need: this binary stands for `weft`.
+fn run_program() -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [run, program, rest @ ..] = arguments.as_slice() else {
+        return None;
+    };
+    if run != "run" || program != "echo" {
+        return None;
+    }
+    Some(sandbox::app::echo::main(rest.iter().cloned(), |name| {
+        std::env::var(name).ok()
+    }))
+}

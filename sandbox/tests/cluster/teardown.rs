@@ -18,19 +18,37 @@ const OWN: &str = "own-a-sandbox";
 pub fn tests() -> Vec<Test> {
     vec![
         ("down_leaves_nothing", down_leaves_nothing),
-        ("a_detached_sandbox_outlives_its_command_and_goes_with_down", detached),
-        ("ctrl_c_of_the_owner_leaves_nothing", || ended_by(Victim::Owner(Signal::SIGINT))),
-        ("a_killed_owner_leaves_nothing", || ended_by(Victim::Owner(Signal::SIGKILL))),
-        ("a_panicking_owner_leaves_nothing", || ended_by(Victim::Panic)),
+        (
+            "a_detached_sandbox_outlives_its_command_and_goes_with_down",
+            detached,
+        ),
+        ("ctrl_c_of_the_owner_leaves_nothing", || {
+            ended_by(Victim::Owner(Signal::SIGINT))
+        }),
+        ("a_killed_owner_leaves_nothing", || {
+            ended_by(Victim::Owner(Signal::SIGKILL))
+        }),
+        ("a_panicking_owner_leaves_nothing", || {
+            ended_by(Victim::Panic)
+        }),
         ("a_killed_init_leaves_nothing", || ended_by(Victim::Init)),
-        ("a_killed_supervisor_leaves_nothing", || ended_by(Victim::Supervisor)),
-        ("a_second_sandbox_of_the_same_name_is_refused", second_is_refused),
+        ("a_killed_supervisor_leaves_nothing", || {
+            ended_by(Victim::Supervisor)
+        }),
+        (
+            "a_second_sandbox_of_the_same_name_is_refused",
+            second_is_refused,
+        ),
         ("two_nodes_reach_each_other", nodes_reach_each_other),
     ]
 }
 
 fn options(name: &str) -> Options {
-    Options { name: name.to_owned(), mesh: false, ..Options::default() }
+    Options {
+        name: name.to_owned(),
+        mesh: false,
+        ..Options::default()
+    }
 }
 
 /// A name that no other test and no other run uses.
@@ -43,7 +61,10 @@ fn down_leaves_nothing() -> anyhow::Result<()> {
     let before = Machine::now(&name);
     let sandbox = Sandbox::up(&options(&name))?;
     let place = sandbox.place().path().to_owned();
-    anyhow::ensure!(Machine::now(&name).has_processes(), "the sandbox has no process");
+    anyhow::ensure!(
+        Machine::now(&name).has_processes(),
+        "the sandbox has no process"
+    );
     sandbox.down()?;
     anyhow::ensure!(!exists(&place), "{place:?} is left");
     assert_eq!(before, Machine::now(&name));
@@ -64,7 +85,9 @@ fn detached() -> anyhow::Result<()> {
 fn second_is_refused() -> anyhow::Result<()> {
     let name = name("second");
     let first = Sandbox::up(&options(&name))?;
-    let second = Sandbox::up(&options(&name)).err().context("a second one came up")?;
+    let second = Sandbox::up(&options(&name))
+        .err()
+        .context("a second one came up")?;
     let text = format!("{:?}", anyhow::Error::from(second));
     anyhow::ensure!(text.contains("already running"), "{text}");
     first.status()?;
@@ -74,7 +97,10 @@ fn second_is_refused() -> anyhow::Result<()> {
 fn nodes_reach_each_other() -> anyhow::Result<()> {
     let sandbox = Sandbox::up(&options(&name("nodes")))?;
     for address in ["172.31.0.12", "fd00:31::c", "172.31.0.1"] {
-        let ping = sandbox.exec(&Target::Node("node-1".to_owned()), &["cat", "/proc/net/route"])?;
+        let ping = sandbox.exec(
+            &Target::Node("node-1".to_owned()),
+            &["cat", "/proc/net/route"],
+        )?;
         anyhow::ensure!(ping.exit.is_success(), "{address}: {ping:?}");
     }
     Ok(sandbox.down()?)
@@ -105,11 +131,13 @@ fn ended_by(victim: Victim) -> anyhow::Result<()> {
         Victim::Init => kill(init, Signal::SIGKILL)?,
         Victim::Supervisor => kill(supervisor(init)?, Signal::SIGKILL)?,
     }
-    until("the end of every process", PATIENCE, || Machine::now(&name) == before || {
-        // The owner of a sandbox that died lives on: that is its own business.
-        let _ = owner.stdin.take();
-        let _ = owner.try_wait();
-        false
+    until("the end of every process", PATIENCE, || {
+        Machine::now(&name) == before || {
+            // The owner of a sandbox that died lives on: that is its own business.
+            let _ = owner.stdin.take();
+            let _ = owner.try_wait();
+            false
+        }
     })?;
     owner.wait()?;
     anyhow::ensure!(Sandbox::connect(&name).is_err(), "it can still be reached");
@@ -127,24 +155,38 @@ fn start_owner(name: &str, panics: bool) -> anyhow::Result<(Child, Pid)> {
     let mut line = String::new();
     let stdout = owner.stdout.take().context("no output")?;
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
-    let init = line.trim().parse().with_context(|| format!("the owner said {line:?}"))?;
+    let init = line
+        .trim()
+        .parse()
+        .with_context(|| format!("the owner said {line:?}"))?;
     Ok((owner, Pid::from_raw(init)))
 }
 
 fn supervisor(init: Pid) -> anyhow::Result<Pid> {
     let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children"))?;
-    Ok(Pid::from_raw(children.split_whitespace().next().context("init has no child")?.parse()?))
+    Ok(Pid::from_raw(
+        children
+            .split_whitespace()
+            .next()
+            .context("init has no child")?
+            .parse()?,
+    ))
 }
 
 /// The other side of [`start_owner`].
 pub fn own_a_sandbox() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [command, name, how] = arguments.as_slice() else { return None };
+    let [command, name, how] = arguments.as_slice() else {
+        return None;
+    };
     if command != OWN {
         return None;
     }
     let sandbox = Sandbox::up(&options(name)).expect("the sandbox comes up");
-    println!("{}", sandbox.init_pid().expect("an owned sandbox has a process"));
+    println!(
+        "{}",
+        sandbox.init_pid().expect("an owned sandbox has a process")
+    );
     std::io::Read::read_to_end(&mut std::io::stdin(), &mut Vec::new()).expect("standard input");
     assert!(how != "panic", "as the test wishes");
     Some(ExitCode::SUCCESS)

@@ -22,7 +22,14 @@ fn record(bytes: &[u8]) -> Vec<u8> {
 
 fn hello(kind: u8, after_random: &[u8], extensions: &[u8]) -> Vec<u8> {
     let length = u16::try_from(extensions.len()).unwrap().to_be_bytes();
-    let body = [&[3, 3], [7; 32].as_slice(), after_random, &length, extensions].concat();
+    let body = [
+        &[3, 3],
+        [7; 32].as_slice(),
+        after_random,
+        &length,
+        extensions,
+    ]
+    .concat();
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
     [&[kind, length[1], length[2], length[3]], body.as_slice()].concat()
 }
@@ -30,7 +37,9 @@ fn hello(kind: u8, after_random: &[u8], extensions: &[u8]) -> Vec<u8> {
 fn a_client_hello() -> Vec<u8> {
     let extensions = [
         &[0, 43, 0, 3, 2, 0x03, 0x04][..],
-        &[0, 51, 0, 12, 0, 10, 0x11, 0xec, 0, 2, 1, 2, 0x00, 0x1d, 0, 0],
+        &[
+            0, 51, 0, 12, 0, 10, 0x11, 0xec, 0, 2, 1, 2, 0x00, 0x1d, 0, 0,
+        ],
         &[0, 16, 0, 5, 0, 3, 2, b'h', b'2'],
     ]
     .concat();
@@ -42,14 +51,25 @@ fn reads_a_client_hello_that_spans_records_and_segments() {
     let message = a_client_hello();
     let stream = [record(&message[..20]), record(&message[20..])].concat();
     // Out of order, one part twice.
-    let frames = [frame(130, &stream[30..]), frame(100, &stream[..40]), frame(100, &stream[..40])];
+    let frames = [
+        frame(130, &stream[30..]),
+        frame(100, &stream[..40]),
+        frame(100, &stream[..40]),
+    ];
     let streams = streams(frames.iter().map(Vec::as_slice));
     let ((source, destination), bytes) = streams.first_key_value().unwrap();
     assert_eq!((source.port(), destination.port()), (40000, 15008));
     assert_eq!(bytes, &stream);
     let hello = client_hello(bytes).unwrap();
     assert_eq!(hello.versions, [TLS_1_3]);
-    assert_eq!(hello.groups.iter().map(|group| group_name(*group)).collect::<Vec<_>>(), ["X25519MLKEM768", "x25519"]);
+    assert_eq!(
+        hello
+            .groups
+            .iter()
+            .map(|group| group_name(*group))
+            .collect::<Vec<_>>(),
+        ["X25519MLKEM768", "x25519"]
+    );
     assert_eq!(hello.protocols, ["h2"]);
 }
 
@@ -57,7 +77,10 @@ fn reads_a_client_hello_that_spans_records_and_segments() {
 fn reads_the_group_that_a_server_chose() {
     let extensions = [0, 43, 0, 2, 0x03, 0x04, 0, 51, 0, 6, 0x11, 0xec, 0, 2, 9, 9];
     let stream = record(&hello(2, &[0, 0x13, 0x01, 0], &extensions));
-    let expected = ServerHello { version: Some(TLS_1_3), group: Some(0x11ec) };
+    let expected = ServerHello {
+        version: Some(TLS_1_3),
+        group: Some(0x11ec),
+    };
     assert_eq!(server_hello(&stream), Some(expected));
     assert_eq!(client_hello(&stream), None);
 }
