@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Processes whose command line mentions a sandbox, all namespaces in use, our mounts, links.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Machine {
+pub(crate) struct Machine {
     processes: BTreeSet<(u32, String)>,
     namespaces: BTreeSet<String>,
     mounts: BTreeSet<String>,
@@ -17,7 +17,7 @@ pub struct Machine {
 impl Machine {
     /// As it is now. Only what `mark` (a sandbox's name) appears in counts as a process of ours, and only namespaces
     /// of such processes: tests run side by side.
-    pub fn now(mark: &str) -> Self {
+    pub(crate) fn now(mark: &str) -> Self {
         let mut machine = Self {
             processes: BTreeSet::new(),
             namespaces: BTreeSet::new(),
@@ -54,13 +54,13 @@ impl Machine {
     }
 
     /// Whether any process of the sandbox lives.
-    pub fn has_processes(&self) -> bool {
+    pub(crate) fn has_processes(&self) -> bool {
         !self.processes.is_empty()
     }
 }
 
 /// Waits until `holds`; the error says what was waited for.
-pub fn until(
+pub(crate) fn until(
     what: &str,
     deadline: Duration,
     mut holds: impl FnMut() -> bool,
@@ -97,6 +97,6 @@ fn lines(path: &str) -> BTreeSet<String> {
 }
 
 /// Whether a path exists.
-pub fn exists(path: &std::path::Path) -> bool {
+pub(crate) fn exists(path: &std::path::Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.ino() > 0)
 }

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 /// A test: a sentence and what proves it.
-pub type Test = (&'static str, fn() -> anyhow::Result<()>);
+pub(crate) type Test = (&'static str, fn() -> anyhow::Result<()>);
 
 /// The one program that pods of these tests need: this binary stands for `weft`.
 fn run_program() -> Option<ExitCode> {

@@ -13,7 +13,7 @@ use crate::machine::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub fn tests() -> Vec<Test> {
+pub(crate) fn tests() -> Vec<Test> {
     vec![
         (
             "pods_on_two_nodes_reach_each_other_over_both_families",

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Subcommand of this binary: own a sandbox until a signal comes, or panic.
 const OWN: &str = "own-a-sandbox";
 
-pub fn tests() -> Vec<Test> {
+pub(crate) fn tests() -> Vec<Test> {
     vec![
         ("down_leaves_nothing", down_leaves_nothing),
         (
@@ -174,7 +174,7 @@ fn supervisor(init: Pid) -> anyhow::Result<Pid> {
 }
 
 /// The other side of [`start_owner`].
-pub fn own_a_sandbox() -> Option<ExitCode> {
+pub(crate) fn own_a_sandbox() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [command, name, how] = arguments.as_slice() else {
         return None;
