@@ -10,8 +10,8 @@ use super::workloads::{Place, Profile};
 use crate::identity::TrustDomain;
 use crate::names::{NamespacedHostname, NamespacedName};
 
-/// Shared values of one sort. Those that nobody uses any more are dropped in sweeps, each paid for
-/// by as many insertions or releases as it has entries to look at.
+/// Shared values of one sort. Those that nobody uses any more are dropped in sweeps, one for as many
+/// changes as a quarter of the values there are: a change pays for a look at four of them.
 struct Pool<T: ?Sized> {
     values: HashSet<Arc<T>, RandomState>,
     /// Size, or number of releases, at which the next sweep is due.
@@ -43,7 +43,7 @@ impl<T: ?Sized + Eq + Hash> Pool<T> {
 
     fn release(&mut self, count: usize) {
         self.released += count;
-        if self.released >= self.values.len().max(SMALLEST_SWEEP) {
+        if self.released >= (self.values.len() / 4).max(SMALLEST_SWEEP) {
             self.sweep();
         }
     }

@@ -105,7 +105,10 @@ async fn sends_token_cluster_and_whom_it_is_for_and_reads_token_and_roots_again(
     let config = config(address, directory.path());
     let (token, roots) = (config.token.clone(), config.roots.clone());
     let client = CaClient::new(config);
-    let settings = Settings { ttl: Duration::from_secs(7200), ..Settings::default() };
+    let settings = Settings {
+        ttl: Duration::from_secs(7200),
+        ..Settings::default()
+    };
     let certify = || request::certify(&client, web(), &settings, &SystemTime::now);
 
     let error = certify().await.unwrap_err();
