@@ -1,1 +1,21 @@
-//! The node proxy.
+//! The node proxy: captures the traffic of enrolled pods inside their own network namespaces.
+//!
+//! Table of contents, top-down: a module may use only modules declared below it.
+
+pub mod app;
+pub mod pages;
+pub mod picture;
+pub mod dump;
+pub mod pods;
+pub mod workers;
+pub mod pod_proxy;
+pub mod outbound;
+pub mod inbound;
+pub mod carry;
+pub mod pod;
+pub mod connections;
+pub mod record;
+pub mod dial;
+pub mod netns;
+pub mod metrics;
+pub mod config;

@@ -92,7 +92,7 @@ pub struct Opened {
 pub enum OpenError<E: std::error::Error + 'static> {
     /// No connection; shared by all who waited for it.
     #[error("cannot reach the tunnel's other end")]
-    Dial(#[source] Rc<E>),
+    Dial(#[source] Arc<E>),
     /// The peer answered something other than 200.
     #[error("peer refused the stream with {0}")]
     Refused(StatusCode),
@@ -126,7 +126,7 @@ struct Entry<E> {
 
 /// A dial under way and those who wait for it.
 struct Dial<E> {
-    failure: RefCell<Option<Rc<E>>>,
+    failure: RefCell<Option<Arc<E>>>,
     done: Notify,
 }
 
@@ -286,8 +286,8 @@ impl<E: std::error::Error + 'static> Pool<E> {
             peer,
             local_address,
         } = dial().await.map_err(|error| {
-            let error = Rc::new(error);
-            *guard.dial.failure.borrow_mut() = Some(Rc::clone(&error));
+            let error = Arc::new(error);
+            *guard.dial.failure.borrow_mut() = Some(Arc::clone(&error));
             OpenError::Dial(error)
         })?;
         let connection = Connection::start(io, peer, local_address, &self.settings).await?;

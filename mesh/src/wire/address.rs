@@ -7,6 +7,9 @@ use proto::workload::{self as pb, address::Type};
 use super::{Error, Problem, Update, field, service, workload};
 use crate::model::{Service, Workload};
 
+/// Type URL of these resources.
+pub const TYPE_URL: &str = proto::type_urls::ADDRESS;
+
 /// Reads the bytes of one `istio.workload.Address`.
 ///
 /// # Errors

@@ -13,6 +13,9 @@ use crate::model::{
 };
 use crate::names::NamespacedName;
 
+/// Type URL of these resources.
+pub const TYPE_URL: &str = proto::type_urls::AUTHORIZATION;
+
 /// Reads the bytes of one `istio.security.Authorization`.
 ///
 /// Unlike other records nothing is guessed here: an unknown scope, action or pattern refuses the

@@ -1,0 +1,39 @@
+//! The middle of both paths: bytes flow while the connection stands in the table of live ones.
+
+use std::time::Duration;
+
+use mesh::relay::{self, Duplex};
+use tokio::net::TcpStream;
+
+use crate::connections::Entry;
+use crate::pod::Pod;
+use crate::record::Draft;
+
+/// Copies between the client's stream and the destination's until both are done, or somebody
+/// decides that the connection has to end; then writes the record.
+pub async fn carry(
+    pod: &Pod,
+    client: impl Duplex,
+    destination: impl Duplex,
+    mut entry: Entry,
+    draft: Draft,
+) {
+    let counters = entry.counters();
+    tokio::select! {
+        // A cut is said to be one even when it has torn the tunnel already.
+        biased;
+        reason = entry.closed() => {
+            draft.cut(reason, (counters.sent(), counters.received()));
+        }
+        outcome = relay::copy(client, destination, &counters, &pod.buffers) => {
+            draft.finish(&outcome);
+        }
+    }
+}
+
+/// Ends a connection that never carried a byte with a reset, so that its client cannot take the
+/// refusal for an empty answer.
+pub fn abort(client: TcpStream) {
+    // The socket may be dead already, which serves as well.
+    let _ = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
+}

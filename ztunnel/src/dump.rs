@@ -1,0 +1,145 @@
+//! The configuration dump: what this proxy knows and does, in the public JSON shape.
+//! Source: docs/compat.md#config-dump. No private key is in reach of this file.
+
+use std::collections::BTreeMap;
+
+use mesh::cert::CertificateState;
+use mesh::flow::Direction;
+use mesh::tls::CertificateInfo;
+use serde_json::{Map, Value, json};
+
+use crate::connections::View;
+use crate::pod::{PodView, Shared};
+use crate::workers::Posts;
+
+mod records;
+
+/// Where a dump is taken from.
+#[derive(Clone)]
+pub struct Dump {
+    /// State, certificates, settings.
+    pub shared: Shared,
+    /// The workers, for pods and connections.
+    pub posts: Posts,
+}
+
+impl Dump {
+    /// Takes one. Each part is consistent in itself.
+    pub async fn take(&self) -> Value {
+        let (pods, connections) = self.posts.show().await;
+        let snapshot = self.shared.state.load();
+        json!({
+            "workloads": snapshot.workloads().map(|w| records::workload(&w.to_model())).collect::<Vec<_>>(),
+            "services": snapshot.services().map(|s| records::service(s.as_model())).collect::<Vec<_>>(),
+            "policies": snapshot.policies().map(records::policy).collect::<Vec<_>>(),
+            "stagedServices": snapshot.staged_services().map(ToString::to_string).collect::<Vec<_>>(),
+            "staticConfig": {},
+            "version": { "version": env!("CARGO_PKG_VERSION"), "program": "weft" },
+            "config": self.config(),
+            "certificates": self.shared.certificates.list().iter().map(certificate).collect::<Vec<_>>(),
+            "workloadState": workload_state(&pods, &connections),
+        })
+    }
+
+    fn config(&self) -> Value {
+        let config = &self.shared.config;
+        json!({
+            "nodeName": config.node.name,
+            "clusterId": config.node.cluster,
+            "clusterDomain": config.node.cluster_domain,
+            "network": config.node.network,
+            "packetMark": config.doors.mark,
+            "workerThreads": config.worker_threads,
+            "inpodUds": config.pods.socket,
+            "connectionTerminationDeadlineMs": millis(config.drain_deadline),
+            "secretTtlMs": millis(config.certificates.lifetime),
+            "poolMaxStreamsPerConn": config.tunnels.max_streams,
+            "poolUnusedReleaseTimeoutMs": millis(config.tunnels.unused_release),
+            "windowSize": config.tunnels.stream_window,
+            "connectionWindowSize": config.tunnels.connection_window,
+            "frameSize": config.tunnels.frame_size,
+        })
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Pods with their connections, by unique id.
+fn workload_state(pods: &[PodView], connections: &[View]) -> Value {
+    let mut by_pod: BTreeMap<&str, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
+    for view in connections {
+        let (inbound, outbound) = by_pod.entry(&view.pod).or_default();
+        match view.direction {
+            Direction::Inbound => inbound.push(connection(view)),
+            Direction::Outbound => outbound.push(connection(view)),
+        }
+    }
+    let mut all = Map::new();
+    for pod in pods {
+        let (inbound, outbound) = by_pod.remove(&*pod.uid).unwrap_or_default();
+        let state = json!({
+            "state": "Up",
+            "info": {
+                "name": &*pod.info.name,
+                "namespace": &*pod.info.namespace,
+                "serviceAccount": &*pod.info.service_account,
+            },
+            "netnsInode": pod.netns,
+            "connections": { "inbound": inbound, "outbound": outbound },
+        });
+        all.insert(pod.uid.to_string(), state);
+    }
+    Value::Object(all)
+}
+
+fn connection(view: &View) -> Value {
+    let mut shown = json!({
+        "src": view.source.to_string(),
+        "originalDst": view.asked,
+        "actualDst": view.destination.to_string(),
+        "protocol": if view.tunnel.is_some() { "HBONE" } else { "TCP" },
+        "bytesSent": view.bytes.0,
+        "bytesReceived": view.bytes.1,
+        "ageMs": millis(view.age),
+    });
+    if let (Some((hop, identity, group)), Some(fields)) = (&view.tunnel, shown.as_object_mut()) {
+        fields.insert("hopAddress".into(), hop.to_string().into());
+        fields.insert("peerIdentity".into(), identity.as_str().into());
+        fields.insert("keyExchangeGroup".into(), (*group).into());
+    }
+    shown
+}
+
+fn certificate(state: &CertificateState) -> Value {
+    let (chain, roots) = match &state.credentials {
+        Some(credentials) => (shown(credentials.chain()), shown(credentials.roots())),
+        None => (Vec::new(), Vec::new()),
+    };
+    let word = match (&state.credentials, &state.failure) {
+        (Some(_), _) => "Available".to_owned(),
+        (None, Some(failure)) => format!("Unavailable: {}", mesh::telemetry::report(&**failure)),
+        (None, None) => "Initializing".to_owned(),
+    };
+    json!({
+        "identity": state.identity.to_string(),
+        "state": word,
+        "certChain": chain,
+        "rootCerts": roots,
+    })
+}
+
+fn shown(certificates: &[CertificateInfo]) -> Vec<Value> {
+    certificates
+        .iter()
+        .map(|certificate| {
+            json!({
+                "pem": records::pem(&certificate.der),
+                "serialNumber": &*certificate.serial,
+                "validFrom": records::time(certificate.not_before),
+                "expirationTime": records::time(certificate.not_after),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,90 @@
+//! Takes a tunnel on 15008: handshake with the pod's own certificate, then HTTP/2.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mesh::flow::{EndsFlow, Reason};
+use mesh::hbone::{Tunnel, server};
+use mesh::net::sockopt::{self, KeepAlive};
+use mesh::tls::{self, HANDSHAKE_DEADLINE};
+use mesh::{cert, net::listen};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::Link;
+use crate::dial::tls_reason;
+use crate::pod::{Attempt, Pod};
+
+/// Why no tunnel came about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pod's own record is missing, or too many wait for theirs.
+    #[error("the pod is not known to the mesh yet")]
+    Unknown(Reason),
+    /// There is no certificate to answer with.
+    #[error("no certificate for the pod")]
+    Certificate(#[source] Arc<cert::Error>),
+    /// The handshake failed.
+    #[error("handshake failed")]
+    Tls(#[from] tls::Error),
+    /// What follows the handshake is not HTTP/2.
+    #[error("tunnel failed")]
+    Tunnel(#[from] server::Error),
+    /// The socket is gone already.
+    #[error("the connection is gone")]
+    Socket(#[source] io::Error),
+}
+
+impl EndsFlow for Error {
+    fn reason(&self) -> Reason {
+        match self {
+            Error::Unknown(reason) => *reason,
+            Error::Certificate(_) => Reason::NoOwnCertificate,
+            Error::Tls(error) => tls_reason(error),
+            Error::Tunnel(_) => Reason::Http2Failed,
+            Error::Socket(_) => Reason::ClientReset,
+        }
+    }
+}
+
+/// The next connection and its other end.
+///
+/// # Errors
+/// Only when the listener itself is broken.
+pub async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    listen::accept(listener, &KeepAlive::default()).await
+}
+
+/// Completes the handshake and starts HTTP/2.
+///
+/// # Errors
+/// [`Error`] says which step failed, and why.
+pub async fn open(
+    pod: &Pod,
+    stream: TcpStream,
+    source: SocketAddr,
+) -> Result<(Tunnel<tls::Stream<TcpStream>>, Link), Error> {
+    let local = sockopt::canonical(stream.local_addr().map_err(Error::Socket)?);
+    let known = pod.ask(|snapshot| match pod.own_record(snapshot) {
+        Attempt::Answer(own) => Attempt::Answer(own.identity().clone()),
+        Attempt::Later(why) => Attempt::Later(why),
+    });
+    let identity = known.await.map_err(Error::Unknown)?;
+    let credentials = pod
+        .shared
+        .certificates
+        .get(&identity)
+        .await
+        .map_err(Error::Certificate)?;
+    let (stream, peer) = tls::server::accept(stream, &credentials, HANDSHAKE_DEADLINE).await?;
+    let tunnel = Tunnel::accept(stream, &pod.shared.tunnels).await?;
+    Ok((
+        tunnel,
+        Link {
+            source,
+            local,
+            peer: Rc::new(peer),
+        },
+    ))
+}

@@ -1,0 +1,40 @@
+//! Decides again about live connections when policies change, and closes what is no longer allowed.
+
+use std::rc::Rc;
+
+use mesh::flow::{Direction, Reason};
+use mesh::identity::Identity;
+
+use super::authorize::{self, Caller};
+use crate::pod::{Attempt, Pod};
+
+/// Decides again about live connections whenever the pod's policies change, and closes what is no
+/// longer allowed. A policy that has not arrived cuts nothing.
+///
+/// Never ends by itself: it watches for as long as there may be connections, also while draining.
+pub async fn follow_policies(pod: Rc<Pod>) {
+    let mut changed = pod.shared.state.changed();
+    let mut seen = pod.shared.state.load().policy_version();
+    while changed.changed().await.is_ok() {
+        let snapshot = pod.shared.state.load();
+        if snapshot.policy_version() == seen {
+            continue;
+        }
+        seen = snapshot.policy_version();
+        let Attempt::Answer(own) = pod.own_record(&snapshot) else {
+            continue;
+        };
+        pod.connections.close_where(&pod.uid, |facts| {
+            if facts.direction != Direction::Inbound {
+                return None;
+            }
+            let identity: Option<&Identity> = facts.tunnel.as_ref().map(|t| &t.peer.identity);
+            let caller = Caller {
+                identity,
+                address: facts.source.ip(),
+            };
+            authorize::is_denied_now(&snapshot, own, &caller, facts.destination)
+                .then_some(Reason::PolicyChanged)
+        });
+    }
+}

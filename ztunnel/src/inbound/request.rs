@@ -1,0 +1,118 @@
+//! Pure. What a CONNECT asks for, and whether this pod may be asked for it.
+//! Rules: docs/compat.md#inbound-status.
+
+use std::net::{IpAddr, SocketAddr};
+
+use mesh::flow::Reason;
+use mesh::hbone::Authority;
+use mesh::model::{Destination, GatewayAddress};
+use mesh::names::NamespacedHostname;
+use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
+
+use crate::config::Doors;
+
+/// Everything the decision depends on beside the snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What the CONNECT names.
+    pub authority: &'a Authority,
+    /// Address of the pod that the tunnel was dialled to.
+    pub dialled: IpAddr,
+    /// The pod's own record.
+    pub pod: WorkloadView<'a>,
+    /// Our own ports.
+    pub doors: &'a Doors,
+}
+
+/// Finds the application that is asked for.
+///
+/// # Errors
+/// The reason, which knows the status to answer with.
+pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<SocketAddr, Reason> {
+    let (address, port) = match asked.authority {
+        Authority::Ip(address) => (own_address(snapshot, asked, *address)?, address.port()),
+        Authority::Host(host, port) => (
+            asked.dialled,
+            port_of_service(snapshot, asked, host, *port)?,
+        ),
+    };
+    let port = match asked.pod.application_tunnel() {
+        Some(tunnel) if tunnel.port != 0 => tunnel.port,
+        _ => port,
+    };
+    if port == 0 || asked.doors.is_own(port) {
+        return Err(Reason::IllegalPort);
+    }
+    Ok(SocketAddr::new(address, port))
+}
+
+/// An address is the pod's own when the tunnel was dialled to it. Exempt are pods that take tunnels
+/// for others: those with an application tunnel, and the waypoint of what is asked for.
+fn own_address(
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+    address: SocketAddr,
+) -> Result<IpAddr, Reason> {
+    if address.ip() == asked.dialled
+        || asked.pod.application_tunnel().is_some()
+        || is_waypoint_of(snapshot, asked.pod, address.ip())
+    {
+        return Ok(asked.dialled);
+    }
+    Err(Reason::AuthorityMismatch)
+}
+
+/// Port of this pod behind a port of one of its services.
+fn port_of_service(
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+    host: &str,
+    port: u16,
+) -> Result<u16, Reason> {
+    let service = snapshot
+        .service_by_hostname(host, asked.pod.namespace())
+        .ok_or(Reason::HostUnknown)?;
+    let mut members = asked.pod.services();
+    let (_, ports) = members
+        .find(|(member, _)| *member == service.key())
+        .ok_or(Reason::PortUnknown)?;
+    let own = ports
+        .iter()
+        .find(|pair| pair.service_port == port)
+        .map(|pair| pair.target_port);
+    let common = service.ports().iter().find(|it| it.service_port == port);
+    own.filter(|target| *target != 0)
+        .or_else(|| {
+            common
+                .map(|it| it.target_port)
+                .filter(|target| *target != 0)
+        })
+        .ok_or(Reason::PortUnknown)
+}
+
+/// Whether `pod` is an instance of the waypoint in front of what lives at `address`.
+fn is_waypoint_of(snapshot: &Snapshot, own: WorkloadView<'_>, address: IpAddr) -> bool {
+    let gateway = match snapshot.find_address(own.network(), address, own.namespace()) {
+        Lookup::Found(Hit::Workload(id)) => snapshot.workload(id).and_then(|it| it.waypoint()),
+        Lookup::Found(Hit::Service(id)) => snapshot.service(id).and_then(|it| it.waypoint()),
+        Lookup::Absent | Lookup::Ask(_) => None,
+    };
+    gateway.is_some_and(|gateway| leads_to(snapshot, gateway, own))
+}
+
+/// Whether a gateway address leads to `pod`, directly or as one endpoint of a service.
+fn leads_to(snapshot: &Snapshot, gateway: &GatewayAddress, pod: WorkloadView<'_>) -> bool {
+    let serves = |key: &NamespacedHostname| pod.services().any(|(member, _)| member == key);
+    match &gateway.destination {
+        Destination::Hostname(key) => serves(key),
+        Destination::Address(at) if pod.addresses().any(|own| own == at.address) => true,
+        Destination::Address(at) => {
+            match snapshot.find_address(&at.network, at.address, pod.namespace()) {
+                Lookup::Found(Hit::Service(id)) => snapshot
+                    .service(id)
+                    .is_some_and(|service| serves(service.key())),
+                _ => false,
+            }
+        }
+    }
+}

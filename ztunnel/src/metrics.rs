@@ -1,0 +1,121 @@
+//! Every metric the node proxy exports, in one list.
+
+use mesh::telemetry::metrics::Registry;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+
+use mesh::flow::{Direction, Reason};
+
+/// Handles to every metric; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Pods served. Names: docs/compat.md#metrics.
+    pub pods: PodMetrics,
+    /// Flows that ended, by door and Weft's own reason.
+    pub flows_ended: Family<EndLabels, Counter>,
+    /// Flows that are open now.
+    pub flows_open: Gauge,
+    /// Bytes carried, both directions together, counted when a flow ends.
+    pub bytes: Counter,
+}
+
+/// `workload_manager_*`: the pods this proxy serves.
+#[derive(Clone, Debug, Default)]
+pub struct PodMetrics {
+    /// Pods whose doors are open.
+    pub active: Gauge,
+    /// Pods that wait for their doors.
+    pub pending: Gauge,
+    /// Doors opened since start.
+    pub started: Counter,
+    /// Doors closed since start.
+    pub stopped: Counter,
+}
+
+/// How and where a flow ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EndLabels {
+    direction: Word,
+    reason: Word,
+}
+
+/// A label value that is one of a fixed set of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Word(&'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+impl Metrics {
+    /// Makes all metrics and lists them in `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let all = Self::default();
+        let pods = &all.pods;
+        registry.register(
+            "workload_manager_active_proxy_count",
+            "Pods whose doors are open",
+            pods.active.clone(),
+        );
+        registry.register(
+            "workload_manager_pending_proxy_count",
+            "Pods that wait for their doors",
+            pods.pending.clone(),
+        );
+        registry.register(
+            "workload_manager_proxies_started",
+            "Pods whose doors were opened",
+            pods.started.clone(),
+        );
+        registry.register(
+            "workload_manager_proxies_stopped",
+            "Pods whose doors were closed",
+            pods.stopped.clone(),
+        );
+        registry.register(
+            "weft_ztunnel_flows_ended",
+            "Connections that ended, by door and reason",
+            all.flows_ended.clone(),
+        );
+        registry.register(
+            "weft_ztunnel_flows_open",
+            "Open connections",
+            all.flows_open.clone(),
+        );
+        registry.register(
+            "weft_ztunnel_bytes",
+            "Application bytes of connections that ended, both directions",
+            all.bytes.clone(),
+        );
+        registry.register(
+            "istio_build",
+            "Which program this is",
+            Info::new([("component", "ztunnel"), ("tag", env!("CARGO_PKG_VERSION"))]),
+        );
+        all
+    }
+
+    /// Counts the end of a flow.
+    pub fn flow_ended(&self, direction: Direction, reason: Reason, bytes: u64) {
+        let labels = EndLabels {
+            direction: Word(direction.word()),
+            reason: Word(reason.word()),
+        };
+        self.flows_ended.get_or_create(&labels).inc();
+        self.bytes.inc_by(bytes);
+    }
+
+    /// How many flows ended that way.
+    pub fn ended(&self, direction: Direction, reason: Reason) -> u64 {
+        let labels = EndLabels {
+            direction: Word(direction.word()),
+            reason: Word(reason.word()),
+        };
+        self.flows_ended.get_or_create(&labels).get()
+    }
+}

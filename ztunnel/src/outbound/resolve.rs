@@ -1,0 +1,264 @@
+//! Pure. Where a captured connection goes next. Rules: docs/compat.md#outbound-decision.
+//!
+//! In: the pod's own record, the original destination, a snapshot, one random number. Out: the next
+//! hop, or a name to ask for, or why not. Never: a fall-back that loses a waypoint.
+
+use std::net::{IpAddr, SocketAddr};
+
+use mesh::flow::Reason;
+use mesh::identity::Identity;
+use mesh::model::TunnelKind;
+use mesh::state::{
+    Endpoint, Hit, Lookup, NoEndpoint, Pick, ServiceView, Snapshot, Waypoint, WorkloadView,
+};
+
+use crate::config::Doors;
+
+/// Everything the decision depends on beside the snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry<'a> {
+    /// The pod's own record.
+    pub own: WorkloadView<'a>,
+    /// Address the application called from.
+    pub source_ip: IpAddr,
+    /// Where it meant to go.
+    pub destination: SocketAddr,
+    /// Whether the connection came here by redirection; otherwise somebody dialled our own door.
+    pub was_redirected: bool,
+    /// Decides between equals.
+    pub random: u64,
+    /// Our own ports.
+    pub doors: &'a Doors,
+}
+
+/// The decision.
+#[derive(Clone, Debug)]
+pub enum Answer<'a> {
+    /// Go there.
+    Go(NextHop<'a>),
+    /// Ask the controller for this name first.
+    Ask(Box<str>),
+    /// Not now; ask again when the snapshot changes, and give up with this reason.
+    Hold(Reason),
+    /// No.
+    Refuse(Reason),
+}
+
+/// Where the bytes go next.
+#[derive(Clone, Debug)]
+pub struct NextHop<'a> {
+    /// How.
+    pub way: Way,
+    /// The workload the hop leads to, when the mesh knows it.
+    pub workload: Option<WorkloadView<'a>>,
+    /// The service that was addressed.
+    pub service: Option<ServiceView<'a>>,
+}
+
+/// How to get to the next hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Plain TCP.
+    Plain(SocketAddr),
+    /// A CONNECT over mutual TLS.
+    Tunnel {
+        /// The other proxy.
+        hop: SocketAddr,
+        /// What the CONNECT asks for.
+        authority: SocketAddr,
+        /// Who the other end may be.
+        peers: Vec<Identity>,
+    },
+}
+
+/// Decides where a connection goes.
+pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> {
+    let Inquiry {
+        own,
+        destination,
+        doors,
+        ..
+    } = *inquiry;
+    if doors.is_own(destination.port()) && destination.ip().is_loopback() {
+        return Answer::Refuse(Reason::IllegalPort);
+    }
+    let answer = match snapshot.find_address(own.network(), destination.ip(), own.namespace()) {
+        Lookup::Ask(name) => Answer::Ask(name),
+        Lookup::Absent => plain(destination, None, None),
+        Lookup::Found(Hit::Service(id)) => match snapshot.service(id) {
+            Some(service) => to_service(snapshot, inquiry, service),
+            None => Answer::Hold(Reason::HostUnknown),
+        },
+        Lookup::Found(Hit::Workload(id)) => match snapshot.workload(id) {
+            Some(workload) => to_workload(snapshot, inquiry, workload),
+            None => Answer::Hold(Reason::HostUnknown),
+        },
+    };
+    match &answer {
+        // Plain bytes to our own door would come back here for ever.
+        Answer::Go(NextHop {
+            way: Way::Plain(address),
+            ..
+        }) if doors.is_own(address.port()) && !inquiry.was_redirected => {
+            Answer::Refuse(Reason::IllegalPort)
+        }
+        _ => answer,
+    }
+}
+
+fn plain<'a>(
+    address: SocketAddr,
+    workload: Option<WorkloadView<'a>>,
+    service: Option<ServiceView<'a>>,
+) -> Answer<'a> {
+    Answer::Go(NextHop {
+        way: Way::Plain(address),
+        workload,
+        service,
+    })
+}
+
+/// A service: through its waypoint if it has one, else to one of its endpoints. An endpoint's own
+/// waypoint does not count here.
+fn to_service<'a>(
+    snapshot: &'a Snapshot,
+    inquiry: &Inquiry<'_>,
+    service: ServiceView<'a>,
+) -> Answer<'a> {
+    let Inquiry {
+        own,
+        destination,
+        random,
+        ..
+    } = *inquiry;
+    match snapshot.service_waypoint(service, own.as_client(), random) {
+        Waypoint::None => {}
+        waypoint => return to_waypoint(snapshot, inquiry, waypoint, Some(service)),
+    }
+    let dialled = Some(destination.ip());
+    match snapshot.pick(
+        service.id(),
+        own.as_client(),
+        destination.port(),
+        dialled,
+        random,
+    ) {
+        Pick::Endpoint(endpoint) => to_endpoint(snapshot, inquiry, endpoint, Some(service)),
+        Pick::Passthrough => plain(destination, None, Some(service)),
+        Pick::Nothing(NoEndpoint::Gone) => Answer::Hold(Reason::HostUnknown),
+        Pick::Nothing(NoEndpoint::NoneHealthy) => Answer::Refuse(Reason::NoHealthyEndpoint),
+        Pick::Nothing(NoEndpoint::NoneServes) => Answer::Refuse(Reason::PortUnknown),
+    }
+}
+
+/// A workload by its own address: through its waypoint, unless it is the waypoint that calls.
+fn to_workload<'a>(
+    snapshot: &'a Snapshot,
+    inquiry: &Inquiry<'_>,
+    workload: WorkloadView<'a>,
+) -> Answer<'a> {
+    let Inquiry {
+        own,
+        source_ip,
+        destination,
+        random,
+        ..
+    } = *inquiry;
+    let source = (own.identity(), source_ip);
+    match snapshot.workload_waypoint(workload, own.as_client(), source, random) {
+        Waypoint::None => {
+            let endpoint = Endpoint {
+                workload: workload.id(),
+                port: destination.port(),
+                address: Some(destination.ip()),
+            };
+            to_endpoint(snapshot, inquiry, endpoint, None)
+        }
+        waypoint => to_waypoint(snapshot, inquiry, waypoint, None),
+    }
+}
+
+/// To a waypoint's instance. Without one the connection waits, then fails: it never goes around.
+fn to_waypoint<'a>(
+    snapshot: &'a Snapshot,
+    inquiry: &Inquiry<'_>,
+    waypoint: Waypoint,
+    addressed: Option<ServiceView<'a>>,
+) -> Answer<'a> {
+    let (endpoint, found_by) = match waypoint {
+        Waypoint::Instance { endpoint, service } => (endpoint, service),
+        Waypoint::Ask(name) => return Answer::Ask(name),
+        Waypoint::None | Waypoint::Unavailable(_) => {
+            return Answer::Hold(Reason::WaypointUnavailable);
+        }
+    };
+    let Some(workload) = snapshot.workload(endpoint.workload) else {
+        return Answer::Hold(Reason::WaypointUnavailable);
+    };
+    if workload.network() != inquiry.own.network() {
+        return Answer::Refuse(Reason::OtherNetwork);
+    }
+    let Some(address) = endpoint.address else {
+        return Answer::Hold(Reason::WaypointUnavailable);
+    };
+    let found_by = found_by.and_then(|id| snapshot.service(id));
+    Answer::Go(NextHop {
+        way: Way::Tunnel {
+            hop: SocketAddr::new(address, endpoint.port),
+            authority: inquiry.destination,
+            peers: peers(snapshot, workload, found_by),
+        },
+        workload: Some(workload),
+        service: addressed,
+    })
+}
+
+/// To one endpoint, through its own proxy when it has one.
+fn to_endpoint<'a>(
+    snapshot: &'a Snapshot,
+    inquiry: &Inquiry<'_>,
+    endpoint: Endpoint,
+    service: Option<ServiceView<'a>>,
+) -> Answer<'a> {
+    let Some(workload) = snapshot.workload(endpoint.workload) else {
+        return Answer::Hold(Reason::HostUnknown);
+    };
+    if workload.network() != inquiry.own.network() {
+        return Answer::Refuse(Reason::OtherNetwork);
+    }
+    let Some(address) = endpoint.address else {
+        return Answer::Refuse(Reason::HostUnknown);
+    };
+    let target = SocketAddr::new(address, endpoint.port);
+    match workload.tunnel() {
+        TunnelKind::None => plain(target, Some(workload), service),
+        TunnelKind::Hbone => Answer::Go(NextHop {
+            way: Way::Tunnel {
+                hop: SocketAddr::new(address, inquiry.doors.tunnel_port),
+                authority: target,
+                peers: peers(snapshot, workload, service),
+            },
+            workload: Some(workload),
+            service,
+        }),
+    }
+}
+
+/// Who may answer for a workload: itself, and what its services and the addressed one allow.
+fn peers(
+    snapshot: &Snapshot,
+    workload: WorkloadView<'_>,
+    addressed: Option<ServiceView<'_>>,
+) -> Vec<Identity> {
+    let mut peers = snapshot.expected_identities(workload);
+    peers.extend(
+        addressed
+            .iter()
+            .flat_map(|service| service.identities())
+            .cloned(),
+    );
+    peers
+}
+
+#[cfg(test)]
+mod tests;

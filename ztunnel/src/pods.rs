@@ -1,0 +1,144 @@
+//! Recipe of enrolment: feed (the node agent speaks) -> ledger (what follows from it) -> supervisor
+//! (doors are opened and closed), then the answer. Next hop of the path: `pod_proxy`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh::lifecycle::drain;
+use mesh::lifecycle::ready::Gate;
+use mesh::telemetry::report;
+
+use crate::metrics::Metrics;
+use crate::netns::Home;
+use crate::workers::Workers;
+
+pub mod feed;
+pub mod ledger;
+pub mod supervisor;
+
+use feed::{Feed, Heard};
+use ledger::Ledger;
+use supervisor::Supervisor;
+
+/// First pause before the agent is dialled again, and the longest. Source: docs/compat.md#zds.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(15));
+/// How often a pod whose doors could not be opened is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What enrolment works with.
+pub struct Enrolment {
+    /// The data path threads.
+    pub workers: Workers,
+    /// Crossed out when a snapshot is complete and all its pods have their doors open.
+    pub ready: Option<Gate>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Namespace of this process.
+    pub home: Arc<Home>,
+}
+
+/// Follows the node agent at `socket` until the drain begins, across any number of sessions.
+///
+/// A lost session stops no pod: only the next snapshot says which are gone.
+pub async fn follow(socket: &Path, enrolment: Enrolment, drain: drain::Watch) {
+    let Enrolment {
+        workers,
+        mut ready,
+        metrics,
+        home,
+    } = enrolment;
+    let mut ledger = Ledger::new();
+    let mut supervisor = Supervisor::new(workers, metrics);
+    let mut pause = BACK_OFF.0;
+    loop {
+        let session = async {
+            let feed = Feed::connect(socket, Arc::clone(&home)).await?;
+            tracing::info!(socket = %socket.display(), "the node agent is there");
+            ledger.begin_session();
+            pause = BACK_OFF.0.max(pause);
+            let mut session = Session {
+                feed: &feed,
+                ledger: &mut ledger,
+                supervisor: &mut supervisor,
+                ready: &mut ready,
+                pause: &mut pause,
+            };
+            session.run().await
+        };
+        tokio::select! {
+            () = drain.draining() => return,
+            ended = session => match ended {
+                Ok(()) => tracing::info!("the node agent closed its session"),
+                Err(error) => tracing::warn!(
+                    error = report(&error),
+                    pause_ms = pause.as_millis(),
+                    "no session with the node agent, dialling again"
+                ),
+            },
+        }
+        tokio::select! {
+            () = drain.draining() => return,
+            () = tokio::time::sleep(pause) => {}
+            () = retry_forever(&mut ledger, &mut supervisor) => {}
+        }
+        pause = (pause * 2).min(BACK_OFF.1);
+    }
+}
+
+/// Keeps trying failed starts while there is no session.
+async fn retry_forever(ledger: &mut Ledger<feed::Netns>, supervisor: &mut Supervisor) {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        supervisor.retry(ledger).await;
+    }
+}
+
+struct Session<'a> {
+    feed: &'a Feed,
+    ledger: &'a mut Ledger<feed::Netns>,
+    supervisor: &'a mut Supervisor,
+    ready: &'a mut Option<Gate>,
+    pause: &'a mut Duration,
+}
+
+impl Session<'_> {
+    /// One session: message, consequences, answer, until the agent closes or is out of step.
+    async fn run(&mut self) -> Result<(), feed::Error> {
+        let mut retry = tokio::time::interval(RETRY);
+        loop {
+            let heard = tokio::select! {
+                heard = self.feed.next() => heard?,
+                _ = retry.tick() => {
+                    self.supervisor.retry(self.ledger).await;
+                    self.note_progress();
+                    continue;
+                }
+            };
+            let answer = match heard {
+                Heard::Closed => return Ok(()),
+                Heard::Unusable { uid, why } => {
+                    self.ledger.mention(&uid);
+                    Some(why)
+                }
+                Heard::Message(message) => match self.ledger.receive(message) {
+                    Ok(orders) => self.supervisor.carry_out(self.ledger, orders).await,
+                    Err(violation) if violation.ends_session() => return Err(violation.into()),
+                    Err(violation) => Some(violation.to_string()),
+                },
+            };
+            self.note_progress();
+            self.feed.acknowledge(answer).await?;
+        }
+    }
+
+    fn note_progress(&mut self) {
+        self.supervisor.show(self.ledger.counts());
+        if self.ledger.is_ready() {
+            *self.pause = BACK_OFF.0;
+            if let Some(gate) = self.ready.take() {
+                gate.done();
+            }
+        }
+    }
+}

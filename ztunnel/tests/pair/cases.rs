@@ -1,0 +1,371 @@
+//! What must hold, one function each.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use mesh::flow::{Direction, Reason};
+use mesh::state::Removal;
+use mesh::wire::Update;
+use mesh::zds;
+
+use crate::net::{self, ONE, ONE6, TWO, TWO6, VIP6};
+use crate::proxy::wait_until;
+use crate::world::{
+    A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
+};
+
+type Case = (&'static str, fn());
+
+/// All of them.
+pub(crate) const ALL: &[Case] = &[
+    ("bytes_go_both_ways_and_half_closes_are_kept", both_ways),
+    ("the_application_sees_the_clients_address", clients_address),
+    ("the_same_over_ipv6", over_ipv6),
+    ("sixteen_bulk_streams_arrive_whole", bulk),
+    (
+        "a_reset_by_the_application_reaches_the_client",
+        application_resets,
+    ),
+    (
+        "a_reset_by_the_client_reaches_the_application",
+        client_resets,
+    ),
+    ("nobody_listening_refuses_the_client", nobody_listens),
+    (
+        "a_client_refuses_a_server_of_another_identity",
+        wrong_server,
+    ),
+    (
+        "a_server_refuses_a_client_of_another_authority",
+        wrong_client,
+    ),
+    ("a_denied_client_is_refused_and_both_ends_say_so", denied),
+    ("a_policy_change_cuts_a_live_connection", policy_change),
+    ("garbage_on_the_tunnel_door_harms_nobody", garbage),
+    ("a_connection_waits_for_the_pods_record", record_is_late),
+    ("drain_lets_a_connection_finish_and_takes_no_more", drain),
+    ("drain_cuts_what_does_not_finish", drain_deadline),
+    ("a_removed_pod_is_closed_at_once", removed_pod),
+    ("a_lost_session_with_the_agent_stops_nothing", lost_session),
+    ("the_dump_names_both_ends", dump),
+];
+
+fn both_ways() {
+    let world = World::new();
+    let application = answer_once(world.listen(TWO.into()), b"answer after the end");
+    let client = world.call();
+    assert_eq!(ask(&client, b"question"), b"answer after the end");
+    assert_eq!(application.join().unwrap().1, b"question");
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::Complete);
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::Complete);
+}
+
+fn clients_address() {
+    let world = World::new();
+    let application = answer_once(world.listen(TWO.into()), b"");
+    ask(&world.call(), b"");
+    assert_eq!(application.join().unwrap().0.ip(), IpAddr::from(ONE));
+}
+
+fn over_ipv6() {
+    let world = World::new();
+    let application = answer_once(world.listen(TWO6.into()), b"six");
+    assert_eq!(ask(&world.call_at(VIP6.into()), b"?"), b"six");
+    assert_eq!(application.join().unwrap().0.ip(), IpAddr::from(ONE6));
+}
+
+fn bulk() {
+    const BYTES: usize = 4 << 20;
+    let world = World::new();
+    let listener = world.listen(TWO.into());
+    let echo = std::thread::spawn(move || {
+        let echoes: Vec<_> = (0..16)
+            .map(|_| {
+                let (stream, _) = listener.accept().unwrap();
+                std::thread::spawn(move || {
+                    std::io::copy(&mut &stream, &mut &stream).unwrap();
+                    stream.shutdown(std::net::Shutdown::Write).unwrap();
+                })
+            })
+            .collect();
+        echoes.into_iter().for_each(|echo| echo.join().unwrap());
+    });
+    let clients: Vec<_> = (0..16_u32)
+        .map(|seed| {
+            let stream = world.call();
+            std::thread::spawn(move || {
+                let data = noise(seed, BYTES);
+                let sent = data.clone();
+                let writer = stream.try_clone().unwrap();
+                let write = std::thread::spawn(move || {
+                    (&writer).write_all(&sent).unwrap();
+                    writer.shutdown(std::net::Shutdown::Write).unwrap();
+                });
+                assert!(read_all(&stream) == data, "stream {seed} came back changed");
+                write.join().unwrap();
+            })
+        })
+        .collect();
+    clients
+        .into_iter()
+        .for_each(|client| client.join().unwrap());
+    echo.join().unwrap();
+}
+
+/// Bytes that differ from place to place and from stream to stream.
+fn noise(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+fn application_resets() {
+    let world = World::new();
+    let (mut client, application) = world.connection(&world.listen(TWO.into()));
+    socket2::SockRef::from(&application)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(application);
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::DestinationReset);
+}
+
+fn client_resets() {
+    let world = World::new();
+    let (client, mut application) = world.connection(&world.listen(TWO.into()));
+    socket2::SockRef::from(&client)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(client);
+    let error = application.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::ClientReset);
+}
+
+fn nobody_listens() {
+    let world = World::new();
+    assert!(is_refused(&world.call()));
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::ConnectRefused);
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::RefusedByPeer);
+}
+
+fn wrong_server() {
+    let world = World::new();
+    let mut other = web();
+    other.service_account = "somebody-else".into();
+    world
+        .one
+        .learn(vec![Update::Workload(Box::new(other))], Vec::new());
+    let _listener = world.listen(TWO.into());
+    assert!(is_refused(&world.call()));
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::WrongIdentity);
+}
+
+fn wrong_client() {
+    let world = World::new();
+    let stranger = std::sync::Arc::new(mesh::testing::ca::Ca::named("stranger"));
+    let rogue = crate::proxy::Proxy::start("one", &stranger, |config| {
+        config.doors.outbound_port = 8081;
+        config.doors.plaintext_port = 15007;
+        config.doors.tunnel_port = 15008;
+    });
+    rogue.learn(everything(), Vec::new());
+    drop(rogue);
+    let identity = mesh::testing::ca::identity("shop", "client");
+    let credentials = stranger.issue_as(
+        &identity,
+        &mesh::testing::ca::Leaf::of(&identity),
+        &world.ca.root_pem(),
+    );
+    let at = SocketAddr::new(TWO.into(), 15008);
+    let stream = net::inside(&world.cable.one, move || TcpStream::connect(at).unwrap());
+    let stream = stream.join().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let expected = [mesh::testing::ca::identity("shop", "web")].into();
+    let outcome = world.one.runtime.block_on(async {
+        let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+        let limit = crate::proxy::PATIENCE;
+        let mut tls = mesh::tls::client::connect(stream, &credentials, &expected, limit)
+            .await
+            .map_err(|error| error.to_string())?
+            .0;
+        let read = tokio::io::AsyncReadExt::read(&mut tls, &mut [0; 64]).await;
+        read.map(|_| ()).map_err(|error| error.to_string())
+    });
+    assert!(outcome.is_err(), "the server spoke to a stranger");
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::UnknownIssuer);
+}
+
+fn denied() {
+    let world = World::new();
+    world
+        .two
+        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
+    let _listener = world.listen(TWO.into());
+    assert!(is_refused(&world.call()));
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyDenied);
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::RefusedByPeerPolicy);
+}
+
+fn policy_change() {
+    let world = World::new();
+    let (mut client, application) = world.connection(&world.listen(TWO.into()));
+    world
+        .two
+        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
+    assert!(is_refused(&client));
+    assert!(is_refused(&application));
+    let _ = client.write_all(b"late");
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyChanged);
+    let gone = vec![Removal::Policy("shop/nobody".into())];
+    world.two.learn(Vec::new(), gone);
+}
+
+fn garbage() {
+    let world = World::new();
+    let at = SocketAddr::new(TWO.into(), 15008);
+    for bytes in [
+        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        vec![0xff; 4096],
+        noise(7, 100_000),
+    ] {
+        let stream = net::inside(&world.cable.one, move || TcpStream::connect(at).unwrap());
+        let stream = stream.join().unwrap();
+        stream
+            .set_read_timeout(Some(crate::proxy::PATIENCE))
+            .unwrap();
+        // The door may close before everything is written.
+        let _ = (&stream).write_all(&bytes);
+        let mut answer = Vec::new();
+        let _ = (&stream).read_to_end(&mut answer);
+        assert!(answer.len() < 64, "more than an alert came back");
+    }
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::NotTls);
+    let application = answer_once(world.listen(TWO.into()), b"still here");
+    assert_eq!(ask(&world.call(), b"?"), b"still here");
+    application.join().unwrap();
+}
+
+fn record_is_late() {
+    let world = World::empty();
+    world.two.learn(everything(), Vec::new());
+    let application = answer_once(world.listen(TWO.into()), b"patience");
+    let call = world.call();
+    call.set_read_timeout(Some(A_WHILE)).unwrap();
+    assert!((&call).read(&mut [0]).is_err(), "nothing can have come yet");
+    call.set_read_timeout(Some(crate::proxy::PATIENCE)).unwrap();
+    world.one.learn(everything(), Vec::new());
+    assert_eq!(ask(&call, b"?"), b"patience");
+    application.join().unwrap();
+}
+
+fn drain() {
+    let mut world = World::new();
+    let listener = world.listen(TWO.into());
+    let (mut client, mut application) = world.connection(&listener);
+    client.write_all(b"before").unwrap();
+    application.read_exact(&mut [0; 6]).unwrap();
+    std::thread::scope(|scope| {
+        let two = &mut world.two;
+        let drain = scope.spawn(move || two.drain(Duration::from_secs(20)));
+        // The door is closed as soon as the drain has begun.
+        let at = SocketAddr::new(TWO.into(), 15008);
+        wait_until("the tunnel door is closed", || {
+            net::inside(&world.cable.one, move || TcpStream::connect(at).is_err())
+                .join()
+                .unwrap()
+        });
+        application.write_all(b"during").unwrap();
+        client.read_exact(&mut [0; 6]).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(read_all(&application), b"");
+        drop(application);
+        assert_eq!(read_all(&client), b"");
+        assert!(drain.join().unwrap(), "the connection finished by itself");
+    });
+}
+
+fn drain_deadline() {
+    let mut world = World::new();
+    let (client, _application) = world.connection(&world.listen(TWO.into()));
+    assert!(!world.two.drain(Duration::from_millis(50)));
+    assert_eq!(
+        world.two.metrics.ended(Direction::Inbound, Reason::Drained),
+        1
+    );
+    assert!(is_refused(&client));
+}
+
+fn removed_pod() {
+    let world = World::new();
+    let (client, application) = world.connection(&world.listen(TWO.into()));
+    let gone = zds::Request::Delete {
+        uid: "uid-web".into(),
+    };
+    assert_eq!(world.two.tell(&gone, None), None);
+    assert!(is_refused(&client));
+    assert!(is_refused(&application));
+    let at = SocketAddr::new(TWO.into(), 15008);
+    let door = net::inside(&world.cable.one, move || TcpStream::connect(at).is_err());
+    assert!(door.join().unwrap(), "the door is closed");
+}
+
+fn lost_session() {
+    let world = World::new();
+    world.two.tell(&zds::Request::SnapshotSent, None);
+    wait_until("proxy two is ready", || {
+        world.two.gates.pending().is_empty()
+    });
+    let (mut client, mut application) = world.connection(&world.listen(TWO.into()));
+    world.two.hang_up();
+    client.write_all(b"still").unwrap();
+    application.read_exact(&mut [0; 5]).unwrap();
+    world.two.enrol("web", "web", &world.cable.two);
+    assert_eq!(world.two.tell(&zds::Request::SnapshotSent, None), None);
+    client.write_all(b"there").unwrap();
+    application.read_exact(&mut [0; 5]).unwrap();
+    // A third session whose snapshot does not mention the pod ends it.
+    world.two.hang_up();
+    assert_eq!(world.two.tell(&zds::Request::SnapshotSent, None), None);
+    assert!(is_refused(&client));
+}
+
+fn dump() {
+    let world = World::new();
+    let (_client, _application) = world.connection(&world.listen(TWO.into()));
+    wait_until("it is in the table", || {
+        let two = world.two.dump();
+        !two["workloadState"]["uid-web"]["connections"]["inbound"][0].is_null()
+    });
+    let two = world.two.dump();
+    let inbound = &two["workloadState"]["uid-web"]["connections"]["inbound"][0];
+    assert_eq!(
+        inbound["peerIdentity"],
+        "spiffe://cluster.local/ns/shop/sa/client"
+    );
+    assert_eq!(inbound["keyExchangeGroup"], "X25519MLKEM768");
+    assert_eq!(inbound["protocol"], "HBONE");
+    wait_until("it is in the other table", || {
+        let one = world.one.dump();
+        !one["workloadState"]["uid-client"]["connections"]["outbound"][0].is_null()
+    });
+    let one = world.one.dump();
+    let outbound = &one["workloadState"]["uid-client"]["connections"]["outbound"][0];
+    assert_eq!(
+        outbound["peerIdentity"],
+        "spiffe://cluster.local/ns/shop/sa/web"
+    );
+    assert_eq!(outbound["originalDst"], "10.96.0.1:8080");
+    assert_eq!(outbound["hopAddress"], "10.7.0.2:15008");
+    assert_eq!(outbound["actualDst"], "10.7.0.2:9090");
+    let text = one.to_string();
+    assert!(text.contains("\"Available\"") && !text.contains("PRIVATE KEY"));
+    assert_eq!(one["workloads"].as_array().unwrap().len(), 2);
+    let _ = client();
+}

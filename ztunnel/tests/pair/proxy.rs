@@ -1,0 +1,210 @@
+//! A node proxy in this process: real workers and doors, a scripted node agent, a certificate
+//! authority in memory, and a picture of the mesh that the test draws itself.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mesh::cert::{self, Keeper};
+use mesh::lifecycle::drain;
+use mesh::lifecycle::ready::Gates;
+use mesh::settings::Reader;
+use mesh::state::{self, Removal, Store};
+use mesh::telemetry::metrics::Registry;
+use mesh::testing::ca::Ca;
+use mesh::wire::Update;
+use mesh::zds;
+use tokio::runtime::Runtime;
+use ztunnel::config::{Config, env};
+use ztunnel::dump::Dump;
+use ztunnel::metrics::Metrics;
+use ztunnel::netns::Home;
+use ztunnel::pod::Shared;
+use ztunnel::pods::{self, Enrolment};
+use ztunnel::workers::{self, Posts, Threads};
+
+/// Time that no step should need.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A certificate authority shared by both proxies.
+pub(crate) struct Authority(pub(crate) Arc<Ca>);
+
+impl cert::CertificateAuthority for Authority {
+    async fn sign(
+        &self,
+        identity: &mesh::identity::Identity,
+        csr_pem: String,
+        ttl: Duration,
+    ) -> Result<Vec<String>, cert::SignError> {
+        self.0.sign(identity, csr_pem, ttl).await
+    }
+}
+
+/// The proxy and the agent that talks to it.
+pub(crate) struct Proxy {
+    pub(crate) runtime: Runtime,
+    pub(crate) gates: Gates,
+    pub(crate) metrics: Metrics,
+    store: Mutex<Store>,
+    agent: Mutex<Option<(zds::Listener, zds::Session)>>,
+    shared: Shared,
+    posts: Posts,
+    threads: Option<Threads>,
+    trigger: Option<drain::Trigger>,
+    _directory: tempfile::TempDir,
+}
+
+impl Proxy {
+    /// Starts one without pods. `change` may turn settings that have no variable.
+    pub(crate) fn start(node: &str, ca: &Arc<Ca>, change: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("z.sock");
+        let settings = [
+            ("NODE_NAME", node),
+            ("INPOD_UDS", socket.to_str().unwrap()),
+            ("ZTUNNEL_WORKER_THREADS", "1"),
+        ];
+        let mut config = env::read(Reader::from_values(settings), 1).unwrap();
+        change(&mut config);
+        let config = Arc::new(config);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let guard = runtime.enter();
+        let (store, state) = Store::new(state::Settings {
+            network: "".into(),
+            node: node.into(),
+            on_demand: false,
+        });
+        let keeper = Keeper::start(
+            Authority(Arc::clone(ca)),
+            cert::Settings::default(),
+            cert::system_clock(),
+        );
+        let metrics = Metrics::register(&mut Registry::default());
+        let shared = Shared {
+            tunnels: config.tunnels.settings(),
+            state,
+            certificates: keeper,
+            metrics: metrics.clone(),
+            config: Arc::clone(&config),
+        };
+        let (workers, threads) = workers::start(&shared).unwrap();
+        let posts = workers.posts();
+        let gates = Gates::default();
+        let enrolment = Enrolment {
+            workers,
+            ready: Some(gates.add("pods")),
+            metrics: metrics.clone(),
+            home: Home::current().unwrap(),
+        };
+        let listener = zds::Listener::bind(&socket).unwrap();
+        let (trigger, watch) = drain::channel();
+        mesh::lifecycle::task::spawn("pods", async move {
+            pods::follow(&socket, enrolment, watch).await;
+        });
+        let session = runtime.block_on(async {
+            let conn = listener.accept().await.unwrap();
+            zds::Session::greet(conn).await.unwrap()
+        });
+        drop(guard);
+        Self {
+            runtime,
+            gates,
+            metrics,
+            store: Mutex::new(store),
+            agent: Mutex::new(Some((listener, session))),
+            shared,
+            posts,
+            threads: Some(threads),
+            trigger: Some(trigger),
+            _directory: directory,
+        }
+    }
+
+    /// Changes the picture of the mesh in one batch.
+    pub(crate) fn learn(&self, updates: Vec<Update>, removed: Vec<Removal>) {
+        self.store.lock().unwrap().apply(updates, removed);
+    }
+
+    /// The agent says something and hears the answer: `None` for success.
+    pub(crate) fn tell(&self, request: &zds::Request, netns: Option<&OwnedFd>) -> Option<String> {
+        let mut agent = self.agent.lock().unwrap();
+        let (_, session) = agent.as_mut().unwrap();
+        let netns = netns.map(AsFd::as_fd);
+        self.runtime
+            .block_on(session.exchange(request, netns))
+            .unwrap()
+            .error
+    }
+
+    /// Hands a pod over, and ends the snapshot.
+    pub(crate) fn enrol(&self, name: &str, account: &str, netns: &OwnedFd) {
+        let info = zds::PodInfo {
+            name: name.into(),
+            namespace: "shop".into(),
+            service_account: account.into(),
+        };
+        let add = zds::Request::Add {
+            uid: format!("uid-{name}"),
+            info: Some(info),
+        };
+        assert_eq!(self.tell(&add, Some(netns)), None);
+    }
+
+    /// The agent hangs up and waits for the proxy to call again.
+    pub(crate) fn hang_up(&self) {
+        let mut agent = self.agent.lock().unwrap();
+        let (listener, session) = agent.take().unwrap();
+        drop(session);
+        let session = self.runtime.block_on(async {
+            let conn = listener.accept().await.unwrap();
+            zds::Session::greet(conn).await.unwrap()
+        });
+        *agent = Some((listener, session));
+    }
+
+    /// The configuration dump.
+    pub(crate) fn dump(&self) -> serde_json::Value {
+        let dump = Dump {
+            shared: self.shared.clone(),
+            posts: self.posts.clone(),
+        };
+        self.runtime.block_on(dump.take())
+    }
+
+    /// Drains. Answers whether every connection finished by itself.
+    pub(crate) fn drain(&mut self, deadline: Duration) -> bool {
+        let posts = self.posts.clone();
+        let finished = self.runtime.block_on(async { posts.drain(deadline).await });
+        if let Some(trigger) = self.trigger.take() {
+            self.runtime.block_on(trigger.drain(Duration::from_secs(1)));
+        }
+        if let Some(threads) = self.threads.take() {
+            threads.join();
+        }
+        finished
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if self.threads.is_some() {
+            self.drain(Duration::ZERO);
+        }
+    }
+}
+
+/// Waits for a condition that something else brings about.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "timed out waiting until {what}"
+        );
+        std::thread::yield_now();
+    }
+}
