@@ -181,7 +181,7 @@ impl<E: std::error::Error + 'static> Pool<E> {
         Io: AsyncRead + AsyncWrite + Unpin + 'static,
         D: AsyncFnOnce() -> Result<Dialed<Io>, E>,
     {
-        let request = head.write().map_err(OpenError::Head)?;
+        let mut request = Some(head.write().map_err(OpenError::Head)?);
         let mut dial = Some(dial);
         let mut may_retry = true;
         loop {
@@ -206,7 +206,9 @@ impl<E: std::error::Error + 'static> Pool<E> {
                     (slot, connection, false)
                 }
             };
-            match Connection::open(slot, request.clone()).await {
+            let request = request.take().map_or_else(|| head.write(), Ok);
+            let request = request.map_err(OpenError::Head)?;
+            match Connection::open(slot, request).await {
                 Ok((stream, baggage)) => {
                     return Ok(Opened {
                         stream,

@@ -8,10 +8,10 @@ use bytes::{Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream};
 use std::collections::VecDeque;
 
-use crate::relay::{Buffers, Duplex, End, Sink, Source};
+use crate::relay::{self, Buffers, Duplex, End, Sink, Source};
 
 /// Longest frame we send, so that small streams get between the frames of large ones.
-const FRAME: usize = 64 * 1024;
+const FRAME: usize = relay::buffer::SMALL;
 
 /// Frames shorter than this are stored together when nobody can take them.
 const SMALL_FRAME: usize = 1024;

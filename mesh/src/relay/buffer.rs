@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 
-/// First size of a read.
-pub const SMALL: usize = 64 * 1024;
+/// First size of a read: with the nine bytes of an HTTP/2 frame header it fills exactly four TLS
+/// records, so that nothing is left over for a tiny fifth one.
+pub const SMALL: usize = 4 * 16 * 1024 - 9;
 /// Size of a read once a connection has filled the small one.
-pub const LARGE: usize = 256 * 1024;
+pub const LARGE: usize = 4 * SMALL;
 
 /// Unused buffers kept per worker and size; more are given back to the allocator.
 const KEPT: usize = 8;
