@@ -194,21 +194,25 @@ async fn until_drain(drain: drain::Watch, work: impl Future<Output = ()>) {
 struct Inlets {
     trust_domain: watch::Receiver<TrustDomain>,
     synced: watch::Receiver<bool>,
+    moved: watch::Receiver<u64>,
 }
 
 fn between() -> (Outlets, Inlets) {
     let (trust_domain_sender, trust_domain) = watch::channel(TrustDomain::default());
     let (synced_sender, synced) = watch::channel(false);
+    let (moved_sender, moved) = watch::channel(0);
     let outlets = Outlets {
         resources: Arc::new(Resources::new(TYPE_URLS)),
         trust_domain: trust_domain_sender,
         synced: synced_sender,
+        moved: moved_sender,
     };
     (
         outlets,
         Inlets {
             trust_domain,
             synced,
+            moved,
         },
     )
 }
@@ -217,6 +221,7 @@ fn ca_sources(files: &Files, tokens: Expected, index: &Index, inlets: Inlets) ->
     let Inlets {
         trust_domain,
         synced,
+        moved,
     } = inlets;
     let authenticator = JwksAuthenticator::new(&files.jwks, tokens, trust_domain.clone());
     ca::Sources {
@@ -224,6 +229,7 @@ fn ca_sources(files: &Files, tokens: Expected, index: &Index, inlets: Inlets) ->
         residents: index.residents(),
         trust_domain,
         synced,
+        moved,
     }
 }
 
@@ -232,6 +238,7 @@ struct Outlets {
     resources: Arc<Resources>,
     trust_domain: watch::Sender<TrustDomain>,
     synced: watch::Sender<bool>,
+    moved: watch::Sender<u64>,
 }
 
 /// The one task that owns all objects.
@@ -241,6 +248,7 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
         let batch = feed.next().await;
         let is_synced = batch.synced;
         let outcome = index.apply(batch);
+        outlets.moved.send_modify(|count| *count += 1);
         let trust_domain = &index.mesh_config().trust_domain;
         outlets.trust_domain.send_if_modified(|current| {
             let is_new = current != trust_domain;

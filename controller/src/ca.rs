@@ -145,6 +145,8 @@ pub struct Settings {
     pub per_second: u32,
     /// Requests that one caller may send at once.
     pub burst: u32,
+    /// How long a request waits for a pod that the node knows of already and we do not yet.
+    pub patience: Duration,
 }
 
 /// What an authority learns from the rest of the program.
@@ -158,6 +160,8 @@ pub struct Sources {
     pub trust_domain: watch::Receiver<TrustDomain>,
     /// Whether the objects of the cluster are known.
     pub synced: watch::Receiver<bool>,
+    /// Changes whenever pods may have moved.
+    pub moved: watch::Receiver<u64>,
 }
 
 /// The certificate authority.
@@ -210,13 +214,11 @@ impl Authority {
                 caller: caller.identity,
             });
         }
-        let identity = match self.allow(&caller, order.wanted) {
+        let identity = match self.allow_soon(&caller, order.wanted).await {
             Ok(identity) => identity,
             Err(source) => {
-                return Err(IssueError::Refused {
-                    caller: caller.identity,
-                    source,
-                });
+                let caller = caller.identity;
+                return Err(IssueError::Refused { caller, source });
             }
         };
         let moment = Moment {
@@ -256,6 +258,25 @@ impl Authority {
         match tokio::time::timeout(PATIENCE, synced.wait_for(|synced| *synced)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(IssueError::NotReady),
+        }
+    }
+
+    /// A node may be quicker than the news of its pods: what only a pod is missing for is tried
+    /// again while patience lasts.
+    async fn allow_soon(&self, caller: &Caller, wanted: Option<&str>) -> Result<Identity, Refusal> {
+        let mut moved = self.sources.moved.clone();
+        let deadline = tokio::time::Instant::now() + self.settings.patience;
+        loop {
+            moved.borrow_and_update();
+            match self.allow(caller, wanted) {
+                Err(refusal) if refusal.may_pass() => {
+                    let changed = tokio::time::timeout_at(deadline, moved.changed());
+                    if !matches!(changed.await, Ok(Ok(()))) {
+                        return Err(refusal);
+                    }
+                }
+                result => return result,
+            }
         }
     }
 

@@ -412,6 +412,26 @@ async fn a_restart_keeps_the_root_and_follows_new_issuer_keys() {
     program.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_quicker_than_the_news_of_its_pod_waits_for_it() {
+    let issuer = Issuer::new("k");
+    let directory = directory(&issuer);
+    let program = program::start(directory.path()).await;
+    let mut client = Client::new(&program, directory.path()).await;
+    let token = issuer.token(&ZTUNNEL, |_| {});
+    let (_, csr) = csr();
+    let text = objects()
+        .replace("web-0", "new-0")
+        .replace("serviceAccountName: web", "serviceAccountName: new");
+    let wanted = "spiffe://cluster.local/ns/default/sa/new";
+    let path = directory.path().join("objects/new.yaml");
+    let (answer, ()) = tokio::join!(client.ask(&token, Some(wanted), &csr, 0), async {
+        std::fs::write(path, text.split("---").nth(1).unwrap()).unwrap();
+    });
+    assert!(answer.is_ok(), "{answer:?}");
+    program.stop().await;
+}
+
 /// How many requests ended with this reason.
 async fn count(program: &Program, word: &str) -> u64 {
     let counters: Value = serde_json::from_str(&program.page("/debug/counters").await).unwrap();

@@ -229,6 +229,30 @@ async fn a_broken_file_is_named_and_its_last_good_version_keeps_serving() {
     program.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_away_is_followed_again_and_what_it_lost_is_gone() {
+    let issuer = Issuer::new("k");
+    let directory = directory(&issuer);
+    let program = program::start(directory.path()).await;
+    let objects = directory.path().join("objects");
+    std::fs::rename(&objects, directory.path().join("away")).unwrap();
+    let next = directory.path().join("next");
+    std::fs::create_dir(&next).unwrap();
+    std::fs::write(next.join("p.yaml"), pod(PODS, 1)).unwrap();
+    std::fs::rename(&next, &objects).unwrap();
+    let added = format!("Kubernetes//Pod/n/p{PODS}");
+    let page = program
+        .until("/debug/resources", |page| page.contains(&added))
+        .await;
+    let resources: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(
+        resources[ADDRESS].as_array().unwrap().len(),
+        1,
+        "all others are gone"
+    );
+    program.stop().await;
+}
+
 /// A controller of its own process.
 struct Process {
     child: Child,

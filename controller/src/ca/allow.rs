@@ -97,6 +97,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether a pod that is about to be known could change the answer.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownPod { .. } | Self::OtherPod { .. } | Self::NobodyThere { .. }
+        )
+    }
+
     /// One word for counters.
     pub fn word(&self) -> &'static str {
         match self {

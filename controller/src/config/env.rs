@@ -93,6 +93,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "1000",
         "certificate requests of one caller at once",
     ),
+    (
+        "WEFT_CA_PATIENCE",
+        "1s",
+        "how long a certificate request waits for news of a pod that is not known yet",
+    ),
     ("RUST_LOG", "info", "log filter"),
     ("LOG_FORMAT", "plain", "log format, plain or json"),
 ];
@@ -166,6 +171,7 @@ fn authority(reader: &mut Reader, system: &str) -> ca::Settings {
         },
         per_second: reader.parse("WEFT_CA_RATE", 100),
         burst: reader.parse("WEFT_CA_BURST", 1000),
+        patience: reader.duration("WEFT_CA_PATIENCE", Duration::from_secs(1)),
     }
 }
 

@@ -158,11 +158,11 @@ fn members(service: &Service, shelf: &Shelf, dirty: &mut Dirty) {
 }
 
 /// Whether anything is made of a slice: Kubernetes' own ones, of services with a selector, change
-/// with every pod and say nothing new.
+/// with every pod and say nothing new. (A service that comes later brings its slices along.)
 fn counts(slice: &EndpointSlice, shelf: &Shelf) -> bool {
     let Some(service) = slice.service_name() else {
         return false;
     };
     let service = shelf.service(&slice.metadata.namespace, service);
-    service.is_none_or(|service| service.spec.selector.is_empty())
+    service.is_some_and(|service| service.spec.selector.is_empty())
 }

@@ -36,6 +36,7 @@ pub(crate) async fn start(directory: &Path) -> Program {
         ("WEFT_ADMIN_ADDRESS", "127.0.0.1:0".to_owned()),
         ("WEFT_CA_BURST", "40".to_owned()),
         ("WEFT_CA_RATE", "1".to_owned()),
+        ("WEFT_CA_PATIENCE", "300ms".to_owned()),
     ]))
     .unwrap();
     let listeners = Listeners::bind(&config).unwrap();
