@@ -206,6 +206,20 @@ fn a_connection_that_waits_or_copies_holds_little_memory() {
     );
 }
 
+#[test]
+fn a_worker_may_be_a_local_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    runtime.block_on(async {
+        let (pair, listener) = Pair::new(Settings::default());
+        pair.echo(listener, Settings::default());
+        let (mut source, mut sink) = pair.open("10.0.0.2:1").await.unwrap().stream.split();
+        ping_pong(&mut source, &mut sink, &Bytes::from_static(b"hello")).await;
+    });
+}
+
 #[tokio::test]
 async fn each_end_may_finish_first_and_the_other_goes_on() {
     on_a_worker(async {
