@@ -86,7 +86,7 @@ fn resources(sources: &Sources) -> Answer {
             name: it.name.to_string(),
             version: it.version_text(),
             bytes: it.bytes.len(),
-            aliases: it.links.aliases.clone(),
+            aliases: it.links.aliases.iter().map(ToString::to_string).collect(),
         });
         types.insert(type_url, shown.collect());
     }

@@ -5,6 +5,7 @@
 //! queue of its own: it remembers the number up to which it was told, and reads on from there.
 
 mod table;
+mod index;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -12,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-pub use table::{Links, Resource, TOMBSTONES, Table};
+pub use table::{Keys, Links, Resource, TOMBSTONES, Table};
 
 /// A resource to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,7 +32,12 @@ pub(super) fn message(push: Push) -> DeltaDiscoveryResponse {
             value: resource.bytes.clone(),
         }),
         aliases: if push.with_aliases {
-            resource.links.aliases.clone()
+            resource
+                .links
+                .aliases
+                .iter()
+                .map(ToString::to_string)
+                .collect()
         } else {
             Vec::new()
         },

@@ -3,7 +3,7 @@
 //! The log of changes holds each name once, at its latest change, so it is never longer than what
 //! exists plus the names lately removed; those are bounded by [`TOMBSTONES`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use twox_hash::XxHash64;
 
 use super::Name;
+use super::index::Index;
 
 /// Removed names that are remembered. A subscriber that is further behind must say what it holds.
 pub const TOMBSTONES: usize = 16_384;
@@ -27,6 +28,30 @@ pub struct Links {
     pub node: Option<String>,
 }
 
+/// [`Links`] of a published resource; texts that many share are kept once.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// See [`Links::aliases`].
+    pub aliases: Box<[Name]>,
+    /// See [`Links::services`].
+    pub services: Box<[Name]>,
+    /// See [`Links::node`].
+    pub node: Option<Name>,
+}
+
+impl Keys {
+    fn equal(&self, links: &Links) -> bool {
+        let same = |ours: &[Name], theirs: &[String]| {
+            ours.iter()
+                .map(|k| &**k)
+                .eq(theirs.iter().map(String::as_str))
+        };
+        same(&self.aliases, &links.aliases)
+            && same(&self.services, &links.services)
+            && self.node.as_deref() == links.node.as_deref()
+    }
+}
+
 /// One published resource.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
@@ -37,7 +62,7 @@ pub struct Resource {
     /// The content.
     pub bytes: Bytes,
     /// What else it is found by.
-    pub links: Links,
+    pub links: Keys,
     /// Number of the change that brought this version.
     pub changed: u64,
 }
@@ -60,9 +85,9 @@ pub struct Table {
     /// The same by change.
     gone_by_change: BTreeMap<u64, Name>,
     forgotten: u64,
-    by_alias: HashMap<Name, BTreeSet<Name>>,
-    by_service: HashMap<Name, BTreeSet<Name>>,
-    by_node: HashMap<Name, BTreeSet<Name>>,
+    by_alias: Index,
+    by_service: Index,
+    by_node: Index,
 }
 
 impl Table {
@@ -135,18 +160,17 @@ impl Table {
 
     fn indexed<'a>(
         &'a self,
-        index: &'a HashMap<Name, BTreeSet<Name>>,
+        index: &'a Index,
         key: &str,
     ) -> impl Iterator<Item = &'a Arc<Resource>> {
-        let names = index.get(key).into_iter().flatten();
-        names.filter_map(|name| self.by_name.get(name))
+        index.find(key).filter_map(|name| self.by_name.get(name))
     }
 
     /// Publishes a resource as change `at`; `false` when it is published already.
     pub(super) fn insert(&mut self, at: u64, name: String, bytes: Bytes, links: Links) -> bool {
         let old = self.by_name.get(name.as_str()).cloned();
         if let Some(old) = &old {
-            if old.bytes == bytes && old.links == links {
+            if old.bytes == bytes && old.links.equal(&links) {
                 return false;
             }
             self.unlink(old);
@@ -162,10 +186,9 @@ impl Table {
             name: Arc::clone(&name),
             version: hasher.finish(),
             bytes,
-            links,
+            links: self.link(&name, &links),
             changed: at,
         });
-        self.link(&resource);
         self.log.insert(at, Arc::clone(&name));
         self.by_name.insert(name, resource);
         true
@@ -204,40 +227,31 @@ impl Table {
         }
     }
 
-    fn link(&mut self, resource: &Resource) {
-        for (index, keys) in self.indexes(&resource.links) {
-            for key in keys {
-                let names = index.entry(key.into()).or_default();
-                names.insert(Arc::clone(&resource.name));
-            }
+    fn link(&mut self, name: &Name, links: &Links) -> Keys {
+        let all = |keys: &[String], index: &mut Index| {
+            keys.iter().map(|key| index.add(key, name)).collect()
+        };
+        Keys {
+            aliases: all(&links.aliases, &mut self.by_alias),
+            services: all(&links.services, &mut self.by_service),
+            node: links.node.as_deref().map(|key| self.by_node.add(key, name)),
         }
     }
 
     fn unlink(&mut self, resource: &Resource) {
-        for (index, keys) in self.indexes(&resource.links) {
-            for key in keys {
-                if let Some(names) = index.get_mut(key) {
-                    names.remove(&resource.name);
-                    if names.is_empty() {
-                        index.remove(key);
-                    }
-                }
-            }
+        let Keys {
+            aliases,
+            services,
+            node,
+        } = &resource.links;
+        for key in aliases {
+            self.by_alias.remove(key, &resource.name);
+        }
+        for key in services {
+            self.by_service.remove(key, &resource.name);
+        }
+        for key in node {
+            self.by_node.remove(key, &resource.name);
         }
     }
-
-    /// Each index with the keys under which a resource with these links stands in it.
-    fn indexes<'a, 'b>(&'a mut self, links: &'b Links) -> [IndexKeys<'a, 'b>; 3] {
-        let text = |list: &'b [String]| list.iter().map(String::as_str).collect();
-        [
-            (&mut self.by_alias, text(&links.aliases)),
-            (&mut self.by_service, text(&links.services)),
-            (
-                &mut self.by_node,
-                links.node.as_deref().into_iter().collect(),
-            ),
-        ]
-    }
 }
-
-type IndexKeys<'a, 'b> = (&'a mut HashMap<Name, BTreeSet<Name>>, Vec<&'b str>);

@@ -114,9 +114,10 @@ pub(crate) async fn send_message(world: &World, bytes: &[u8]) -> Status {
     let path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
     let body = tokio_stream::once(Bytes::copy_from_slice(bytes));
     let path = http::uri::PathAndQuery::from_static(path);
-    match client.streaming(call(body, "good"), path, RawCodec).await {
+    let answer = client.streaming(call(body, "good"), path, RawCodec);
+    match within("an answer to garbage", answer).await {
         Err(status) => status,
-        Ok(response) => match response.into_inner().message().await {
+        Ok(response) => match within("an end", response.into_inner().message()).await {
             Err(status) => status,
             Ok(_) => Status::cancelled("the server closed the stream"),
         },

@@ -387,6 +387,12 @@ impl Held {
         for name in self.pending.iter().chain(&self.absent) {
             initial_versions.entry(name.to_string()).or_default();
         }
+        // What was found by another name stays subscribed to by it: something else may come to bear it.
+        for (alias, holder) in &self.aliases {
+            if let Some(version) = self.versions.get(holder) {
+                initial_versions.insert(alias.to_string(), version.text());
+            }
+        }
         // Subscribing to and leaving `*` in one message means "explicitly nothing".
         let star = match self.subscription.mode {
             Mode::Wildcard => Vec::new(),

@@ -96,6 +96,7 @@ impl Follow {
         self.owes_answer |= !names.is_empty();
         for name in names {
             if name != "*" {
+                self.versions.remove(&name);
                 self.ask(name.into());
             } else if !self.is_wildcard && !has_star(unsubscribe) {
                 self.walk_all(BTreeMap::new());
@@ -281,16 +282,20 @@ impl Follow {
                 return;
             }
             self.asked.pop_front();
-            let held = self.versions.remove(&*name);
             if found.is_empty() {
                 self.sent.remove(&name);
                 page.remove(name);
                 continue;
             }
+            // Who names no version must be answered, even with what was sent before.
+            let named = self.versions.get(&*name).filter(|v| !v.is_empty()).cloned();
             for resource in found {
-                self.answer_one(table, resource, held.as_deref(), limit, page);
+                let own = self.versions.get(&*resource.name).cloned();
+                let held = named.as_ref().and(own.as_ref().or(named.as_ref()));
+                self.answer_one(table, resource, held.map(String::as_str), limit, page);
             }
         }
+        self.versions.clear();
     }
 
     /// A resource that was asked for and, when it is a service, its workloads.
@@ -311,8 +316,8 @@ impl Follow {
             is_service = true;
             // Those that changed later come from the log; those sent before have come.
             let is_new = workload.changed <= limit && self.sent.insert(Arc::clone(&workload.name));
-            let held = self.versions.remove(&*workload.name);
-            if is_new && held.is_none_or(|version| version != workload.version_text()) {
+            let held = self.versions.get(&*workload.name);
+            if is_new && held.is_none_or(|version| *version != workload.version_text()) {
                 page.add(workload);
             }
         }
@@ -339,10 +344,7 @@ impl Follow {
             match resource {
                 Some(resource) => {
                     self.held.remove(name);
-                    if self.wants(resource, node) {
-                        self.sent_by_name(name);
-                        page.add(resource);
-                    }
+                    self.note_change(table, resource, node, limit, page);
                 }
                 None => self.note_removal(at, name, page),
             }
@@ -364,22 +366,39 @@ impl Follow {
         }
     }
 
-    fn wants(&self, resource: &Resource, node: Option<&str>) -> bool {
-        let links = &resource.links;
-        let is_wanted = |name: &String| self.wanted.contains(name.as_str());
-        self.is_wildcard
-            || self.sent.contains(&resource.name)
-            || self.wanted.contains(&resource.name)
-            || links.aliases.iter().any(is_wanted)
-            || links.services.iter().any(is_wanted)
-            || (node.is_some() && links.node.as_deref() == node)
+    fn note_change(
+        &mut self,
+        table: &Table,
+        resource: &Arc<Resource>,
+        node: Option<&str>,
+        limit: u64,
+        page: &mut Page,
+    ) {
+        if self.is_wildcard {
+            page.add(resource);
+        } else if page.resources.iter().any(|r| Arc::ptr_eq(r, resource)) {
+            // The answer to a name has brought it just now.
+        } else if self.asked_for(resource) {
+            // It may be a service that did not exist when it was asked for; its workloads did.
+            self.answer_one(table, resource, None, limit, page);
+        } else if self.concerns(resource, node) {
+            self.sent.insert(Arc::clone(&resource.name));
+            page.add(resource);
+        }
     }
 
-    /// Notes what was sent to a client that asks by name; for the others the log is enough.
-    fn sent_by_name(&mut self, name: &Name) {
-        if !self.is_wildcard {
-            self.sent.insert(Arc::clone(name));
-        }
+    /// Whether somebody asked for it by its name or by another.
+    fn asked_for(&self, resource: &Resource) -> bool {
+        let mut names = resource.links.aliases.iter();
+        self.wanted.contains(&resource.name) || names.any(|name| self.wanted.contains(name))
+    }
+
+    /// Whether it belongs to what somebody asked for, or to the client's node.
+    fn concerns(&self, resource: &Resource, node: Option<&str>) -> bool {
+        let links = &resource.links;
+        self.sent.contains(&resource.name)
+            || links.services.iter().any(|name| self.wanted.contains(name))
+            || (node.is_some() && links.node.as_deref() == node)
     }
 }
 
