@@ -294,7 +294,7 @@ fn text(bytes: &Bytes) -> String {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 512,
+        cases: 400,
         failure_persistence: None,
         ..ProptestConfig::default()
     }

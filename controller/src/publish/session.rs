@@ -5,6 +5,7 @@
 //! and addresses see the recipe, `publish`.
 
 mod follow;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

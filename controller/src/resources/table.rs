@@ -250,7 +250,7 @@ impl Table {
         for key in services {
             self.by_service.remove(key, &resource.name);
         }
-        for key in node {
+        if let Some(key) = node {
             self.by_node.remove(key, &resource.name);
         }
     }

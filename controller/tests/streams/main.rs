@@ -9,7 +9,7 @@ use std::time::Duration;
 use controller::publish::Settings;
 use controller::publish::session::PageSize;
 use controller::resources::{Links, Upsert};
-use harness::{Follower, World, one, pairs, until, within};
+use harness::{Follower, World, one, pairs, until};
 use mesh::xds::{Mode, Root};
 use proto::type_urls::{ADDRESS, AUTHORIZATION};
 

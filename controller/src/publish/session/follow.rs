@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proto::type_urls;
 
 use super::Page;
+use super::walk::Walk;
 use crate::resources::{Resource, Table};
 
 type Name = Arc<str>;
@@ -42,17 +43,6 @@ pub(super) struct Follow {
     sent: HashSet<Name>,
     /// Removed policies not yet sent as gone, with the change that removed them.
     held: BTreeMap<Name, u64>,
-}
-
-/// A walk over everything that exists, compared with what the client holds.
-#[derive(Debug)]
-struct Walk {
-    /// What the client holds and the walk has not met yet; at the end, what is gone.
-    unmet: BTreeMap<String, String>,
-    /// The last name met.
-    at: Option<Name>,
-    /// Later changes are left to the log.
-    until: Option<u64>,
 }
 
 impl Follow {
@@ -224,13 +214,9 @@ impl Follow {
         }
     }
 
-    fn walk_all(&mut self, unmet: BTreeMap<String, String>) {
+    fn walk_all(&mut self, held: BTreeMap<String, String>) {
         self.is_wildcard = true;
-        self.walk = Some(Walk {
-            unmet,
-            at: None,
-            until: None,
-        });
+        self.walk = Some(Walk::new(held));
     }
 
     fn ask(&mut self, name: Name) {
@@ -240,24 +226,14 @@ impl Follow {
 
     fn walk_on(&mut self, table: &Table, limit: u64, page: &mut Page) {
         let Some(walk) = &mut self.walk else { return };
-        let until = *walk.until.get_or_insert(limit);
-        let from = walk.at.clone();
-        for resource in table.after_name(from.as_deref()) {
-            if page.is_full() {
-                return;
-            }
-            walk.at = Some(Arc::clone(&resource.name));
-            let held = walk.unmet.remove(&*resource.name);
-            let is_known = held.is_some_and(|version| version == resource.version_text());
-            if !is_known && resource.changed <= until {
-                page.add(resource);
-            }
-        }
-        while let Some((name, _)) = walk.unmet.pop_first() {
+        let Some(until) = walk.go_on(table, limit, page) else {
+            return;
+        };
+        while let Some(name) = walk.next_gone() {
             if self.type_url == type_urls::AUTHORIZATION {
-                self.held.insert(name.into(), until);
+                self.held.insert(name, until);
             } else {
-                page.remove(name.into());
+                page.remove(name);
                 if page.is_full() {
                     return;
                 }

@@ -1,0 +1,54 @@
+//! Pure. The walk over everything that exists, compared with what the client holds: how a
+//! wildcard subscription begins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Page;
+use crate::resources::Table;
+
+/// How far the walk is.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// What the client holds and the walk has not met yet; at the end, what is gone.
+    unmet: BTreeMap<String, String>,
+    /// The last name met.
+    at: Option<Arc<str>>,
+    /// Later changes are left to the log.
+    until: Option<u64>,
+}
+
+impl Walk {
+    /// A walk for a client that holds these versions.
+    pub(super) fn new(held: BTreeMap<String, String>) -> Self {
+        Self {
+            unmet: held,
+            at: None,
+            until: None,
+        }
+    }
+
+    /// Fills `page` with what the client lacks. Once everything was met, the change up to
+    /// which that holds.
+    pub(super) fn go_on(&mut self, table: &Table, limit: u64, page: &mut Page) -> Option<u64> {
+        let until = *self.until.get_or_insert(limit);
+        let from = self.at.clone();
+        for resource in table.after_name(from.as_deref()) {
+            if page.is_full() {
+                return None;
+            }
+            self.at = Some(Arc::clone(&resource.name));
+            let held = self.unmet.remove(&*resource.name);
+            let is_known = held.is_some_and(|version| version == resource.version_text());
+            if !is_known && resource.changed <= until {
+                page.add(resource);
+            }
+        }
+        Some(until)
+    }
+
+    /// Once everything was met: the next name that the client holds and that is gone.
+    pub(super) fn next_gone(&mut self) -> Option<Arc<str>> {
+        self.unmet.pop_first().map(|(name, _)| name.into())
+    }
+}
