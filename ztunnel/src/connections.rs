@@ -1,4 +1,4 @@
-//! Live connections of one worker: for the dump, for closing a pod's, and for deciding again when
+//! Live connections of one pod: for the dump, for closing a pod's, and for deciding again when
 //! policies change.
 
 use std::cell::{Cell, RefCell};
@@ -59,14 +59,13 @@ pub struct Tunnel {
 
 #[derive(Debug)]
 struct Live {
-    pod: PodUid,
     facts: Facts,
     counters: Rc<Counters>,
     since: Instant,
     close: Option<oneshot::Sender<Reason>>,
 }
 
-/// The table; one per worker.
+/// The table; one per pod, on its worker.
 #[derive(Debug, Default)]
 pub struct Connections {
     next: Cell<u64>,
@@ -107,13 +106,12 @@ pub struct View {
 impl Connections {
     /// Notes a connection. An inbound one is noted in the same breath in which it is admitted, so
     /// that no change of policy can fall between.
-    pub fn add(self: &Rc<Self>, pod: &PodUid, facts: Facts) -> Entry {
+    pub fn add(self: &Rc<Self>, facts: Facts) -> Entry {
         let counters = Rc::new(Counters::default());
         let id = self.next.get();
         self.next.set(id.wrapping_add(1));
         let (close, closed) = oneshot::channel();
         let live = Live {
-            pod: Arc::clone(pod),
             facts,
             counters: Rc::clone(&counters),
             since: Instant::now(),
@@ -128,14 +126,9 @@ impl Connections {
         }
     }
 
-    /// Closes those connections of `pod` for which `verdict` gives a reason.
-    pub fn close_where(&self, pod: &PodUid, mut verdict: impl FnMut(&Facts) -> Option<Reason>) {
-        for live in self
-            .live
-            .borrow_mut()
-            .values_mut()
-            .filter(|live| live.pod == *pod)
-        {
+    /// Closes the connections for which `verdict` gives a reason.
+    pub fn close_where(&self, mut verdict: impl FnMut(&Facts) -> Option<Reason>) {
+        for live in self.live.borrow_mut().values_mut() {
             if let Some(reason) = verdict(&live.facts)
                 && let Some(close) = live.close.take()
             {
@@ -145,16 +138,11 @@ impl Connections {
         }
     }
 
-    /// Whether `pod` has a connection.
-    pub fn has_any(&self, pod: &PodUid) -> bool {
-        self.live.borrow().values().any(|live| live.pod == *pod)
-    }
-
-    /// Resolves when `pod` has no connection any more.
-    pub async fn emptied(&self, pod: &PodUid) {
+    /// Resolves when there is no connection any more.
+    pub async fn emptied(&self) {
         loop {
             let removed = self.removed.notified();
-            if !self.has_any(pod) {
+            if self.live.borrow().is_empty() {
                 return;
             }
             removed.await;
@@ -162,11 +150,11 @@ impl Connections {
     }
 
     /// Every live connection.
-    pub fn views(&self) -> Vec<View> {
+    pub fn views(&self, pod: &PodUid) -> Vec<View> {
         let live = self.live.borrow();
         live.values()
             .map(|live| View {
-                pod: Arc::clone(&live.pod),
+                pod: Arc::clone(pod),
                 direction: live.facts.direction,
                 source: live.facts.source,
                 asked: live.facts.asked.to_string(),

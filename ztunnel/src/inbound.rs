@@ -156,19 +156,16 @@ async fn connect_request(pod: &Pod, link: &Link, incoming: Incoming) {
             return draft.fail(&refused);
         }
     };
-    let mut entry = pod.connections.add(
-        &pod.uid,
-        Facts {
-            direction: Direction::Inbound,
-            source: link.source,
-            asked: Asked::Authority(authority),
-            destination: application,
-            tunnel: Some(Tunnel {
-                hop: link.source,
-                peer: Rc::clone(&link.peer),
-            }),
-        },
-    );
+    let mut entry = pod.connections.add(Facts {
+        direction: Direction::Inbound,
+        source: link.source,
+        asked: Asked::Authority(authority),
+        destination: application,
+        tunnel: Some(Tunnel {
+            hop: link.source,
+            peer: Rc::clone(&link.peer),
+        }),
+    });
     let stream = tokio::select! {
         delivered = deliver(pod, application, link.source) => match delivered {
             Ok(stream) => stream,
@@ -203,16 +200,13 @@ async fn plain(pod: &Pod, stream: TcpStream, source: SocketAddr) {
             return draft.fail(&refused);
         }
     };
-    let mut entry = pod.connections.add(
-        &pod.uid,
-        Facts {
-            direction: Direction::Inbound,
-            source,
-            asked: Asked::Address(destination),
-            destination,
-            tunnel: None,
-        },
-    );
+    let mut entry = pod.connections.add(Facts {
+        direction: Direction::Inbound,
+        source,
+        asked: Asked::Address(destination),
+        destination,
+        tunnel: None,
+    });
     let delivered = tokio::select! {
         delivered = deliver(pod, destination, source) => delivered,
         reason = entry.closed() => {

@@ -88,7 +88,7 @@ async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr) {
             .zip(connected.peer)
             .map(|(hop, peer)| Tunnel { hop, peer }),
     };
-    let entry = pod.connections.add(&pod.uid, facts);
+    let entry = pod.connections.add(facts);
     match connected.stream {
         Stream::Plain(hop) => carry(pod, stream, hop, entry, draft).await,
         Stream::Tunnel(hop) => carry(pod, stream, hop, entry, draft).await,

@@ -76,7 +76,7 @@ pub struct Pod {
     pub pool: Rc<Pool<dial::Error>>,
     /// This worker's buffers.
     pub buffers: Rc<Buffers>,
-    /// This worker's live connections.
+    /// Its live connections.
     pub connections: Rc<Connections>,
     /// New connections that wait for the controller, bounded by [`Waiting::MAX`].
     pub waiting: Waiting,

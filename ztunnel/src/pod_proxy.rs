@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::config::Doors;
-use crate::connections::Connections;
+use crate::connections::View;
 use crate::inbound::{self, reconsider};
 use crate::netns::Namespace;
 use crate::outbound;
@@ -99,7 +99,6 @@ fn listen_on(port: u16, doors: &Doors) -> Result<std::net::TcpListener, Error> {
 pub struct Worker {
     shared: Shared,
     buffers: Rc<Buffers>,
-    connections: Rc<Connections>,
     pods: HashMap<PodUid, PodProxy, foldhash::fast::RandomState>,
 }
 
@@ -117,14 +116,16 @@ impl Worker {
         Self {
             shared,
             buffers: Rc::new(Buffers::new()),
-            connections: Rc::default(),
             pods: HashMap::default(),
         }
     }
 
     /// This worker's live connections.
-    pub fn connections(&self) -> &Connections {
-        &self.connections
+    pub fn connections(&self) -> Vec<View> {
+        let proxies = self.pods.values();
+        proxies
+            .flat_map(|proxy| proxy.pod.connections.views(&proxy.pod.uid))
+            .collect()
     }
 
     /// This worker's pods.
@@ -155,7 +156,7 @@ impl Worker {
             pool: Pool::new(self.shared.tunnels.clone()),
             shared: self.shared.clone(),
             buffers: Rc::clone(&self.buffers),
-            connections: Rc::clone(&self.connections),
+            connections: Rc::default(),
             waiting: Default::default(),
         });
         let watch = |socket| TcpListener::from_std(socket).map_err(Error::Watch);
@@ -220,10 +221,8 @@ impl PodProxy {
         if finished {
             return true;
         }
-        self.pod
-            .connections
-            .close_where(&self.pod.uid, |_| Some(Reason::Drained));
-        let emptied = self.pod.connections.emptied(&self.pod.uid);
+        self.pod.connections.close_where(|_| Some(Reason::Drained));
+        let emptied = self.pod.connections.emptied();
         let _ = tokio::time::timeout(LAST_WORDS, emptied).await;
         false
     }

@@ -135,7 +135,7 @@ async fn work(shared: Shared, mut commands: mpsc::Receiver<Command>) {
                 }
             }
             Command::Show(answer) => {
-                let _ = answer.send((worker.pods(), worker.connections().views()));
+                let _ = answer.send((worker.pods(), worker.connections()));
             }
             Command::Drain(deadline, answer) => {
                 let _ = answer.send(worker.drain(deadline).await);

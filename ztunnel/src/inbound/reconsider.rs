@@ -24,7 +24,7 @@ pub async fn follow_policies(pod: Rc<Pod>) {
         let Attempt::Answer(own) = pod.own_record(&snapshot) else {
             continue;
         };
-        pod.connections.close_where(&pod.uid, |facts| {
+        pod.connections.close_where(|facts| {
             if facts.direction != Direction::Inbound {
                 return None;
             }

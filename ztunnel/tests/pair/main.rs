@@ -1,5 +1,11 @@
 //! Two node proxies in one process, each serving a pod in a network namespace of its own, with a
 //! cable between them: real sockets, TLS and HTTP/2 from the client's `connect` to the application.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod net;
 mod proxy;
