@@ -19,3 +19,5 @@ pub mod dial;
 pub mod netns;
 pub mod metrics;
 pub mod config;
+#[cfg(test)]
+mod drawn;

@@ -122,6 +122,8 @@ reasons! {
     NoOriginalDestination = (Us, false, "-", 503, "no_original_destination"),
     /// A limit of this proxy (descriptors, memory, connections) was reached.
     Overloaded = (Us, true, "-", 503, "overloaded"),
+    /// The connection needs something that this version does not do.
+    Unsupported = (Us, false, "-", 503, "unsupported"),
     /// Reading or writing failed otherwise.
     IoFailed = (Us, true, "-", 503, "io_failed"),
 }

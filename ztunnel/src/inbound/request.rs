@@ -37,6 +37,7 @@ pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<SocketAddr, Reas
         ),
     };
     let port = match asked.pod.application_tunnel() {
+        Some(tunnel) if tunnel.proxy_protocol => return Err(Reason::Unsupported),
         Some(tunnel) if tunnel.port != 0 => tunnel.port,
         _ => port,
     };
@@ -53,9 +54,10 @@ fn own_address(
     asked: &Asked<'_>,
     address: SocketAddr,
 ) -> Result<IpAddr, Reason> {
-    if address.ip() == asked.dialled
+    let address = address.ip().to_canonical();
+    if address == asked.dialled
         || asked.pod.application_tunnel().is_some()
-        || is_waypoint_of(snapshot, asked.pod, address.ip())
+        || is_waypoint_of(snapshot, asked.pod, address)
     {
         return Ok(asked.dialled);
     }
@@ -90,14 +92,24 @@ fn port_of_service(
         .ok_or(Reason::PortUnknown)
 }
 
-/// Whether `pod` is an instance of the waypoint in front of what lives at `address`.
+/// Whether the pod is an instance of a waypoint in front of what lives at `address`.
 fn is_waypoint_of(snapshot: &Snapshot, own: WorkloadView<'_>, address: IpAddr) -> bool {
-    let gateway = match snapshot.find_address(own.network(), address, own.namespace()) {
-        Lookup::Found(Hit::Workload(id)) => snapshot.workload(id).and_then(|it| it.waypoint()),
-        Lookup::Found(Hit::Service(id)) => snapshot.service(id).and_then(|it| it.waypoint()),
-        Lookup::Absent | Lookup::Ask(_) => None,
-    };
-    gateway.is_some_and(|gateway| leads_to(snapshot, gateway, own))
+    let leads_here = |gateway: &GatewayAddress| leads_to(snapshot, gateway, own);
+    match snapshot.find_address(own.network(), address, own.namespace()) {
+        Lookup::Found(Hit::Workload(id)) => {
+            let waypoint = snapshot.workload(id).and_then(|it| it.waypoint());
+            waypoint.is_some_and(leads_here)
+        }
+        Lookup::Found(Hit::Service(id)) => snapshot.service(id).is_some_and(|service| {
+            let weighted = service.weighted_waypoints().iter();
+            let mut waypoints = service
+                .waypoint()
+                .into_iter()
+                .chain(weighted.map(|it| &it.gateway));
+            waypoints.any(leads_here)
+        }),
+        Lookup::Absent | Lookup::Ask(_) => false,
+    }
 }
 
 /// Whether a gateway address leads to `pod`, directly or as one endpoint of a service.
@@ -116,3 +128,6 @@ fn leads_to(snapshot: &Snapshot, gateway: &GatewayAddress, pod: WorkloadView<'_>
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

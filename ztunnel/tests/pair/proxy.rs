@@ -40,6 +40,24 @@ impl cert::CertificateAuthority for Authority {
     }
 }
 
+/// What workers share, and the pen that draws the picture.
+fn shared(config: Config, ca: &Arc<Ca>) -> (Store, Shared) {
+    let (store, state) = Store::new(state::Settings {
+        network: "".into(),
+        node: config.node.name.as_str().into(),
+        on_demand: false,
+    });
+    let authority = Authority(Arc::clone(ca));
+    let shared = Shared {
+        tunnels: config.tunnels.settings(),
+        state,
+        certificates: Keeper::start(authority, cert::Settings::default(), cert::system_clock()),
+        metrics: Metrics::register(&mut Registry::default()),
+        config: Arc::new(config),
+    };
+    (store, shared)
+}
+
 /// The proxy and the agent that talks to it.
 pub(crate) struct Proxy {
     pub(crate) runtime: Runtime,
@@ -66,31 +84,14 @@ impl Proxy {
         ];
         let mut config = env::read(Reader::from_values(settings), 1).unwrap();
         change(&mut config);
-        let config = Arc::new(config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let guard = runtime.enter();
-        let (store, state) = Store::new(state::Settings {
-            network: "".into(),
-            node: node.into(),
-            on_demand: false,
-        });
-        let keeper = Keeper::start(
-            Authority(Arc::clone(ca)),
-            cert::Settings::default(),
-            cert::system_clock(),
-        );
-        let metrics = Metrics::register(&mut Registry::default());
-        let shared = Shared {
-            tunnels: config.tunnels.settings(),
-            state,
-            certificates: keeper,
-            metrics: metrics.clone(),
-            config: Arc::clone(&config),
-        };
+        let (store, shared) = shared(config, ca);
+        let metrics = shared.metrics.clone();
         let (workers, threads) = workers::start(&shared).unwrap();
         let posts = workers.posts();
         let gates = Gates::default();

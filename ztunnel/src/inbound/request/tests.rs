@@ -1,0 +1,110 @@
+//! What a CONNECT may ask for, as tables. Source: docs/compat.md#inbound-status.
+
+use mesh::model::{ApplicationTunnel, Workload};
+
+use super::*;
+use crate::drawn::{doors, ip, pod, service, serving, snapshot, waypoint};
+
+/// What pod `web` at 10.0.0.2 answers to an authority.
+fn ask(web: Workload, authority: &str) -> Result<String, Reason> {
+    let web_service = service("web", &["10.96.0.1"], &[(80, 8080), (81, 0)]);
+    let gate = service("gate", &["10.96.0.9"], &[(15008, 15008)]);
+    let mut fronted = service("fronted", &["10.96.0.5"], &[(80, 8080)]);
+    fronted.waypoint = waypoint(&web_service);
+    let services = [web_service.clone(), gate, fronted];
+    let web = serving(web, &web_service, &[(81, 8181)]);
+    let snapshot = snapshot([web, pod("other", &["10.0.0.3"])], services);
+    let asked = Asked {
+        authority: &Authority::parse(authority).unwrap(),
+        dialled: ip("10.0.0.2"),
+        pod: snapshot.find_workload("shop", "web", "web").unwrap(),
+        doors: &doors(),
+    };
+    target(&snapshot, &asked).map(|it| it.to_string())
+}
+
+fn web() -> Workload {
+    pod("web", &["10.0.0.2", "fd00::2"])
+}
+
+#[test]
+fn the_pods_own_address_leads_to_the_same_port() {
+    assert_eq!(ask(web(), "10.0.0.2:8080").unwrap(), "10.0.0.2:8080");
+    assert_eq!(
+        ask(web(), "[::ffff:10.0.0.2]:8080").unwrap(),
+        "10.0.0.2:8080"
+    );
+}
+
+#[test]
+fn another_address_is_not_this_pods_business() {
+    for authority in [
+        "10.0.0.3:8080",
+        "10.96.0.1:80",
+        "10.96.0.9:80",
+        "1.2.3.4:1",
+        "[fd00::2]:80",
+    ] {
+        assert_eq!(
+            ask(web(), authority),
+            Err(Reason::AuthorityMismatch),
+            "{authority}"
+        );
+    }
+}
+
+#[test]
+fn our_own_doors_are_no_target() {
+    for port in [15001, 15006, 15008] {
+        let asked = ask(web(), &format!("10.0.0.2:{port}"));
+        assert_eq!(asked, Err(Reason::IllegalPort), "{port}");
+    }
+}
+
+#[test]
+fn a_host_name_leads_to_the_pods_port_behind_the_service() {
+    let host = "web.shop.svc.cluster.local";
+    assert_eq!(
+        ask(web(), &format!("{host}:81")).unwrap(),
+        "10.0.0.2:8181",
+        "the pod's own word"
+    );
+    assert_eq!(
+        ask(web(), &format!("{host}:80")).unwrap(),
+        "10.0.0.2:8080",
+        "the service's word"
+    );
+    assert_eq!(ask(web(), &format!("{host}:82")), Err(Reason::PortUnknown));
+    assert_eq!(ask(web(), "nobody.example:80"), Err(Reason::HostUnknown));
+    let foreign = ask(web(), "gate.shop.svc.cluster.local:15008");
+    assert_eq!(
+        foreign,
+        Err(Reason::PortUnknown),
+        "a service this pod does not serve"
+    );
+}
+
+#[test]
+fn a_waypoint_takes_what_is_for_those_behind_it() {
+    // Pod `web` serves the service that is the waypoint of `fronted`.
+    assert_eq!(ask(web(), "10.96.0.5:80").unwrap(), "10.0.0.2:80");
+}
+
+#[test]
+fn an_application_tunnel_takes_any_address_at_its_port() {
+    let mut tunnelled = web();
+    let tunnel = ApplicationTunnel {
+        proxy_protocol: false,
+        port: 7000,
+    };
+    tunnelled.application_tunnel = Some(tunnel);
+    assert_eq!(
+        ask(tunnelled.clone(), "10.96.0.9:80").unwrap(),
+        "10.0.0.2:7000"
+    );
+    tunnelled.application_tunnel = Some(ApplicationTunnel {
+        proxy_protocol: true,
+        ..tunnel
+    });
+    assert_eq!(ask(tunnelled, "10.96.0.9:80"), Err(Reason::Unsupported));
+}
