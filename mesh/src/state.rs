@@ -14,9 +14,12 @@ mod apply;
 mod waypoint;
 mod pick;
 mod lookup;
+mod snapshot;
 mod policies;
 mod services;
 mod workloads;
+mod endpoints;
+mod records;
 mod intern;
 mod trie;
 
@@ -24,11 +27,12 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
 
-pub use lookup::{Hit, Lookup, Snapshot};
+pub use lookup::{Hit, Lookup};
 pub use pick::{Endpoint, NoEndpoint, Pick};
 pub use policies::PolicySet;
 pub use services::ServiceView;
-pub use store::{Reader, Settings, Store};
+pub use snapshot::Snapshot;
+pub use store::{Reader, Store};
 pub use waypoint::{Unavailable, Waypoint};
 pub use workloads::WorkloadView;
 
@@ -44,6 +48,17 @@ pub struct ServiceId(u32);
 
 impl trie::Weigh for WorkloadId {}
 impl trie::Weigh for ServiceId {}
+
+/// What the picture is drawn for.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Network of this proxy; empty for the default network.
+    pub network: Box<str>,
+    /// Node of this proxy. Workloads of it are indexed by name; empty indexes all of them so.
+    pub node: Box<str>,
+    /// Only what was asked for is known: look-ups that find nothing say what to ask for.
+    pub on_demand: bool,
+}
 
 /// A name that is gone, as the removals of a delta response have it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 //! What a mesh of a hundred thousand workloads costs, counted by an allocator of its own: bytes per
 //! workload, bytes per update whatever the size, and nothing left behind by churn.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may panic, and so may its helpers"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,3 +1,5 @@
+//! One test for each row of the contract's semantics.
+
 use std::net::IpAddr;
 
 use super::{Denial, Facts, Verdict, decide, dry_runs};

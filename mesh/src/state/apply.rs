@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use super::intern::Interner;
+use super::endpoints::{Definition, Entry};
 use super::lookup::{masked, virtual_address_hash};
-use super::services::{Definition, Entry};
-use super::store::Settings;
+use super::records::{Record, Shared};
+use super::snapshot::Snapshot;
 use super::trie::Trie;
-use super::workloads::{Record, WorkloadView};
-use super::{Removal, ServiceId, Snapshot, WorkloadId, hash};
+use super::workloads::WorkloadView;
+use super::{Removal, ServiceId, Settings, WorkloadId, hash};
 use crate::model::{Service, ServiceAddress, Workload};
 use crate::names::{NamespacedHostname, NamespacedName};
 use crate::wire::Update;
@@ -17,7 +17,7 @@ use crate::wire::Update;
 /// The writer's working copy and what readers need not see.
 pub(super) struct Writer {
     pub(super) snapshot: Snapshot,
-    interner: Interner,
+    shared: Shared,
     next_workload: u32,
     next_service: u32,
     /// A policy, or which policies a workload names, changed in this batch.
@@ -28,7 +28,7 @@ impl Writer {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             snapshot: Snapshot::new(settings),
-            interner: Interner::new(),
+            shared: Shared::default(),
             next_workload: 0,
             next_service: 0,
             policies_changed: false,
@@ -60,7 +60,7 @@ impl Writer {
             }
             released += 1;
         }
-        self.interner.released(released);
+        self.shared.released(released);
         self.snapshot.version += 1;
         if self.policies_changed {
             self.snapshot.policy_version = self.snapshot.version;
@@ -90,7 +90,7 @@ impl Writer {
     }
 
     fn put_workload(&mut self, workload: &Workload) {
-        let record = Arc::new(Record::new(workload, &mut self.interner));
+        let record = Arc::new(Record::new(workload, &mut self.shared));
         let Some(id) = self.snapshot.id_of_uid(&workload.uid.0) else {
             let id = self.new_workload_id();
             let hash = hash(&self.snapshot.hasher, &&*workload.uid.0);
@@ -279,7 +279,7 @@ impl Writer {
         }
         let id = self.new_service_id();
         let hash = hash(&self.snapshot.hasher, &(&*key.namespace, &*key.hostname));
-        let key = self.interner.service(key);
+        let key = self.shared.names.service(key);
         self.snapshot
             .services
             .insert(id.0, Arc::new(Entry::new(id, key)));
@@ -329,7 +329,7 @@ impl Writer {
     /// How many shared values are held, for tests of churn.
     #[cfg(test)]
     pub(super) fn interned(&self) -> usize {
-        self.interner.len()
+        self.shared.len()
     }
 }
 

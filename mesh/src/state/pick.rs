@@ -9,10 +9,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::services::{Group, GroupKey, ServiceView, scopes_in_use};
+use super::endpoints::{Group, GroupKey, scopes_in_use};
+use super::services::ServiceView;
+use super::snapshot::Snapshot;
 use super::trie::{Trie, Weigh};
 use super::workloads::WorkloadView;
-use super::{ClientPlace, ServiceId, Snapshot, WorkloadId};
+use super::{ClientPlace, ServiceId, WorkloadId};
 use crate::model::{IpFamilies, Mode, Scope};
 
 /// Where a connection to a service goes.

@@ -6,19 +6,9 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use super::apply::Writer;
-use super::{Removal, Snapshot};
+use super::snapshot::Snapshot;
+use super::{Removal, Settings};
 use crate::wire::Update;
-
-/// What the picture is drawn for.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Network of this proxy; empty for the default network.
-    pub network: Box<str>,
-    /// Node of this proxy. Workloads of it are indexed by name; empty indexes all of them so.
-    pub node: Box<str>,
-    /// Only what was asked for is known: look-ups that find nothing say what to ask for.
-    pub on_demand: bool,
-}
 
 /// Owns the picture; the task that applies what the controller sends holds it.
 pub struct Store {

@@ -1,3 +1,5 @@
+//! The picture of the mesh: small ones built in a few lines, and what is asked of them.
+
 mod churn;
 mod lookups;
 mod naive;

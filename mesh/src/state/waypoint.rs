@@ -7,8 +7,9 @@ use std::net::IpAddr;
 
 use super::pick::{Endpoint, Pick, mix};
 use super::services::ServiceView;
+use super::snapshot::Snapshot;
 use super::workloads::WorkloadView;
-use super::{ClientPlace, ServiceId, Snapshot, WorkloadId};
+use super::{ClientPlace, ServiceId, WorkloadId};
 use crate::identity::Identity;
 use crate::model::{Destination, GatewayAddress, Health};
 

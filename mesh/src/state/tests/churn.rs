@@ -1,3 +1,5 @@
+//! What comes and goes leaves nothing behind.
+
 use super::{gone, pod, service, serving, store};
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tables of look-ups: who wins where several could answer.
+
 use super::super::{Hit, Lookup, Settings, Snapshot, Store};
 use super::{gone, ip, key, picture, pod, service, serving, store};
 use crate::model::{Health, HealthPolicy, NetworkMode, Service, TunnelKind, Visibility};

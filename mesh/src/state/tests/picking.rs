@@ -1,3 +1,5 @@
+//! Tables of endpoint choice: ports, weights, scopes, networks, families.
+
 use std::collections::BTreeMap;
 
 use super::super::{ClientPlace, NoEndpoint, Pick, Reader};

@@ -1,3 +1,5 @@
+//! Which policies apply, which are missing, and when live connections must be decided again.
+
 use super::super::{Removal, Snapshot};
 use super::{picture, pod};
 use crate::model::{Action, Policy, PolicyScope};

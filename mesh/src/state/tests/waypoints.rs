@@ -1,3 +1,5 @@
+//! Tables of waypoint resolution: found, failing closed, skipped.
+
 use super::super::{ClientPlace, Reader, Settings, Store, Unavailable, Waypoint};
 use super::{by_address, by_name, ip, key, picture, pod, service, serving};
 use crate::identity::Identity;

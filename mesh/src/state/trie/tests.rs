@@ -1,3 +1,5 @@
+//! The trie against a plain map, with snapshots taken on the way.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
