@@ -2,7 +2,7 @@
 //!
 //! Both proxies decide with it, and so do `weft explain` and `weft analyze`. Policies that a workload
 //! names and that have not arrived are the caller's business: it must not ask before they are there.
-//! Source: contract, authorization at L4, docs/compat.md#authorization.
+//! Source: contract, authorization at L4, docs/compat.md#authorization-record.
 
 mod matcher;
 

@@ -45,7 +45,7 @@ pub enum Hit {
 impl Snapshot {
     /// What `address` on `network` leads to, for a client of `client_namespace`: a workload's own
     /// address first, then a virtual address, then a range. Source: contract, record look-ups and
-    /// tie-breaks, docs/compat.md#lookups.
+    /// tie-breaks, docs/compat.md#lookup.
     pub fn find_address(
         &self,
         network: &str,
