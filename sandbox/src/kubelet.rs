@@ -1,9 +1,13 @@
 //! The kubelet of every node: pods of the picture that are placed on a node live, others go.
 //!
-//! A pod's way: `wish` (what it asks) -> `files` -> network -> `plugin` (CNI) -> `container` (with `probe`) -> `status`.
+//! A pod's way: `wish` (what it asks) -> `place_pod` (network) -> `prepare` (files, mounts) -> `plugin` (CNI) ->
+//! `container` (with `ask` and `probe`) -> `status`.
 
-pub(crate) mod pod;
+mod pod;
+mod place_pod;
+mod prepare;
 mod container;
+mod ask;
 mod plugin;
 mod files;
 pub(crate) mod live;
@@ -135,7 +139,7 @@ pub(crate) async fn run(context: Arc<Context>) {
             );
             let (context, object, done) = (context.clone(), object.clone(), done.clone());
             task::spawn("pod", async move {
-                pod::live(&context, object, node, ended).await;
+                Box::pin(pod::live(&context, object, node, ended)).await;
                 let _ = done.send(key);
             });
         }

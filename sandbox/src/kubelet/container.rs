@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use objects::kubernetes::{Container, Probe};
-use tokio::time::{Instant, sleep, timeout};
+use objects::kubernetes::Container;
+use tokio::time::{Instant, sleep};
 
 use super::live::LivePod;
-use super::probe::{self, Attempt, Tally, Verdict};
+use super::ask::Asker;
+use super::probe::Verdict;
 use super::status::State;
 use crate::exec::{CANNOT_RUN, NOT_FOUND, Spec};
 use crate::process::{Children, Environment, Exit, Process, Streams};
@@ -121,16 +122,10 @@ async fn watch_health(
     run: &Run,
     process: &Process,
 ) -> Exit {
+    let asker = |probe| Asker { pod, children, run, probe };
     let container = &run.container;
     if let Some(probe) = &container.startup_probe {
-        let verdict = Prober {
-            pod,
-            children,
-            run,
-            probe,
-        }
-        .until(|verdict| verdict != Verdict::Undecided)
-        .await;
+        let verdict = asker(probe).until(|verdict| verdict != Verdict::Undecided).await;
         if verdict == Verdict::Unwell {
             return kill(process).await;
         }
@@ -139,46 +134,22 @@ async fn watch_health(
         }
     }
     let readiness = async {
-        match &container.readiness_probe {
-            None => std::future::pending().await,
-            Some(probe) => {
-                let prober = Prober {
-                    pod,
-                    children,
-                    run,
-                    probe,
-                };
-                prober
-                    .until(|verdict| {
-                        match verdict {
-                            Verdict::Well => pod.set_ready(run.index, true),
-                            Verdict::Unwell => pod.set_ready(run.index, false),
-                            Verdict::Undecided => {}
-                        }
-                        false
-                    })
-                    .await
+        let Some(probe) = &container.readiness_probe else { return std::future::pending().await };
+        let publish = |verdict| {
+            if verdict != Verdict::Undecided {
+                pod.set_ready(run.index, verdict == Verdict::Well);
             }
-        }
+            false
+        };
+        asker(probe).eagerly_until(publish).await;
     };
     let liveness = async {
-        match &container.liveness_probe {
-            None => std::future::pending().await,
-            Some(probe) => {
-                Prober {
-                    pod,
-                    children,
-                    run,
-                    probe,
-                }
-                .until(|verdict| verdict == Verdict::Unwell)
-                .await
-            }
-        }
+        let Some(probe) = &container.liveness_probe else { return std::future::pending().await };
+        asker(probe).until(|verdict| verdict == Verdict::Unwell).await;
     };
     tokio::select! {
-        _ = readiness => {}
-        _ = liveness => {}
+        () = readiness => {}
+        () = liveness => {}
     }
     kill(process).await
 }
@@ -186,75 +157,6 @@ async fn watch_health(
 async fn kill(process: &Process) -> Exit {
     process.signal_group(Signal::SIGKILL);
     process.wait().await
-}
-
-/// Asks one probe again and again.
-struct Prober<'a> {
-    pod: &'a Arc<LivePod>,
-    children: &'a Children,
-    run: &'a Run,
-    probe: &'a Probe,
-}
-
-impl Prober<'_> {
-    async fn until(&self, mut is_enough: impl FnMut(Verdict) -> bool) -> Verdict {
-        let Some(address) = self.pod.addresses.all().next() else {
-            return Verdict::Undecided;
-        };
-        let attempt = probe::attempt(self.probe, &self.run.container, address);
-        let (period, limit) = (probe::period(self.probe), probe::timeout(self.probe));
-        let mut tally = Tally::new(self.probe);
-        let mut was_well = false;
-        sleep(Duration::from_secs(self.probe.initial_delay_seconds.into())).await;
-        loop {
-            let answer = self.ask(&attempt, limit).await;
-            if let Err(reason) = &answer {
-                tracing::debug!(pod = %self.pod.name, reason, "probe failed");
-            }
-            let verdict = tally.count(answer.is_ok());
-            if is_enough(verdict) {
-                return verdict;
-            }
-            was_well |= verdict == Verdict::Well;
-            // Kubernetes asks at once when a container starts; waiting a whole period for the first success helps nobody.
-            let pause = if was_well {
-                period
-            } else {
-                period.min(Duration::from_millis(100))
-            };
-            let pause = if self.probe.failure_threshold.is_some() {
-                period
-            } else {
-                pause
-            };
-            sleep(if answer.is_ok() { period } else { pause }).await;
-        }
-    }
-
-    async fn ask(&self, attempt: &Attempt, limit: Duration) -> Result<(), String> {
-        if let Attempt::Exec { command } = attempt {
-            let Some((mut spec, environment)) = self.pod.joining(self.run.index) else {
-                return Err("the container does not run".to_owned());
-            };
-            spec.command.clone_from(command);
-            let streams = Streams::Log(self.run.log.clone());
-            let process = self
-                .children
-                .start(&spec, &environment, streams)
-                .map_err(|error| error.to_string())?;
-            return match timeout(limit, process.wait()).await {
-                Ok(exit) if exit.is_success() => Ok(()),
-                Ok(exit) => Err(format!("{exit:?}")),
-                Err(_) => {
-                    process.signal_group(Signal::SIGKILL);
-                    Err("timed out".to_owned())
-                }
-            };
-        }
-        let (node, attempt) = (self.pod.node.namespace.clone(), attempt.clone());
-        let asked = tokio::task::spawn_blocking(move || probe::ask(&node, &attempt, limit)).await;
-        asked.unwrap_or_else(|_| Err("the probe panicked".to_owned()))
-    }
 }
 
 /// How a container ended, with its last line when it could not be started at all.
