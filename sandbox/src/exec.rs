@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -19,6 +20,9 @@ pub const CANNOT_RUN: u8 = 126;
 /// Exit code of a program that does not exist, as shells have it.
 pub const NOT_FOUND: u8 = 127;
 
+/// How often, and how many times, a command looks whether the container it joins is prepared.
+const LOOK: Duration = Duration::from_millis(1);
+const MOST_LOOKS: u32 = 5000;
 /// Highest capability number a kernel may have.
 const LAST_CAPABILITY: libc::c_ulong = 63;
 /// What container runtimes leave to root by default: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
@@ -157,6 +161,7 @@ fn become_program(spec: &Spec) -> Result<std::convert::Infallible, Error> {
 
 /// Enters the mounts and hostname of a running program of the same pod.
 fn join(process: i32) -> Result<(), Error> {
+    wait_until_prepared(process);
     let open = |kind: &str| {
         let path = format!("/proc/{process}/ns/{kind}");
         File::open(&path).map_err(system("open", path))
@@ -164,6 +169,21 @@ fn join(process: i32) -> Result<(), Error> {
     let (mounts, hostname) = (open("mnt")?, open("uts")?);
     setns(hostname, CloneFlags::CLONE_NEWUTS).map_err(system("enter", "the hostname"))?;
     setns(mounts, CloneFlags::CLONE_NEWNS).map_err(system("enter", "the mounts"))
+}
+
+/// A container that has just been started is still this very stage, and not where it will be.
+fn wait_until_prepared(process: i32) {
+    let path = format!("/proc/{process}/cmdline");
+    let is_preparing = || {
+        let line = std::fs::read(&path).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1) == Some(EXEC.as_bytes())
+    };
+    for _ in 0..MOST_LOOKS {
+        if !is_preparing() {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// Makes a mount namespace of our own. It follows what the sandbox unmounts, so that no namespace is kept alive by it.

@@ -33,7 +33,7 @@ use crate::process::Children;
 use crate::programs::PROGRAM_ANNOTATION;
 use crate::roles::tokens::Issuer;
 
-pub(crate) use files::{TokenFile, name_files};
+pub(crate) use files::{Error as FilesError, TokenFile, name_files};
 pub(crate) use live::LivePod;
 
 /// What the kubelets share.

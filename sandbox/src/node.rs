@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::exec::{Mount, Spec};
 use crate::network::addresses::NodeAddresses;
 use crate::network::namespace::Namespace;
 
@@ -14,12 +15,24 @@ pub(crate) struct Node {
     pub(crate) namespace: Namespace,
     /// Sockets, tokens and name files of the node's programs, in the run directory.
     pub(crate) folder: PathBuf,
+    /// How the node's name files are mounted.
+    pub(crate) names: Vec<Mount>,
 }
 
 impl Node {
     /// Name of the node with this number.
     pub(crate) fn name_of(number: u16) -> String {
         format!("node-{number}")
+    }
+
+    /// How something runs on the node: in its network, with its names.
+    pub(crate) fn spec(&self) -> Spec {
+        Spec {
+            network: Some(self.namespace.path().to_owned()),
+            mounts: self.names.clone(),
+            hostname: Some(self.name.clone()),
+            ..Spec::default()
+        }
     }
 
     /// The agent's run directory.

@@ -45,6 +45,8 @@ pub(crate) enum Error {
     Names(#[source] std::io::Error),
     #[error("cannot follow the cluster's directory")]
     Source(#[from] objects::watch::Error),
+    #[error("cannot write a node's name files")]
+    NameFiles(#[from] kubelet::FilesError),
     #[error("cannot issue tokens")]
     Tokens(#[from] tokens::Error),
 }
@@ -79,7 +81,8 @@ impl World {
         let issuer = Arc::new(Issuer::new()?);
         issuer.write_key_set(&controller_folder(&place).join("jwks.json"))?;
         let programs = if orders.options.mesh {
-            plan_programs(&place, &nodes, &orders)
+            let plans = programs::plan(&place, &nodes, &orders.options.program_env);
+            plans.into_iter().map(Program::new).collect()
         } else {
             Vec::new()
         };
@@ -253,34 +256,21 @@ fn build_nodes(place: &Place, root: &Namespace, count: u16) -> Result<Vec<Arc<No
         let path = place.run().join("netns").join(&name);
         let namespace = topology::build_node(root, &path, addresses, &built)?;
         let folder = place.run().join("nodes").join(&name);
+        make_private_folder(&folder)?;
+        let address = [IpAddr::V4(addresses.internal_v4())];
+        let names = name_files(&folder.join("names"), SYSTEM_NAMESPACE, &name, &address)?;
         let node = Node {
             name,
             addresses,
             namespace: namespace.clone(),
             folder,
+            names,
         };
-        make_private_folder(&node.folder)?;
         make_private_folder(&node.agent_folder())?;
         built.push((addresses, namespace));
         nodes.push(Arc::new(node));
     }
     Ok(nodes)
-}
-
-fn plan_programs(place: &Place, nodes: &[Arc<Node>], orders: &Orders) -> Vec<Arc<Program>> {
-    let with_names: Vec<_> = nodes
-        .iter()
-        .map(|node| {
-            let address = [IpAddr::V4(node.addresses.internal_v4())];
-            let names = name_files(&node.folder.join("names"), SYSTEM_NAMESPACE, &node.name, &address);
-            if let Err(error) = &names {
-                tracing::error!(node = node.name, error = %crate::chain(error), "a node has no name files");
-            }
-            (&**node, names.unwrap_or_default())
-        })
-        .collect();
-    let plans = programs::plan(place, &with_names, &orders.options.program_env);
-    plans.into_iter().map(Program::new).collect()
 }
 
 fn make_private_folder(path: &std::path::Path) -> Result<(), Error> {

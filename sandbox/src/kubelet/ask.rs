@@ -40,7 +40,9 @@ impl Asker<'_> {
         first_pause: Duration,
         mut is_enough: impl FnMut(Verdict) -> bool,
     ) -> Verdict {
-        let Some(address) = self.pod.addresses.all().next() else { return Verdict::Undecided };
+        let Some(address) = self.pod.addresses.all().next() else {
+            return Verdict::Undecided;
+        };
         let attempt = probe::attempt(self.probe, &self.run.container, address);
         let (period, limit) = (probe::period(self.probe), probe::timeout(self.probe));
         let mut tally = Tally::new(self.probe);

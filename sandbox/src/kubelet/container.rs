@@ -8,8 +8,8 @@ use nix::sys::signal::Signal;
 use objects::kubernetes::Container;
 use tokio::time::{Instant, sleep};
 
-use super::live::LivePod;
 use super::ask::Asker;
+use super::live::LivePod;
 use super::probe::Verdict;
 use super::status::State;
 use crate::exec::{CANNOT_RUN, NOT_FOUND, Spec};
@@ -122,10 +122,17 @@ async fn watch_health(
     run: &Run,
     process: &Process,
 ) -> Exit {
-    let asker = |probe| Asker { pod, children, run, probe };
+    let asker = |probe| Asker {
+        pod,
+        children,
+        run,
+        probe,
+    };
     let container = &run.container;
     if let Some(probe) = &container.startup_probe {
-        let verdict = asker(probe).until(|verdict| verdict != Verdict::Undecided).await;
+        let verdict = asker(probe)
+            .until(|verdict| verdict != Verdict::Undecided)
+            .await;
         if verdict == Verdict::Unwell {
             return kill(process).await;
         }
@@ -134,7 +141,9 @@ async fn watch_health(
         }
     }
     let readiness = async {
-        let Some(probe) = &container.readiness_probe else { return std::future::pending().await };
+        let Some(probe) = &container.readiness_probe else {
+            return std::future::pending().await;
+        };
         let publish = |verdict| {
             if verdict != Verdict::Undecided {
                 pod.set_ready(run.index, verdict == Verdict::Well);
@@ -144,8 +153,12 @@ async fn watch_health(
         asker(probe).eagerly_until(publish).await;
     };
     let liveness = async {
-        let Some(probe) = &container.liveness_probe else { return std::future::pending().await };
-        asker(probe).until(|verdict| verdict == Verdict::Unwell).await;
+        let Some(probe) = &container.liveness_probe else {
+            return std::future::pending().await;
+        };
+        asker(probe)
+            .until(|verdict| verdict == Verdict::Unwell)
+            .await;
     };
     tokio::select! {
         () = readiness => {}

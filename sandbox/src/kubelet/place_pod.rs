@@ -37,30 +37,60 @@ pub(super) async fn network(
     node: Arc<Node>,
     state: &watch::Sender<PodState>,
 ) -> Result<LivePod, Error> {
-    let name =
-        PodName { namespace: pod.metadata.namespace.clone(), name: pod.metadata.name.clone() };
+    let name = PodName {
+        namespace: pod.metadata.namespace.clone(),
+        name: pod.metadata.name.clone(),
+    };
     let uid = pod.metadata.uid.clone();
     let folder = context.place.run().join("pods").join(&uid);
     let facts = if pod.spec.host_network {
-        let addresses = PodAddresses { v4: node.addresses.internal_v4(), v6: None };
+        let addresses = PodAddresses {
+            v4: node.addresses.internal_v4(),
+            v6: None,
+        };
         let network = node.namespace.clone();
-        Facts { name, uid, node, slot: None, addresses, network, folder }
+        Facts {
+            name,
+            uid,
+            node,
+            slot: None,
+            addresses,
+            network,
+            folder,
+        }
     } else {
         let number = node.addresses.number;
         let slot = context.pods.take_slot(number).ok_or(Error::Full)?;
         let both = context.dual_stack && wants_both_families(&context.cluster.view(), pod);
         let v6 = both.then(|| node.addresses.pod_v6(slot));
-        let addresses = PodAddresses { v4: node.addresses.pod_v4(slot), v6 };
+        let addresses = PodAddresses {
+            v4: node.addresses.pod_v4(slot),
+            v6,
+        };
         let path = context.place.run().join("netns").join(&uid);
         let outside = node.clone();
         let built = tokio::task::spawn_blocking(move || {
-            build_pod(&outside.namespace, outside.addresses, &path, slot, addresses)
+            build_pod(
+                &outside.namespace,
+                outside.addresses,
+                &path,
+                slot,
+                addresses,
+            )
         });
         let built = built.await.map_err(|_| Error::Panicked);
         let network = built
             .and_then(|built| Ok(built?))
             .inspect_err(|_| context.pods.give_slot_back(number, slot))?;
-        Facts { name, uid, node, slot: Some(slot), addresses, network, folder }
+        Facts {
+            name,
+            uid,
+            node,
+            slot: Some(slot),
+            addresses,
+            network,
+            folder,
+        }
     };
     state.send_modify(|state| state.addresses = facts.addresses.all().collect());
     Ok(LivePod::new(facts, state.clone()))
@@ -71,7 +101,11 @@ fn wants_both_families(view: &View, pod: &Pod) -> bool {
     let namespace = view.get(&Key::new(Kind::Namespace, "", &pod.metadata.namespace));
     let of_namespace =
         namespace.and_then(|object| object.metadata().annotations.get(FAMILIES_ANNOTATION));
-    let families = pod.metadata.annotations.get(FAMILIES_ANNOTATION).or(of_namespace);
+    let families = pod
+        .metadata
+        .annotations
+        .get(FAMILIES_ANNOTATION)
+        .or(of_namespace);
     families.is_some_and(|text| text.split(',').any(|family| family.trim() == "IPv6"))
 }
 
@@ -81,7 +115,9 @@ pub(super) async fn call_plugin(
     live: &LivePod,
     command: &'static str,
 ) -> Result<(), plugin::Error> {
-    let Some(slot) = live.slot.filter(|_| context.mesh) else { return Ok(()) };
+    let Some(slot) = live.slot.filter(|_| context.mesh) else {
+        return Ok(());
+    };
     let environment = live.node.agent_environment(&context.place.cluster());
     let call = Call {
         children: &context.children,
@@ -89,7 +125,10 @@ pub(super) async fn call_plugin(
         environment: &environment,
         agent_folder: &live.node.agent_folder(),
         folder: &live.folder,
-        log: &context.place.logs().join(format!("cni-plugin_{}.log", live.node.name)),
+        log: &context
+            .place
+            .logs()
+            .join(format!("cni-plugin_{}.log", live.node.name)),
         pod_network: live.network.path(),
         namespace: &live.name.namespace,
         name: &live.name.name,

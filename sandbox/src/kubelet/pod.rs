@@ -77,7 +77,9 @@ async fn tell(writer: &mut Writer, object: &Object, mut states: watch::Receiver<
     loop {
         let fields = fields(&states.borrow_and_update());
         let uid = object.metadata().uid.clone();
-        writer.say(object.key().clone(), Words::Patch { uid, fields }).await;
+        writer
+            .say(object.key().clone(), Words::Patch { uid, fields })
+            .await;
         if states.changed().await.is_err() {
             return;
         }
@@ -89,12 +91,19 @@ fn first_state(pod: &Pod, node: &Node) -> PodState {
         name: container.name.clone(),
         image: container.image.clone(),
         is_init,
-        state: State::Waiting { reason: "ContainerCreating", message: String::new() },
+        state: State::Waiting {
+            reason: "ContainerCreating",
+            message: String::new(),
+        },
         ready: false,
         restarts: 0,
         last_exit: None,
     };
-    let init = pod.spec.init_containers.iter().map(|one| state(one, !one.is_sidecar()));
+    let init = pod
+        .spec
+        .init_containers
+        .iter()
+        .map(|one| state(one, !one.is_sidecar()));
     let main = pod.spec.containers.iter().map(|one| state(one, false));
     PodState {
         node_address: Some(node.addresses.internal_v4().into()),
@@ -154,7 +163,8 @@ async fn run(
 fn check(object: &Object, pod: &Pod) -> Result<PodWish, Refusal> {
     let wish = wish::read(object)?;
     let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.map(|container| wish::command(container).map(drop)).collect::<Result<(), _>>()?;
+    all.map(|container| wish::command(container).map(drop))
+        .collect::<Result<(), _>>()?;
     Ok(wish)
 }
 
@@ -166,7 +176,10 @@ fn report(object: &Object, state: &watch::Sender<PodState>, error: &Error) {
             return false;
         }
         for one in &mut state.containers {
-            one.state = State::Waiting { reason: trouble.0, message: trouble.1.clone() };
+            one.state = State::Waiting {
+                reason: trouble.0,
+                message: trouble.1.clone(),
+            };
         }
         state.trouble = Some(trouble.clone());
         true
@@ -190,9 +203,17 @@ async fn bring_up(
 
 /// Init containers one after the other, then everything else at once; sidecars from where they stand in the order.
 async fn containers(context: &Context, live: &Arc<LivePod>, runs: Vec<Run>) {
-    live.prepare(runs.iter().map(|run| (run.spec.clone(), run.environment.clone())));
+    live.prepare(
+        runs.iter()
+            .map(|run| (run.spec.clone(), run.environment.clone())),
+    );
     let start = |run: Run| container::live(live.clone(), context.children.clone(), run);
-    let is_init: Vec<bool> = live.state().containers.iter().map(|one| one.is_init).collect();
+    let is_init: Vec<bool> = live
+        .state()
+        .containers
+        .iter()
+        .map(|one| one.is_init)
+        .collect();
     let mut together = Vec::new();
     let mut sidecars = FuturesUnordered::new();
     for run in runs {
@@ -221,7 +242,9 @@ async fn containers(context: &Context, live: &Arc<LivePod>, runs: Vec<Run>) {
 
 /// Writes tokens anew, each long before it runs out.
 async fn renew(context: &Context, tokens: Vec<TokenFile>) {
-    let Some(pause) = tokens.iter().map(|token| token.life / 3).min() else { return };
+    let Some(pause) = tokens.iter().map(|token| token.life / 3).min() else {
+        return;
+    };
     loop {
         sleep(pause).await;
         for token in &tokens {
@@ -236,7 +259,11 @@ async fn take_down(context: &Context, wish: &PodWish, live: &LivePod) {
     live.update(|state| state.is_ending = true);
     live.signal(Signal::SIGTERM);
     let processes = live.processes();
-    let _ = timeout(wish.grace(), join_all(processes.iter().map(|process| process.wait()))).await;
+    let _ = timeout(
+        wish.grace(),
+        join_all(processes.iter().map(|process| process.wait())),
+    )
+    .await;
     live.signal(Signal::SIGKILL);
     if let Some(slot) = live.slot {
         // What daemons left behind lives in the pod's network too.
@@ -249,7 +276,9 @@ async fn take_down(context: &Context, wish: &PodWish, live: &LivePod) {
         if let Err(error) = live.network.clone().remove() {
             tracing::warn!(pod = %live.name, error = %crate::chain(&error), "namespace left behind");
         }
-        context.pods.give_slot_back(live.node.addresses.number, slot);
+        context
+            .pods
+            .give_slot_back(live.node.addresses.number, slot);
     }
     let _ = std::fs::remove_dir_all(&live.folder);
 }

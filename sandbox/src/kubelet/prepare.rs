@@ -42,7 +42,10 @@ pub(super) fn prepare(
     wish: &PodWish,
     live: &Arc<LivePod>,
 ) -> Result<(Vec<Run>, Vec<TokenFile>), Error> {
-    let hostname = wish.hostname.clone().unwrap_or_else(|| pod.metadata.name.clone());
+    let hostname = wish
+        .hostname
+        .clone()
+        .unwrap_or_else(|| pod.metadata.name.clone());
     let addresses: Vec<IpAddr> = live.addresses.all().collect();
     let folder = live.folder.join("names");
     let names = files::name_files(&folder, &live.name.namespace, &hostname, &addresses)?;
@@ -58,7 +61,14 @@ pub(super) fn prepare(
     // With the addresses that the pod has by now, for its environment.
     let mut known = pod.clone();
     known.status.pod_ips = addresses.into_iter().map(|ip| PodIp { ip }).collect();
-    let shared = Shared { context, live, wish, pod: &known, names, hostname };
+    let shared = Shared {
+        context,
+        live,
+        wish,
+        pod: &known,
+        names,
+        hostname,
+    };
     let policy = Restart::read(pod.spec.restart_policy.as_deref());
     let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
     let mut runs = Vec::new();
@@ -71,9 +81,19 @@ pub(super) fn prepare(
             (false, _) => policy,
         };
         let (spec, environment) = shared.how_to_run(container)?;
-        let file = format!("{}_{}_{}.log", live.name.namespace, live.name.name, container.name);
+        let file = format!(
+            "{}_{}_{}.log",
+            live.name.namespace, live.name.name, container.name
+        );
         let log = context.place.logs().join(file);
-        runs.push(Run { index, container: container.clone(), spec, environment, log, restart });
+        runs.push(Run {
+            index,
+            container: container.clone(),
+            spec,
+            environment,
+            log,
+            restart,
+        });
     }
     Ok((runs, tokens))
 }
@@ -83,10 +103,16 @@ impl Shared<'_> {
     fn how_to_run(&self, container: &Container) -> Result<(Spec, Environment), Error> {
         let own = self.wish.container(&container.name);
         // A container's own `/run`: programs of two pods do not meet there, and there is room for mounts.
-        let mut mounts = vec![Mount::Empty { target: PathBuf::from("/run") }];
+        let mut mounts = vec![Mount::Empty {
+            target: PathBuf::from("/run"),
+        }];
         mounts.extend(self.names.iter().cloned());
         let volumes = self.live.folder.join("volumes");
-        mounts.extend(files::volume_mounts(&volumes, self.wish, &own.volume_mounts)?);
+        mounts.extend(files::volume_mounts(
+            &volumes,
+            self.wish,
+            &own.volume_mounts,
+        )?);
         let is_built_in = container.command.is_empty();
         let is_privileged = own.security_context.privileged.unwrap_or_default();
         let spec = Spec {
@@ -97,7 +123,11 @@ impl Shared<'_> {
             hostname: (!self.pod.spec.host_network).then(|| self.hostname.clone()),
             user: self.user(&own.security_context),
             is_confined: !is_privileged,
-            directory: Some(own.working_dir.clone().unwrap_or_else(|| PathBuf::from("/"))),
+            directory: Some(
+                own.working_dir
+                    .clone()
+                    .unwrap_or_else(|| PathBuf::from("/")),
+            ),
             command: wish::command(container)?,
             name: is_built_in.then(|| "weft".to_owned()),
         };
@@ -111,6 +141,10 @@ impl Shared<'_> {
             return None;
         }
         let gid = own.run_as_group.or(of_pod.run_as_group).unwrap_or(uid);
-        Some(User { uid, gid, nested: !self.context.many_ids })
+        Some(User {
+            uid,
+            gid,
+            nested: !self.context.many_ids,
+        })
     }
 }

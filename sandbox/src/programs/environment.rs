@@ -1,9 +1,10 @@
 //! Pure. What each of the mesh's programs is told: network, mounts, environment, log.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Plan;
-use crate::exec::{Mount, Spec};
+use crate::exec::Spec;
 use crate::node::Node;
 use crate::place::Place;
 use crate::roles::tokens::{ISSUER, MESH_AUDIENCE};
@@ -23,16 +24,12 @@ pub(crate) fn node_program_tokens(node: &Node) -> PathBuf {
     node.folder.join("istio-token")
 }
 
-/// All programs of a sandbox; `extra` goes on top of every environment. `names` are the mounts with a node's name files.
-pub(crate) fn plan(
-    place: &Place,
-    nodes: &[(&Node, Vec<Mount>)],
-    extra: &[(String, String)],
-) -> Vec<Plan> {
+/// All programs of a sandbox; `extra` goes on top of every environment.
+pub(crate) fn plan(place: &Place, nodes: &[Arc<Node>], extra: &[(String, String)]) -> Vec<Plan> {
     let mut plans = vec![controller(place, extra)];
-    for (node, names) in nodes {
-        plans.push(agent(place, node, names, extra));
-        plans.push(proxy(place, node, names, extra));
+    for node in nodes {
+        plans.push(agent(place, node, extra));
+        plans.push(proxy(place, node, extra));
     }
     plans
 }
@@ -52,7 +49,7 @@ fn controller(place: &Place, extra: &[(String, String)]) -> Plan {
         ("POD_NAME", "weft-controller".to_owned()),
         ("POD_NAMESPACE", SYSTEM_NAMESPACE.to_owned()),
     ];
-    let spec = spec("controller", None, Vec::new());
+    let spec = spec("controller", Spec::default());
     program(
         place,
         "controller".to_owned(),
@@ -62,13 +59,13 @@ fn controller(place: &Place, extra: &[(String, String)]) -> Plan {
     )
 }
 
-fn agent(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]) -> Plan {
+fn agent(place: &Place, node: &Node, extra: &[(String, String)]) -> Plan {
     let mut environment = node.agent_environment(&place.cluster());
     environment.extend(owned([
         ("POD_NAME", format!("cni-agent-{}", node.name)),
         ("POD_NAMESPACE", SYSTEM_NAMESPACE.to_owned()),
     ]));
-    let spec = spec("cni-agent", Some(node), names.to_vec());
+    let spec = spec("cni-agent", node.spec());
     program(
         place,
         format!("cni-agent/{}", node.name),
@@ -78,7 +75,7 @@ fn agent(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]
     )
 }
 
-fn proxy(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]) -> Plan {
+fn proxy(place: &Place, node: &Node, extra: &[(String, String)]) -> Plan {
     let root = text(&controller_folder(place).join("root-cert.pem"));
     let environment = owned([
         ("NODE_NAME", node.name.clone()),
@@ -99,7 +96,7 @@ fn proxy(place: &Place, node: &Node, names: &[Mount], extra: &[(String, String)]
         ("ZTUNNEL_WORKER_THREADS", "1".to_owned()),
         ("ISTIO_META_DNS_CAPTURE", "false".to_owned()),
     ]);
-    let spec = spec("ztunnel", Some(node), names.to_vec());
+    let spec = spec("ztunnel", node.spec());
     let needs = Some(PathBuf::from(root));
     let plan = program(
         place,
@@ -129,14 +126,11 @@ fn program(
     }
 }
 
-fn spec(program: &str, node: Option<&Node>, mounts: Vec<Mount>) -> Spec {
+fn spec(program: &str, place: Spec) -> Spec {
     Spec {
-        network: node.map(|node| node.namespace.path().to_owned()),
-        mounts,
-        hostname: node.map(|node| node.name.clone()),
         command: ["/proc/self/exe", "run", program].map(str::to_owned).into(),
         name: Some("weft".to_owned()),
-        ..Spec::default()
+        ..place
     }
 }
 

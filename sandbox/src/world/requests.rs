@@ -101,14 +101,7 @@ impl World {
             Target::Node(name) => {
                 let node = self.context.nodes.iter().find(|node| node.name == *name);
                 let node = node.ok_or_else(|| format!("there is no node {name}"))?;
-                let network = Some(node.namespace.path().to_owned());
-                Ok((
-                    Spec {
-                        network,
-                        ..Spec::default()
-                    },
-                    Vec::new(),
-                ))
+                Ok((node.spec(), Vec::new()))
             }
             Target::Pod(name) => {
                 let pod = self.context.pods.find(name);

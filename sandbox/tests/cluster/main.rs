@@ -1,7 +1,9 @@
-//! Real sandboxes: pods, services, names, probes, and that nothing is left of them. Needs user namespaces, not root.
+//! Real sandboxes: pods, services, names, probes, programs, and that nothing is left of them. Needs user namespaces, not
+//! root.
 
 mod machine;
 mod pods;
+mod programs;
 mod teardown;
 
 use std::process::ExitCode;
@@ -12,7 +14,7 @@ fn main() -> ExitCode {
     if let Some(code) = sandbox::entry::dispatch(std::env::args_os().skip(1)) {
         return code;
     }
-    if let Some(code) = run_program() {
+    if let Some(code) = programs::run() {
         return code;
     }
     if let Some(code) = teardown::own_a_sandbox() {
@@ -21,7 +23,10 @@ fn main() -> ExitCode {
     // Two cores are the usual machine; more sandboxes at a time only make each other late.
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(2);
-    let tests = teardown::tests().into_iter().chain(pods::tests());
+    let tests = teardown::tests()
+        .into_iter()
+        .chain(pods::tests())
+        .chain(programs::tests());
     let trials = tests.map(|(name, test)| {
         Trial::test(name, move || {
             test().map_err(|error| Failed::from(format!("{error:?}")))
@@ -32,17 +37,3 @@ fn main() -> ExitCode {
 
 /// A test: a sentence and what proves it.
 pub(crate) type Test = (&'static str, fn() -> anyhow::Result<()>);
-
-/// The one program that pods of these tests need: this binary stands for `weft`.
-fn run_program() -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [run, program, rest @ ..] = arguments.as_slice() else {
-        return None;
-    };
-    if run != "run" || program != "echo" {
-        return None;
-    }
-    Some(sandbox::app::echo::main(rest.iter().cloned(), |name| {
-        std::env::var(name).ok()
-    }))
-}

@@ -55,11 +55,16 @@ fn up(test: &str) -> anyhow::Result<Sandbox> {
     })?)
 }
 
+/// An echo pod; `more` goes on in the container (four spaces) or in the pod's specification (two).
 fn echo(name: &str, node: &str, more: &str) -> String {
+    let probe = match more.contains("readinessProbe") {
+        true => "",
+        false => "    readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}\n",
+    };
     format!(
         "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  labels: {{app: echo}}\n  \
          annotations: {{weft.dev/ip-families: \"IPv4,IPv6\"}}\nspec:\n  nodeName: {node}\n  \
-         terminationGracePeriodSeconds: 1\n  containers:\n  - name: main\n    image: weft.dev/echo:latest\n{more}"
+         terminationGracePeriodSeconds: 1\n  containers:\n  - name: main\n    image: weft.dev/echo:latest\n{probe}{more}"
     )
 }
 
@@ -372,12 +377,30 @@ fn deletion() -> anyhow::Result<()> {
         let output = sandbox.exec(&Target::ControlPlane, &["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep 471[12]' | sort -u | wc -l"])?;
         Ok(output.text().trim().parse()?)
     };
+    let node = sandbox
+        .status()?
+        .pods
+        .into_iter()
+        .find_map(|one| one.node)
+        .context("it is placed nowhere")?;
+    let links = || -> anyhow::Result<usize> {
+        let output = sandbox.exec(&Target::Node(node.clone()), &["cat", "/proc/net/dev"])?;
+        Ok(output
+            .text()
+            .lines()
+            .filter(|line| line.trim_start().starts_with("pod"))
+            .count())
+    };
+    assert_eq!(links()?, 1);
     until("both sleepers", PATIENCE, || {
         sleepers().is_ok_and(|count| count == 2)
     })?;
     sandbox.delete("Pod", "default", "stubborn")?;
     until("no sleepers", PATIENCE, || {
         sleepers().is_ok_and(|count| count == 0)
+    })?;
+    until("no link", PATIENCE, || {
+        links().is_ok_and(|count| count == 0)
     })?;
     sandbox.apply(stubborn)?;
     ready(&sandbox, &["stubborn"])?;

@@ -1,0 +1,126 @@
+//! The mesh's programs in a sandbox: started, found by name, killed, held, started again.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use sandbox::messages::ProgramStatus;
+use sandbox::{Options, Sandbox, Target};
+
+use crate::Test;
+use crate::machine::until;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        (
+            "every_program_runs_and_comes_back_when_it_is_killed",
+            comes_back,
+        ),
+        (
+            "a_node_reaches_the_controller_by_its_name",
+            controller_by_name,
+        ),
+    ]
+}
+
+/// This binary stands for `weft run PROGRAM`.
+pub(crate) fn run() -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [run, program, rest @ ..] = arguments.as_slice() else {
+        return None;
+    };
+    if run != "run" {
+        return None;
+    }
+    let report = |outcome: anyhow::Result<()>| match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:?}");
+            ExitCode::FAILURE
+        }
+    };
+    match program.as_str() {
+        "echo" => Some(sandbox::app::echo::main(rest.iter().cloned(), |name| {
+            std::env::var(name).ok()
+        })),
+        "controller" => Some(report(controller::app::start())),
+        "ztunnel" => Some(report(ztunnel::app::run_from_environment())),
+        _ => None,
+    }
+}
+
+fn up(test: &str) -> anyhow::Result<Sandbox> {
+    let name = format!("m-{test}-{}", std::process::id());
+    Ok(Sandbox::up(&Options {
+        name,
+        ..Options::default()
+    })?)
+}
+
+fn find(sandbox: &Sandbox, name: &str) -> Option<ProgramStatus> {
+    sandbox
+        .status()
+        .ok()?
+        .programs
+        .into_iter()
+        .find(|one| one.name == name)
+}
+
+fn comes_back() -> anyhow::Result<()> {
+    let sandbox = up("back")?;
+    let names: Vec<String> = sandbox
+        .status()?
+        .programs
+        .into_iter()
+        .map(|one| one.name)
+        .collect();
+    ensure!(
+        names
+            == [
+                "controller",
+                "cni-agent/node-1",
+                "ztunnel/node-1",
+                "cni-agent/node-2",
+                "ztunnel/node-2"
+            ],
+        "{names:?}"
+    );
+    let pid = || find(&sandbox, "controller").and_then(|one| one.pid);
+    until("the controller runs", PATIENCE, || pid().is_some())?;
+    let first = pid();
+    sandbox.kill_program("controller", false)?;
+    until("the controller runs again", PATIENCE, || {
+        pid().is_some_and(|now| Some(now) != first)
+    })?;
+    sandbox.kill_program("controller", true)?;
+    let held = find(&sandbox, "controller").context("no controller")?;
+    ensure!(held.held && held.pid.is_none(), "{held:?}");
+    sandbox.start_program("controller")?;
+    until("the controller runs after it was held", PATIENCE, || {
+        pid().is_some()
+    })?;
+    let error = sandbox
+        .kill_program("nobody", false)
+        .err()
+        .context("killed nobody")?;
+    ensure!(error.to_string().contains("ztunnel/node-2"), "{error}");
+    Ok(sandbox.down()?)
+}
+
+fn controller_by_name() -> anyhow::Result<()> {
+    let sandbox = up("name")?;
+    // The built-in client speaks no TLS: that it is told so is proof enough that somebody listens there.
+    let url = "http://weft-controller.weft-system.svc:15012/";
+    let command = ["/proc/self/exe", "run", "echo", "--get", url];
+    let node = Target::Node("node-2".to_owned());
+    until("an answer of the controller", PATIENCE, || {
+        let Ok(output) = sandbox.exec(&node, &command) else {
+            return false;
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        said.contains("the request failed")
+    })?;
+    Ok(sandbox.down()?)
+}
