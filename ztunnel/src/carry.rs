@@ -11,12 +11,12 @@ use crate::record::Draft;
 
 /// Copies between the client's stream and the destination's until both are done, or somebody
 /// decides that the connection has to end; then writes the record.
-pub async fn carry(
+pub async fn carry<A: Duplex, B: Duplex>(
     pod: &Pod,
-    client: impl Duplex,
-    destination: impl Duplex,
+    client: A,
+    destination: B,
     mut entry: Entry,
-    draft: Draft,
+    draft: Box<Draft>,
 ) {
     let counters = entry.counters();
     tokio::select! {

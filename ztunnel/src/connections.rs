@@ -71,6 +71,8 @@ pub struct Connections {
     next: Cell<u64>,
     live: RefCell<HashMap<u64, Live, foldhash::fast::RandomState>>,
     removed: Notify,
+    /// Set when the pod leaves: whoever is still on his way is closed on arrival.
+    shut: Cell<Option<Reason>>,
 }
 
 /// A connection's place in the table; leaving the scope takes it out.
@@ -111,11 +113,17 @@ impl Connections {
         let id = self.next.get();
         self.next.set(id.wrapping_add(1));
         let (close, closed) = oneshot::channel();
+        let mut close = Some(close);
+        if let Some(reason) = self.shut.get()
+            && let Some(close) = close.take()
+        {
+            let _ = close.send(reason);
+        }
         let live = Live {
             facts,
             counters: Rc::clone(&counters),
             since: Instant::now(),
-            close: Some(close),
+            close,
         };
         self.live.borrow_mut().insert(id, live);
         Entry {
@@ -136,6 +144,12 @@ impl Connections {
                 let _ = close.send(reason);
             }
         }
+    }
+
+    /// Closes all connections, and those that are still to come.
+    pub fn shut(&self, reason: Reason) {
+        self.shut.set(Some(reason));
+        self.close_where(|_| Some(reason));
     }
 
     /// Resolves when there is no connection any more.

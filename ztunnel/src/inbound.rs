@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use mesh::flow::{Direction, EndsFlow, Reason};
-use mesh::hbone::{Authority, BadHead, Baggage, Incoming};
+use mesh::hbone::{Authority, BadHead, Baggage, ConnectHead, Incoming, Responder};
 use mesh::lifecycle::{drain, task};
 use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
+use mesh::telemetry::report;
 use mesh::tls::Peer;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry};
-use crate::connections::{Asked, Facts, Tunnel};
+use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::pod::{Attempt, Pod};
 use crate::record::{Draft, baggage, party};
 
@@ -114,14 +115,15 @@ async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drai
         match incoming {
             None => return,
             Some(Err(error)) => {
-                let error = mesh::telemetry::report(&error);
+                let error = report(&error);
                 tracing::debug!(pod = &*pod.uid, %source, error, "tunnel ended");
                 return;
             }
-            Some(Ok(incoming)) => {
+            Some(Ok(Incoming { head, respond })) => {
                 let (pod, link, hold) = (Rc::clone(&pod), Rc::clone(&link), drain.hold());
+                let head = Box::new(head);
                 task::spawn_local("inbound connection", async move {
-                    connect_request(&pod, &link, incoming).await;
+                    connect_request(&pod, &link, head, respond).await;
                     drop(hold);
                 });
             }
@@ -130,142 +132,143 @@ async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drai
 }
 
 /// One CONNECT from its head to its record.
-async fn connect_request(pod: &Pod, link: &Link, incoming: Incoming) {
+async fn connect_request(pod: &Pod, link: &Link, head: Box<Head>, mut respond: Responder) {
     let mut draft = Draft::open(Direction::Inbound, link.source, &pod.shared.metrics);
     draft.source.identity = Some(link.peer.identity.clone());
     draft.destination.address = Some(link.local);
-    let Incoming { head, mut respond } = incoming;
-    let head = match head {
-        Ok(head) => head,
-        Err(bad) => {
-            let reason = bad_head(&bad);
-            respond.refuse(status(reason));
-            return draft.refuse(reason);
-        }
+    // Getting to a stream takes more room than carrying its bytes: boxed, it is given back here.
+    let opened = tokio::select! {
+        opened = Box::pin(open(pod, link, head, &mut draft)) => opened,
+        () = respond.gone() => Err(Refused::Early(Reason::ClientReset)),
     };
-    let authority: Arc<str> = head.authority.to_string().into();
-    draft.tunnel_authority = Some(Arc::clone(&authority));
-    let admitted = tokio::select! {
-        admitted = admit(pod, link, &head.authority, &mut draft) => admitted,
-        () = respond.gone() => return draft.refuse(Reason::ClientReset),
-    };
-    let application = match admitted {
-        Ok(application) => application,
+    match opened {
         Err(refused) => {
             respond.refuse(status(refused.reason()));
-            return draft.fail(&refused);
+            draft.fail(&refused);
         }
-    };
-    let mut entry = pod.connections.add(Facts {
+        Ok((stream, entry)) => match respond.accept(own_baggage(pod).as_ref()) {
+            Ok(tunnel) => carry(pod, tunnel, stream, entry, draft).await,
+            Err(end) => {
+                tracing::debug!(error = report(&end), "the client left before its answer");
+                draft.refuse(Reason::ClientReset);
+            }
+        },
+    }
+}
+
+/// What a request began with. Boxed on its way, because nobody needs it once bytes flow.
+type Head = Result<ConnectHead, BadHead>;
+
+/// From the head of a CONNECT to the application's stream, noted in the table.
+async fn open(
+    pod: &Pod,
+    link: &Link,
+    head: Box<Head>,
+    draft: &mut Draft,
+) -> Result<(TcpStream, Entry), Refused> {
+    let authority = (*head)?.authority;
+    let text: Arc<str> = authority.to_string().into();
+    draft.tunnel_authority = Some(Arc::clone(&text));
+    let application = admit(pod, link, &authority, draft).await?;
+    let entry = pod.connections.add(Facts {
         direction: Direction::Inbound,
         source: link.source,
-        asked: Asked::Authority(authority),
+        asked: Asked::Authority(text),
         destination: application,
         tunnel: Some(Tunnel {
             hop: link.source,
             peer: Rc::clone(&link.peer),
         }),
     });
-    let stream = tokio::select! {
-        delivered = deliver(pod, application, link.source) => match delivered {
-            Ok(stream) => stream,
-            Err(error) => {
-                respond.refuse(status(error.reason()));
-                return draft.fail(&error);
-            }
-        },
-        reason = entry.closed() => {
-            respond.refuse(status(reason));
-            return draft.refuse(reason);
-        }
-        () = respond.gone() => return draft.refuse(Reason::ClientReset),
-    };
-    let Ok(tunnel) = respond.accept(own_baggage(pod).as_ref()) else {
-        return draft.refuse(Reason::ClientReset);
-    };
-    carry(pod, tunnel, stream, entry, draft).await;
+    deliver(pod, application, link.source, entry).await
 }
 
 /// One plain connection from accept to record.
 async fn plain(pod: &Pod, stream: TcpStream, source: SocketAddr) {
     let mut draft = Draft::open(Direction::Inbound, source, &pod.shared.metrics);
-    let admitted = match plaintext::destination(&stream, &pod.shared.config.doors) {
-        Err(reason) => Err(Refused::Early(reason)),
-        Ok(destination) => admit_plain(pod, source, destination, &mut draft).await,
-    };
-    let destination = match admitted {
-        Ok(destination) => destination,
+    match Box::pin(open_plain(pod, &stream, source, &mut draft)).await {
+        Ok((application, entry)) => carry(pod, stream, application, entry, draft).await,
         Err(refused) => {
             abort(stream);
-            return draft.fail(&refused);
+            draft.fail(&refused);
         }
-    };
-    let mut entry = pod.connections.add(Facts {
+    }
+}
+
+/// From a redirected connection to the application's stream, noted in the table.
+async fn open_plain(
+    pod: &Pod,
+    stream: &TcpStream,
+    source: SocketAddr,
+    draft: &mut Draft,
+) -> Result<(TcpStream, Entry), Refused> {
+    let doors = &pod.shared.config.doors;
+    let destination = plaintext::destination(stream, doors).map_err(Refused::Early)?;
+    draft.destination.address = Some(destination);
+    admit_plain(pod, source, destination, draft).await?;
+    let entry = pod.connections.add(Facts {
         direction: Direction::Inbound,
         source,
         asked: Asked::Address(destination),
         destination,
         tunnel: None,
     });
-    let delivered = tokio::select! {
-        delivered = deliver(pod, destination, source) => delivered,
-        reason = entry.closed() => {
-            abort(stream);
-            return draft.refuse(reason);
-        }
-    };
-    match delivered {
-        Ok(application) => carry(pod, stream, application, entry, draft).await,
-        Err(error) => {
-            abort(stream);
-            draft.fail(&error);
-        }
-    }
+    deliver(pod, destination, source, entry).await
 }
 
-/// Calls the application as if the client had.
+/// Calls the application as if the client had, unless a policy changes its mind meanwhile.
 async fn deliver(
     pod: &Pod,
     application: SocketAddr,
     client: SocketAddr,
-) -> Result<TcpStream, deliver::Error> {
-    deliver::connect(
-        &pod.netns,
-        &pod.shared.config.doors,
-        application,
-        client.ip(),
-    )
-    .await
+    mut entry: Entry,
+) -> Result<(TcpStream, Entry), Refused> {
+    let doors = &pod.shared.config.doors;
+    tokio::select! {
+        delivered = deliver::connect(&pod.netns, doors, application, client.ip()) => {
+            Ok((delivered?, entry))
+        }
+        reason = entry.closed() => Err(Refused::Early(reason)),
+    }
 }
 
-/// Why a connection was turned away before anything was dialled.
+/// Why a connection did not reach the application.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
+    /// The head of the CONNECT is not one of ours.
+    #[error(transparent)]
+    Head(#[from] BadHead),
     /// It makes no sense, or something it needs has not arrived.
     #[error("refused: {}", .0.word())]
     Early(Reason),
     /// A policy says so.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// The application could not be called.
+    #[error(transparent)]
+    Deliver(#[from] deliver::Error),
 }
 
 impl EndsFlow for Refused {
     fn reason(&self) -> Reason {
         match self {
+            Refused::Head(BadHead::Method(_) | BadHead::ExtendedConnect) => Reason::NotConnect,
+            Refused::Head(BadHead::Authority) => Reason::BadAuthority,
+            Refused::Head(BadHead::Unwritable { .. }) => Reason::BadHeader,
             Refused::Early(reason) => *reason,
             Refused::Denied(denial) => denial.reason(),
+            Refused::Deliver(error) => error.reason(),
         }
     }
 }
 
-/// Where a plain connection goes, once it is allowed.
+/// Whether a plain connection is allowed.
 async fn admit_plain(
     pod: &Pod,
     source: SocketAddr,
     destination: SocketAddr,
     draft: &mut Draft,
-) -> Result<SocketAddr, Refused> {
-    draft.destination.address = Some(destination);
+) -> Result<(), Refused> {
     let caller = Caller {
         identity: None,
         address: source.ip(),
@@ -280,7 +283,7 @@ async fn admit_plain(
     });
     let verdict = outcome.await.map_err(Refused::Early)?;
     settle(verdict, draft)?;
-    Ok(destination)
+    Ok(())
 }
 
 /// What a CONNECT asks for, once it is allowed.
@@ -345,14 +348,6 @@ fn settle(verdict: Result<(), Denial>, draft: &mut Draft) -> Result<(), Denial> 
     verdict.inspect_err(|denial| draft.origin.clone_from(&denial.origin))
 }
 
-fn bad_head(bad: &BadHead) -> Reason {
-    match bad {
-        BadHead::Method(_) | BadHead::ExtendedConnect => Reason::NotConnect,
-        BadHead::Authority => Reason::BadAuthority,
-        BadHead::Unwritable { .. } => Reason::BadHeader,
-    }
-}
-
 fn status(reason: Reason) -> StatusCode {
     StatusCode::from_u16(reason.connect_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }
@@ -366,5 +361,21 @@ fn own_baggage(pod: &Pod) -> Option<Baggage> {
     match pod.own_record(&snapshot) {
         Attempt::Answer(own) => Some(baggage(own)),
         Attempt::Later(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_a_small_task() {
+        fn size_of_future<F: Future>(
+            _: impl FnOnce(&'static Pod, &'static Link, Box<Head>, Responder) -> F,
+        ) -> usize {
+            size_of::<F>()
+        }
+        let size = size_of_future(connect_request);
+        assert!(size <= 1280, "{size} bytes for each open connection");
     }
 }

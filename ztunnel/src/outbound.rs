@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mesh::flow::{Direction, Reason};
+use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::lifecycle::{drain, task};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry};
-use crate::connections::{Asked, Facts, Tunnel};
+use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::pod::{Attempt, Pod};
 use crate::record::{Draft, baggage, party};
 
@@ -49,27 +49,50 @@ pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
 /// One captured connection from accept to record.
 async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr) {
     let mut draft = Draft::open(Direction::Outbound, source, &pod.shared.metrics);
-    let call = match accept::destination(&stream, source) {
-        Ok(accepted) => resolve(pod, &accepted, &mut draft)
-            .await
-            .map(|call| (accepted, call)),
-        Err(reason) => Err(reason),
-    };
-    let (accepted, call) = match call {
-        Ok(call) => call,
-        Err(reason) => {
+    // Getting to a stream takes more room than carrying its bytes: boxed, it is given back here.
+    match Box::pin(open(pod, &stream, source, &mut draft)).await {
+        Ok((Stream::Plain(hop), entry)) => carry(pod, stream, hop, entry, draft).await,
+        Ok((Stream::Tunnel(hop), entry)) => carry(pod, stream, hop, entry, draft).await,
+        Err(failed) => {
             abort(stream);
-            return draft.refuse(reason);
+            draft.fail(&failed);
         }
-    };
+    }
+}
+
+/// Why a captured connection got nowhere.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// It makes no sense, leads nowhere, or something it needs has not arrived.
+    #[error("refused: {}", .0.word())]
+    Early(Reason),
+    /// The next hop could not be opened.
+    #[error(transparent)]
+    Connect(#[from] connect::Error),
+}
+
+impl EndsFlow for Failed {
+    fn reason(&self) -> Reason {
+        match self {
+            Failed::Early(reason) => *reason,
+            Failed::Connect(error) => error.reason(),
+        }
+    }
+}
+
+/// From a captured connection to the stream of its next hop, noted in the table.
+async fn open(
+    pod: &Pod,
+    stream: &TcpStream,
+    source: SocketAddr,
+    draft: &mut Draft,
+) -> Result<(Stream, Entry), Failed> {
+    let accepted = accept::destination(stream, source).map_err(Failed::Early)?;
+    let call = resolve(pod, &accepted, draft)
+        .await
+        .map_err(Failed::Early)?;
     let way = call.way.clone();
-    let connected = match connect::open(pod, call).await {
-        Ok(connected) => connected,
-        Err(error) => {
-            abort(stream);
-            return draft.fail(&error);
-        }
-    };
+    let connected = connect::open(pod, call).await?;
     let (destination, hop) = match way {
         Way::Plain(destination) => (destination, None),
         Way::Tunnel { hop, authority, .. } => (authority, Some(hop)),
@@ -79,7 +102,7 @@ async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr) {
         draft.tunnel_authority = Some(destination.to_string().into());
     }
     draft.destination.address = Some(hop.unwrap_or(destination));
-    let facts = Facts {
+    let entry = pod.connections.add(Facts {
         direction: Direction::Outbound,
         source,
         asked: Asked::Address(accepted.destination),
@@ -87,12 +110,8 @@ async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr) {
         tunnel: hop
             .zip(connected.peer)
             .map(|(hop, peer)| Tunnel { hop, peer }),
-    };
-    let entry = pod.connections.add(facts);
-    match connected.stream {
-        Stream::Plain(hop) => carry(pod, stream, hop, entry, draft).await,
-        Stream::Tunnel(hop) => carry(pod, stream, hop, entry, draft).await,
-    }
+    });
+    Ok((connected.stream, entry))
 }
 
 /// Finds the next hop, waiting for what the controller still owes us, and notes whom it leads to.
@@ -133,4 +152,22 @@ async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Ca
         }))
     });
     outcome.await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Size of what `make` would make.
+    fn size_of_future<F: Future>(
+        _: impl FnOnce(&'static Pod, TcpStream, SocketAddr) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_a_small_task() {
+        let size = size_of_future(connection);
+        assert!(size <= 1280, "{size} bytes for each open connection");
+    }
 }

@@ -221,7 +221,7 @@ impl PodProxy {
         if finished {
             return true;
         }
-        self.pod.connections.close_where(|_| Some(Reason::Drained));
+        self.pod.connections.shut(Reason::Drained);
         let emptied = self.pod.connections.emptied();
         let _ = tokio::time::timeout(LAST_WORDS, emptied).await;
         false

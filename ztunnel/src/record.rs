@@ -34,10 +34,10 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A connection was accepted from `source`.
-    pub fn open(direction: Direction, source: SocketAddr, metrics: &Metrics) -> Self {
+    /// A connection was accepted from `source`. Boxed, because it is handed along a lot.
+    pub fn open(direction: Direction, source: SocketAddr, metrics: &Metrics) -> Box<Self> {
         metrics.flows_open.inc();
-        Self {
+        Box::new(Self {
             since: Instant::now(),
             metrics: metrics.clone(),
             direction,
@@ -49,7 +49,7 @@ impl Draft {
             tunnel_authority: None,
             service: None,
             origin: None,
-        }
+        })
     }
 
     /// It never carried a byte, because of this.
