@@ -33,3 +33,12 @@ pub fn inside<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -
 pub fn inode(netns: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(fstat(netns)?.st_ino)
 }
+
+/// Whether both descriptors are of one namespace; not when either cannot be looked at.
+#[must_use]
+pub fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    inode(one)
+        .ok()
+        .zip(inode(other).ok())
+        .is_some_and(|(one, other)| one == other)
+}

@@ -8,6 +8,7 @@
     reason = "a test binary: whatever is not as expected ends the test"
 )]
 
+mod agent;
 mod host;
 mod nftables;
 mod redirect;
@@ -21,10 +22,15 @@ fn main() {
     if !arguments.list {
         world::enter_user_namespace();
     }
-    let trials: Vec<Trial> = [redirect::trials(), host::trials(), nftables::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let trials: Vec<Trial> = [
+        redirect::trials(),
+        host::trials(),
+        nftables::trials(),
+        agent::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 

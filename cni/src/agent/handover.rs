@@ -1,0 +1,286 @@
+//! Hands pods to ztunnel over the node socket (contract: node socket, docs/compat.md#node-socket).
+//!
+//! Every ztunnel that connects first gets a snapshot of all pods, then what changes. New pods go to the newest
+//! connection only: the others are ztunnels on their way out. Deletions go to all. One exchange is under way on a
+//! connection at a time; a connection that breaks the protocol or is too slow is closed, and ztunnel dials again.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mesh::lifecycle::task;
+use mesh::telemetry::report;
+use mesh::zds::{self, Listener, PodInfo, Request, Session};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+/// So many orders may wait for one slow ztunnel.
+const QUEUE: usize = 1024;
+
+/// So many ztunnels may be connected: the old and the new one of an upgrade, and some that hang.
+const CONNECTIONS: usize = 16;
+
+/// The least time between two connections: a ztunnel that fails at once must not keep the agent busy.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why ztunnel does not serve a pod. It may do so later: every new connection gets all pods again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No ztunnel is connected.
+    #[error("no ztunnel is connected")]
+    NoProxy,
+    /// The connection was lost before the answer.
+    #[error("the connection to ztunnel was lost")]
+    Lost,
+    /// ztunnel cannot keep up.
+    #[error("ztunnel has {QUEUE} orders waiting")]
+    Busy,
+    /// ztunnel said why not.
+    #[error("ztunnel refused: {words}")]
+    Refused {
+        /// Its words.
+        words: String,
+    },
+}
+
+/// A pod as it is handed over.
+#[derive(Debug, Clone)]
+pub struct Pod {
+    /// Who it is.
+    pub info: PodInfo,
+    /// Its namespace; without one, ztunnel is only asked to keep the pod.
+    pub netns: Option<Arc<OwnedFd>>,
+}
+
+/// The agent's end of all node sockets. Clones share one state.
+#[derive(Debug, Clone)]
+pub struct Handover {
+    state: Arc<Mutex<State>>,
+    /// Counts the connections that have got their snapshot.
+    connected: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pods: BTreeMap<String, Pod>,
+    /// Oldest first.
+    connections: Vec<Connection>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    id: u64,
+    orders: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+struct Order {
+    request: Request,
+    netns: Option<Arc<OwnedFd>>,
+    answer: oneshot::Sender<Result<(), Error>>,
+}
+
+impl Default for Handover {
+    fn default() -> Self {
+        Handover {
+            state: Arc::default(),
+            connected: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Handover {
+    /// Puts a pod into the snapshots to come, without telling those who are connected.
+    pub fn register(&self, uid: &str, pod: Pod) {
+        self.lock().pods.insert(uid.to_owned(), pod);
+    }
+
+    /// Hands a pod to the newest ztunnel, and waits for its answer. Whatever it is, the pod is in all snapshots to
+    /// come.
+    ///
+    /// # Errors
+    /// When ztunnel has not confirmed.
+    pub async fn add(&self, uid: &str, pod: Pod) -> Result<(), Error> {
+        let request = Request::Add {
+            uid: uid.to_owned(),
+            info: Some(pod.info.clone()),
+        };
+        let netns = pod.netns.clone();
+        let answer = {
+            let mut state = self.lock();
+            state.pods.insert(uid.to_owned(), pod);
+            let newest = state.connections.last().ok_or(Error::NoProxy)?;
+            newest.order(request, netns)?
+        };
+        answer.await.unwrap_or(Err(Error::Lost))
+    }
+
+    /// Takes a pod from all ztunnels and waits for their answers. One that does not answer is disconnected, so in
+    /// the end none serves the pod.
+    pub async fn delete(&self, uid: &str) {
+        let answers: Vec<_> = {
+            let mut state = self.lock();
+            if state.pods.remove(uid).is_none() {
+                return;
+            }
+            let request = Request::Delete {
+                uid: uid.to_owned(),
+            };
+            let order = |connection: &Connection| connection.order(request.clone(), None).ok();
+            state.connections.iter().filter_map(order).collect()
+        };
+        for answer in answers {
+            if let Ok(Err(error)) = answer.await {
+                tracing::warn!(
+                    uid,
+                    error = report(&error),
+                    "ztunnel did not delete the pod"
+                );
+            }
+        }
+    }
+
+    /// Ends all connections, each after what is under way on it. ztunnels keep their pods and dial again.
+    pub fn close(&self) {
+        self.lock().connections.clear();
+    }
+
+    /// Changes whenever another ztunnel has got its snapshot.
+    #[must_use]
+    pub fn connected(&self) -> watch::Receiver<u64> {
+        self.connected.subscribe()
+    }
+
+    /// Serves ztunnels for ever.
+    pub async fn serve(self, listener: Listener) {
+        loop {
+            match listener.accept().await {
+                Ok(conn) if self.lock().connections.len() < CONNECTIONS => {
+                    let handover = self.clone();
+                    task::spawn("node-socket", async move {
+                        if let Err(error) = handover.follow(conn).await {
+                            tracing::warn!(error = report(&error), "node socket closed");
+                        }
+                    });
+                }
+                Ok(_) => tracing::warn!("more than {CONNECTIONS} ztunnels, one was turned away"),
+                Err(error) => tracing::warn!(error = report(&error), "cannot accept a ztunnel"),
+            }
+            sleep(ACCEPT_PAUSE).await;
+        }
+    }
+
+    /// The life of one connection: hello, snapshot, orders.
+    async fn follow(&self, conn: zds::conn::Conn) -> Result<(), zds::Error> {
+        let mut session = Session::greet(conn).await?;
+        let (orders, mut queue) = mpsc::channel(QUEUE);
+        // From here on every change is either in the snapshot or in the queue.
+        let (id, snapshot) = self.enter(orders);
+        tracing::info!(connection = id, pods = snapshot.len(), "ztunnel connected");
+        let result = async {
+            send_snapshot(&mut session, snapshot).await?;
+            self.connected.send_modify(|count| *count += 1);
+            follow_orders(&mut session, &mut queue).await
+        }
+        .await;
+        self.lock()
+            .connections
+            .retain(|connection| connection.id != id);
+        tracing::info!(connection = id, "ztunnel disconnected");
+        result
+    }
+
+    fn enter(&self, orders: mpsc::Sender<Order>) -> (u64, BTreeMap<String, Pod>) {
+        let mut state = self.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.connections.push(Connection { id, orders });
+        (id, state.pods.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock in the middle of a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    fn order(
+        &self,
+        request: Request,
+        netns: Option<Arc<OwnedFd>>,
+    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+        let (answer, receiver) = oneshot::channel();
+        self.orders
+            .try_send(Order {
+                request,
+                netns,
+                answer,
+            })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Error::Busy,
+                mpsc::error::TrySendError::Closed(_) => Error::Lost,
+            })?;
+        Ok(receiver)
+    }
+}
+
+async fn send_snapshot(
+    session: &mut Session,
+    pods: BTreeMap<String, Pod>,
+) -> Result<(), zds::Error> {
+    for (uid, pod) in pods {
+        let request = match &pod.netns {
+            Some(_) => Request::Add {
+                uid: uid.clone(),
+                info: Some(pod.info),
+            },
+            None => Request::Keep { uid: uid.clone() },
+        };
+        let ack = session
+            .exchange(&request, pod.netns.as_deref().map(AsFd::as_fd))
+            .await?;
+        if let Some(words) = ack.error {
+            // ztunnel keeps it as pending and tries again by itself.
+            tracing::warn!(uid, words, "ztunnel does not serve the pod yet");
+        }
+    }
+    let ack = session.exchange(&Request::SnapshotSent, None).await?;
+    if let Some(words) = ack.error {
+        tracing::warn!(words, "ztunnel did not accept the snapshot");
+    }
+    Ok(())
+}
+
+async fn follow_orders(
+    session: &mut Session,
+    queue: &mut mpsc::Receiver<Order>,
+) -> Result<(), zds::Error> {
+    loop {
+        let order = tokio::select! {
+            order = queue.recv() => order,
+            () = session.ended() => return Ok(()),
+        };
+        let Some(Order {
+            request,
+            netns,
+            answer,
+        }) = order
+        else {
+            return Ok(());
+        };
+        let ack = session
+            .exchange(&request, netns.as_deref().map(AsFd::as_fd))
+            .await?;
+        let result = ack
+            .error
+            .map_or(Ok(()), |words| Err(Error::Refused { words }));
+        // Nobody may be interested any more, which is fine.
+        let _ = answer.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests;

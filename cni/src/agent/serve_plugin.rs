@@ -1,0 +1,160 @@
+//! Answers the plugin over HTTP on a unix socket: `POST /cmdadd` with a pod, 200 when it may start
+//! (contract: CNI plugin and agent, docs/compat.md#cni-plugin).
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use mesh::lifecycle::task;
+use mesh::telemetry::report;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::sleep;
+
+use crate::add_event::{AddEvent, PATH};
+
+/// The longest request that is read, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// So many pods may be on their way at once; more wait in the socket's backlog.
+const AT_ONCE: usize = 64;
+
+/// How long a plugin may take to say what it wants.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A pod that waits to start, and where the answer goes: why it may not, in words for the runtime's log.
+#[derive(Debug)]
+pub struct Asked {
+    /// The pod.
+    pub event: AddEvent,
+    /// Takes the answer.
+    pub answer: oneshot::Sender<Result<(), String>>,
+}
+
+/// Listens at `path`, replacing a socket file that an earlier agent left behind.
+///
+/// # Errors
+/// When the path cannot be bound.
+pub fn listen(path: &Path) -> io::Result<PluginSocket> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    Ok(PluginSocket {
+        listener: UnixListener::bind(path)?,
+        path: path.to_owned(),
+    })
+}
+
+/// The listening socket; its file goes with it, so that plugins fail at once while no agent runs.
+#[derive(Debug)]
+pub struct PluginSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for PluginSocket {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here, and the next agent replaces the file anyway.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl PluginSocket {
+    /// Serves plugins for ever; what they ask goes to `asked`.
+    pub async fn serve(self, asked: mpsc::Sender<Asked>) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let asked = asked.clone();
+                    task::spawn("plugin", async move {
+                        let _place = place;
+                        talk(stream, asked).await;
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(error = report(&error), "cannot accept a plugin");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn talk(stream: UnixStream, asked: mpsc::Sender<Asked>) {
+    let service = service_fn(|request| {
+        let asked = asked.clone();
+        async move { Ok::<_, Infallible>(answer(request, asked).await) }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(error = report(&error), "plugin connection ended early");
+    }
+}
+
+async fn answer(request: Request<Incoming>, asked: mpsc::Sender<Asked>) -> Response<Full<Bytes>> {
+    if request.uri().path() != PATH {
+        return say(StatusCode::NOT_FOUND, "no such page");
+    }
+    if request.method() != Method::POST {
+        return say(StatusCode::METHOD_NOT_ALLOWED, "only POST is understood");
+    }
+    let Ok(body) = Limited::new(request.into_body(), LONGEST).collect().await else {
+        return say(
+            StatusCode::BAD_REQUEST,
+            "the request is too long or was cut off",
+        );
+    };
+    let event: AddEvent = match serde_json::from_slice(&body.to_bytes()) {
+        Ok(event) => event,
+        Err(error) => {
+            return say(
+                StatusCode::BAD_REQUEST,
+                &format!("the request is not a pod: {error}"),
+            );
+        }
+    };
+    let (sender, receiver) = oneshot::channel();
+    let is_sent = asked
+        .send(Asked {
+            event,
+            answer: sender,
+        })
+        .await
+        .is_ok();
+    match receiver.await {
+        Ok(Ok(())) => say(StatusCode::OK, ""),
+        Ok(Err(why)) => say(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Err(_) if is_sent => say(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the agent dropped the pod",
+        ),
+        Err(_) => say(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the agent is shutting down",
+        ),
+    }
+}
+
+fn say(status: StatusCode, words: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(words.to_owned())));
+    *response.status_mut() = status;
+    response
+}

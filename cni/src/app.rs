@@ -1,0 +1,84 @@
+//! Wiring: which of the two programs this is, and the parts of each. Decides nothing.
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use mesh::lifecycle::shutdown;
+use mesh::settings::Reader;
+use mesh::telemetry::log;
+use objects::sink::directory::DirectorySink;
+use objects::watch::directory::DirectorySource;
+
+use crate::agent;
+use crate::config::{Config, env};
+use crate::plugin::{self, Reply};
+
+/// Runs the plugin when a container runtime calls it, and the agent otherwise.
+#[must_use]
+pub fn start() -> ExitCode {
+    if env::is_plugin_call(&Reader::from_env()) {
+        run_plugin()
+    } else {
+        start_agent()
+    }
+}
+
+/// Runs the plugin on one call: reads standard input, prints the answer.
+#[must_use]
+pub fn run_plugin() -> ExitCode {
+    let mut input = Vec::new();
+    let reply = match std::io::stdin().take(1 << 20).read_to_end(&mut input) {
+        Ok(_) => plugin::answer(&env::plugin_call(&Reader::from_env()), &input),
+        Err(error) => Reply::unreadable(&error),
+    };
+    let is_written = std::io::stdout().write_all(reply.text.as_bytes()).is_ok();
+    if reply.is_success && is_written {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Runs the agent until the process is asked to stop. Must be called inside a tokio runtime, in the node's network
+/// namespace.
+///
+/// # Errors
+/// When it cannot start, or cannot follow the objects any more.
+pub async fn run_agent(config: Config) -> Result<()> {
+    let source = DirectorySource::open(&config.objects_directory)
+        .context("cannot open the directory of objects")?;
+    let sink = Arc::new(DirectorySink::new(&config.objects_directory));
+    let stop = async {
+        match shutdown::requested().await {
+            Ok(signal) => tracing::info!(signal, "agent stops"),
+            Err(error) => tracing::error!(%error, "signals cannot be heard, agent stops"),
+        }
+    };
+    agent::run(config, Box::new(source), sink, stop)
+        .await
+        .context("agent failed")
+}
+
+/// Reads the environment, makes a runtime and runs the agent.
+pub fn start_agent() -> ExitCode {
+    let result = (|| -> Result<()> {
+        let _log = log::init(log::Format::Plain, "info")?;
+        let config = env::agent(Reader::from_env())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot make a runtime")?;
+        runtime.block_on(run_agent(config))
+    })();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may be what failed.
+            let _ = writeln!(std::io::stderr(), "weft-cni: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

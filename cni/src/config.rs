@@ -1,0 +1,55 @@
+//! What the node agent and the plugin are told when they start: validated, immutable, one small struct per part.
+
+pub mod env;
+
+use std::path::PathBuf;
+
+use crate::rules;
+
+/// Everything the node agent is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The node whose pods this agent enrols.
+    pub node_name: String,
+    /// Where objects come from and marks go to.
+    pub objects_directory: PathBuf,
+    /// The sockets that it serves, and the folder in which it remembers.
+    pub paths: Paths,
+    /// Which pods are never the mesh's.
+    pub exclusions: Exclusions,
+    /// The redirection of every pod.
+    pub rules: rules::Settings,
+    /// The user whose connections from the node count as the kubelet's.
+    pub kubelet_user: u32,
+}
+
+/// Places in the file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Where ztunnel dials.
+    pub node_socket: PathBuf,
+    /// Where the plugin asks.
+    pub plugin_socket: PathBuf,
+    /// Where the agent keeps what must outlive it.
+    pub run_directory: PathBuf,
+}
+
+/// Which pods are never enrolled, whatever their labels say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exclusions {
+    /// Namespaces outside the mesh.
+    pub namespaces: Vec<String>,
+    /// The namespace of the mesh's own programs.
+    pub system_namespace: String,
+}
+
+/// What a container runtime asks of the plugin, apart from the configuration on standard input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Call {
+    /// `ADD`, `DEL`, `VERSION`, ...
+    pub command: String,
+    /// The path of the network namespace.
+    pub netns: String,
+    /// `KEY=value` pairs with semicolons between them.
+    pub arguments: String,
+}

@@ -1,0 +1,86 @@
+//! The variables of the node agent and of the plugin: the only place of this crate that reads the environment.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `NODE_NAME` | the node whose pods the agent enrols | must be set |
+//! | `WEFT_OBJECTS_DIR` | the directory of objects | must be set |
+//! | `INPOD_UDS` | the node socket, where ztunnel dials | `/var/run/ztunnel/ztunnel.sock` |
+//! | `WEFT_CNI_RUN_DIR` | where the agent remembers pods' namespaces | `/var/run/istio-cni` |
+//! | `WEFT_CNI_PLUGIN_SOCKET` | where the plugin asks | `pluginevent.sock` in the run directory |
+//! | `POD_NAMESPACE` | the namespace of the mesh's own programs | `weft-system` |
+//! | `EXCLUDE_NAMESPACES` | namespaces outside the mesh, with commas | `kube-system` |
+//! | `HOST_PROBE_SNAT_IP` | the address that the kubelet reaches pods from | `169.254.7.127` |
+//! | `HOST_PROBE_SNAT_IPV6` | the same for IPv6 | `fd16:9254:7127:1337:ffff:ffff:ffff:ffff` |
+//! | `WEFT_KUBELET_UID` | the user the kubelet runs as | `0` |
+//! | `AMBIENT_IPV6` | whether IPv6 is captured | `true` |
+//! | `AMBIENT_DNS_CAPTURE` | whether DNS is captured; ztunnel cannot answer DNS yet | `false` |
+//!
+//! The plugin reads the `CNI_*` variables of the CNI specification.
+
+use std::path::PathBuf;
+
+use mesh::settings::{BadSettings, Reader};
+
+use super::{Call, Config, Exclusions, Paths};
+use crate::add_event::SOCKET_NAME;
+use crate::rules;
+
+/// Reads the agent's settings.
+///
+/// # Errors
+/// All values that cannot be used, at once.
+pub fn agent(mut from: Reader) -> Result<Config, BadSettings> {
+    let default = rules::Settings::default();
+    let run_directory = from.text_or("WEFT_CNI_RUN_DIR", "/var/run/istio-cni");
+    let plugin_socket = format!("{run_directory}/{}", SOCKET_NAME);
+    let config = Config {
+        node_name: from.required("NODE_NAME"),
+        objects_directory: from.required("WEFT_OBJECTS_DIR").into(),
+        paths: Paths {
+            node_socket: from
+                .text_or("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock")
+                .into(),
+            plugin_socket: from
+                .text_or("WEFT_CNI_PLUGIN_SOCKET", &plugin_socket)
+                .into(),
+            run_directory: PathBuf::from(run_directory),
+        },
+        exclusions: Exclusions {
+            namespaces: list(&from.text_or("EXCLUDE_NAMESPACES", "kube-system")),
+            system_namespace: from.text_or("POD_NAMESPACE", "weft-system"),
+        },
+        rules: rules::Settings {
+            probe_address_v4: from.parse("HOST_PROBE_SNAT_IP", default.probe_address_v4),
+            probe_address_v6: from.parse("HOST_PROBE_SNAT_IPV6", default.probe_address_v6),
+            ipv6: from.parse("AMBIENT_IPV6", default.ipv6),
+            dns_capture: from.parse("AMBIENT_DNS_CAPTURE", default.dns_capture),
+        },
+        kubelet_user: from.parse("WEFT_KUBELET_UID", 0),
+    };
+    from.finish()?;
+    Ok(config)
+}
+
+/// Whether a container runtime calls this program as a plugin.
+#[must_use]
+pub fn is_plugin_call(from: &Reader) -> bool {
+    from.text("CNI_COMMAND").is_some()
+}
+
+/// Reads what a container runtime asks of the plugin.
+#[must_use]
+pub fn plugin_call(from: &Reader) -> Call {
+    Call {
+        command: from.text_or("CNI_COMMAND", ""),
+        netns: from.text_or("CNI_NETNS", ""),
+        arguments: from.text_or("CNI_ARGS", ""),
+    }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
