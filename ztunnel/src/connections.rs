@@ -13,8 +13,6 @@ use mesh::relay::Counters;
 use mesh::tls::Peer;
 use tokio::sync::{Notify, oneshot};
 
-use crate::pod::PodUid;
-
 /// What is known of a live connection.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -87,8 +85,6 @@ pub struct Entry {
 /// One connection as the dump shows it.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// The pod's unique id.
-    pub pod: PodUid,
     /// Which door.
     pub direction: Direction,
     /// Who opened it.
@@ -164,11 +160,10 @@ impl Connections {
     }
 
     /// Every live connection.
-    pub fn views(&self, pod: &PodUid) -> Vec<View> {
+    pub fn views(&self) -> Vec<View> {
         let live = self.live.borrow();
         live.values()
             .map(|live| View {
-                pod: Arc::clone(pod),
                 direction: live.facts.direction,
                 source: live.facts.source,
                 asked: live.facts.asked.to_string(),

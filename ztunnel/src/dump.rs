@@ -1,7 +1,5 @@
 //! The configuration dump: what this proxy knows and does, in the public JSON shape.
-//! Source: docs/compat.md#config-dump. No private key is in reach of this file.
-
-use std::collections::BTreeMap;
+//! Source: docs/compat.md#admin-endpoints. No private key is in reach of this file.
 
 use mesh::cert::CertificateState;
 use mesh::flow::Direction;
@@ -26,7 +24,7 @@ pub struct Dump {
 impl Dump {
     /// Takes one. Each part is consistent in itself.
     pub async fn take(&self) -> Value {
-        let (pods, connections) = self.posts.show().await;
+        let pods = self.posts.show().await;
         let snapshot = self.shared.state.load();
         json!({
             "workloads": snapshot.workloads().map(|w| records::workload(&w.to_model())).collect::<Vec<_>>(),
@@ -37,7 +35,7 @@ impl Dump {
             "version": { "version": env!("CARGO_PKG_VERSION"), "program": "weft" },
             "config": self.config(),
             "certificates": self.shared.certificates.list().iter().map(certificate).collect::<Vec<_>>(),
-            "workloadState": workload_state(&pods, &connections),
+            "workloadState": workload_state(&pods),
         })
     }
 
@@ -67,18 +65,13 @@ fn millis(duration: std::time::Duration) -> u64 {
 }
 
 /// Pods with their connections, by unique id.
-fn workload_state(pods: &[PodView], connections: &[View]) -> Value {
-    let mut by_pod: BTreeMap<&str, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
-    for view in connections {
-        let (inbound, outbound) = by_pod.entry(&view.pod).or_default();
-        match view.direction {
-            Direction::Inbound => inbound.push(connection(view)),
-            Direction::Outbound => outbound.push(connection(view)),
-        }
-    }
+fn workload_state(pods: &[PodView]) -> Value {
+    let through = |pod: &PodView, door: Direction| -> Vec<Value> {
+        let views = pod.connections.iter().filter(|view| view.direction == door);
+        views.map(connection).collect()
+    };
     let mut all = Map::new();
     for pod in pods {
-        let (inbound, outbound) = by_pod.remove(&*pod.uid).unwrap_or_default();
         let state = json!({
             "state": "Up",
             "info": {
@@ -87,7 +80,10 @@ fn workload_state(pods: &[PodView], connections: &[View]) -> Value {
                 "serviceAccount": &*pod.info.service_account,
             },
             "netnsInode": pod.netns,
-            "connections": { "inbound": inbound, "outbound": outbound },
+            "connections": {
+                "inbound": through(pod, Direction::Inbound),
+                "outbound": through(pod, Direction::Outbound),
+            },
         });
         all.insert(pod.uid.to_string(), state);
     }

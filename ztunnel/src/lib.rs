@@ -18,6 +18,6 @@ pub mod record;
 pub mod dial;
 pub mod netns;
 pub mod metrics;
-pub mod config;
 #[cfg(test)]
 mod drawn;
+pub mod config;

@@ -12,7 +12,7 @@ use mesh::flow::{Direction, Reason};
 /// Handles to every metric; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    /// Pods served. Names: docs/compat.md#metrics.
+    /// Pods served. Names: docs/compat.md#admin-endpoints.
     pub pods: PodMetrics,
     /// Flows that ended, by door and Weft's own reason.
     pub flows_ended: Family<EndLabels, Counter>,

@@ -1,4 +1,4 @@
-//! The pages of this program: admin on loopback, metrics, readiness. Paths: docs/compat.md#admin.
+//! The pages of this program: admin on loopback, metrics, readiness. Paths: docs/compat.md#admin-endpoints.
 
 use std::net::SocketAddr;
 

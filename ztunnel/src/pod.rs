@@ -13,19 +13,19 @@ use mesh::relay::Buffers;
 use mesh::state::{Reader, Snapshot, WorkloadView};
 
 use crate::config::Config;
-use crate::connections::Connections;
+use crate::connections::{Connections, View};
 use crate::dial;
 use crate::metrics::Metrics;
 use crate::netns::Namespace;
 
 /// How long a new connection may wait for something the controller still owes us: the pod's own
-/// record, a policy it names, a waypoint. Source: docs/compat.md#outbound.
+/// record, a policy it names, a waypoint. Source: docs/compat.md#outbound-decision.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A pod's unique id as the node agent names it.
 pub type PodUid = Arc<str>;
 
-/// Who a pod is, as the node agent says. Source: docs/compat.md#zds.
+/// Who a pod is, as the node agent says. Source: docs/compat.md#node-socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodInfo {
     /// Pod name.
@@ -45,6 +45,8 @@ pub struct PodView {
     pub info: PodInfo,
     /// Inode of its network namespace.
     pub netns: u64,
+    /// Its live connections.
+    pub connections: Vec<View>,
 }
 
 /// What all workers share; everything in it may be used from any thread without waiting.

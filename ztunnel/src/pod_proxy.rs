@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::config::Doors;
-use crate::connections::View;
 use crate::inbound::{self, reconsider};
 use crate::netns::Namespace;
 use crate::outbound;
@@ -120,20 +119,13 @@ impl Worker {
         }
     }
 
-    /// This worker's live connections.
-    pub fn connections(&self) -> Vec<View> {
-        let proxies = self.pods.values();
-        proxies
-            .flat_map(|proxy| proxy.pod.connections.views(&proxy.pod.uid))
-            .collect()
-    }
-
-    /// This worker's pods.
+    /// This worker's pods with their live connections.
     pub fn pods(&self) -> Vec<PodView> {
         let view = |proxy: &PodProxy| PodView {
             uid: Arc::clone(&proxy.pod.uid),
             info: proxy.pod.info.clone(),
             netns: proxy.pod.netns.id().inode,
+            connections: proxy.pod.connections.views(),
         };
         self.pods.values().map(view).collect()
     }

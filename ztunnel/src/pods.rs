@@ -21,7 +21,7 @@ use feed::{Feed, Heard};
 use ledger::Ledger;
 use supervisor::Supervisor;
 
-/// First pause before the agent is dialled again, and the longest. Source: docs/compat.md#zds.
+/// First pause before the agent is dialled again, and the longest. Source: docs/compat.md#node-socket.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(15));
 /// How often a pod whose doors could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(5);

@@ -11,7 +11,6 @@ use mesh::lifecycle::task;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::connections::View;
 use crate::netns::Namespace;
 use crate::pod::{PodInfo, PodUid, PodView, Shared};
 use crate::pod_proxy::{self, DoorSockets, Worker};
@@ -23,7 +22,7 @@ const COMMANDS: usize = 64;
 enum Command {
     Start(Box<NewPod>, oneshot::Sender<Result<(), pod_proxy::Error>>),
     Stop(PodUid, oneshot::Sender<()>),
-    Show(oneshot::Sender<(Vec<PodView>, Vec<View>)>),
+    Show(oneshot::Sender<Vec<PodView>>),
     Drain(Duration, oneshot::Sender<bool>),
 }
 
@@ -135,7 +134,7 @@ async fn work(shared: Shared, mut commands: mpsc::Receiver<Command>) {
                 }
             }
             Command::Show(answer) => {
-                let _ = answer.send((worker.pods(), worker.connections()));
+                let _ = answer.send(worker.pods());
             }
             Command::Drain(deadline, answer) => {
                 let _ = answer.send(worker.drain(deadline).await);
@@ -214,15 +213,13 @@ impl Workers {
 }
 
 impl Posts {
-    /// Every pod and every live connection of every worker.
-    pub async fn show(&self) -> (Vec<PodView>, Vec<View>) {
-        let mut all = (Vec::new(), Vec::new());
+    /// Every pod of every worker with its live connections.
+    pub async fn show(&self) -> Vec<PodView> {
+        let mut all = Vec::new();
         for sender in self.senders.iter() {
             let (answer, answered) = oneshot::channel();
             if sender.send(Command::Show(answer)).await.is_ok() {
-                let (pods, connections) = answered.await.unwrap_or_default();
-                all.0.extend(pods);
-                all.1.extend(connections);
+                all.extend(answered.await.unwrap_or_default());
             }
         }
         all

@@ -20,7 +20,7 @@ pub struct Caller<'a> {
 }
 
 /// Decides whether a new connection is admitted. A policy that the workload names and that has not
-/// arrived makes it wait: no policy, no admission. Source: docs/compat.md#authorization.
+/// arrived makes it wait: no policy, no admission. Source: docs/compat.md#authorization-record.
 pub fn decide(
     snapshot: &Snapshot,
     pod: WorkloadView<'_>,
