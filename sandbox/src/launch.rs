@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::options::Options;
 
+/// The running executable, also after it was replaced on disk.
+pub(crate) const OURSELVES: &str = "/proc/self/exe";
 /// Hidden subcommand of the process that makes the namespaces.
 pub const INIT: &str = "sandbox-init";
 /// Hidden subcommand of PID 1 inside.

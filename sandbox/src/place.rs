@@ -4,9 +4,14 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Uid;
+
+/// How often a lock that somebody holds is tried.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Why a sandbox's directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -106,19 +111,43 @@ impl Place {
         self.path.join("lock")
     }
 
-    /// Makes the directory and takes its lock; `None` when a live sandbox holds it.
-    pub fn lock(&self) -> Result<Option<Flock<fs::File>>, Error> {
+    /// Makes the directory and takes its lock; `None` when somebody else still holds it after `patience`.
+    pub fn lock(&self, patience: Duration) -> Result<Option<Flock<fs::File>>, Error> {
+        let end = Instant::now() + patience;
+        loop {
+            match self.try_lock() {
+                Ok(Some(lock)) => return Ok(Some(lock)),
+                // Somebody removes a stale directory at this very moment.
+                Err(Error::Unusable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                }
+                Ok(None) if Instant::now() < end => {}
+                other => return other,
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn try_lock(&self) -> Result<Option<Flock<fs::File>>, Error> {
+        if let Some(base) = self.path.parent() {
+            make_private(base)?;
+        }
         make_private(&self.path)?;
         let path = self.lock_file();
         let file = fs::File::create(&path).map_err(unusable(&path))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Some(lock)),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(Error::Unusable {
-                path,
-                source: errno.into(),
-            }),
-        }
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => {
+                return Err(Error::Unusable {
+                    path,
+                    source: errno.into(),
+                });
+            }
+        };
+        // A lock on a file that was removed meanwhile keeps nobody out.
+        let locked = lock.metadata().map_err(unusable(&path))?;
+        let there = fs::metadata(&path).map_err(unusable(&path))?;
+        Ok((locked.ino() == there.ino()).then_some(lock))
     }
 
     /// Waits until the sandbox's first process is gone.
@@ -137,15 +166,19 @@ impl Place {
         }
     }
 
-    /// Removes the directory of a sandbox that is not running; a missing one is fine.
+    /// Removes the directory of a sandbox that is not running, and the one around it after the last; missing ones are
+    /// fine.
     pub fn remove(&self) -> Result<(), Error> {
         match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::Unusable {
-                path: self.path.clone(),
-                source: error,
-            }),
-            _ => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unusable(&self.path)(error));
+            }
+            _ => {}
         }
+        if let Some(base) = self.path.parent() {
+            let _ = fs::remove_dir(base); // not while another sandbox is in it
+        }
+        Ok(())
     }
 
     /// Empties the directory but for its lock, which the caller holds.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,22 +59,13 @@ pub(crate) type Environment = Vec<(String, String)>;
 type Exits = HashMap<i32, watch::Sender<Option<Exit>>>;
 
 /// All children of this process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Children {
-    exe: Arc<Path>,
     // Held while a child is started and while children are reaped, so that none is reaped before it is known.
     exits: Arc<Mutex<Exits>>,
 }
 
 impl Children {
-    /// `exe` answers the hidden subcommand [`EXEC`].
-    pub(crate) fn new(exe: &Path) -> Self {
-        Self {
-            exe: exe.into(),
-            exits: Arc::default(),
-        }
-    }
-
     /// Starts a program as `spec` says.
     pub(crate) fn start(
         &self,
@@ -82,8 +74,8 @@ impl Children {
         streams: Streams,
     ) -> io::Result<Process> {
         let spec = serde_json::to_string(spec)?;
-        let mut command = Command::new(&*self.exe);
-        command.arg(EXEC).arg(spec).env_clear();
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("weft").arg(EXEC).arg(spec).env_clear();
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }

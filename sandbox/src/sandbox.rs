@@ -119,7 +119,7 @@ impl Sandbox {
             name: name.to_owned(),
         };
         let place = Place::find(name)?.ok_or_else(absent)?;
-        if let Some(_lock) = place.lock()? {
+        if let Some(_lock) = place.lock(Duration::ZERO)? {
             place.remove()?;
             return Err(absent());
         }

@@ -63,11 +63,6 @@ pub(crate) struct World {
 impl World {
     /// Builds the network and opens the cluster's directory; nothing runs yet but the picture.
     pub(crate) fn build(orders: Orders, place: Place) -> Result<Self, Error> {
-        let exe = orders
-            .options
-            .exe
-            .clone()
-            .unwrap_or_else(|| "/proc/self/exe".into());
         let root = Namespace::current()?;
         topology::build_control_plane(&root)?;
         for folder in ["netns", "nodes", "pods", "controller"] {
@@ -87,7 +82,7 @@ impl World {
             Vec::new()
         };
         let context = Context {
-            children: Children::new(&exe),
+            children: Children::default(),
             cluster,
             sink,
             issuer,

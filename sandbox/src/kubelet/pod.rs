@@ -162,9 +162,8 @@ async fn run(
 /// What can be known to be wrong before anything is done.
 fn check(object: &Object, pod: &Pod) -> Result<PodWish, Refusal> {
     let wish = wish::read(object)?;
-    let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-    all.map(|container| wish::command(container).map(drop))
-        .collect::<Result<(), _>>()?;
+    let mut all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    all.try_for_each(|container| wish::command(container).map(drop))?;
     Ok(wish)
 }
 

@@ -1,9 +1,12 @@
 //! The front-end's part: start init, wait for its report, and hold the sandbox's life where it is ours.
 
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
-use super::{INIT, Orders, Report};
+use super::{INIT, OURSELVES, Orders, Report};
 use crate::options::{MOST_NODES, Options};
 use crate::place::{self, Place};
 
@@ -68,13 +71,15 @@ pub fn start(options: &Options, owned: bool) -> Result<Started, Error> {
         source: error.into(),
     })?;
     let exe = match &options.exe {
-        Some(exe) => exe.clone(),
-        None => std::env::current_exe().map_err(|source| Error::System {
-            operation: "find our own executable",
+        None => PathBuf::from(OURSELVES),
+        Some(exe) => exe.canonicalize().map_err(|source| Error::System {
+            operation: "find the executable to start",
             source,
         })?,
     };
     let mut init = Command::new(exe)
+        .arg0("weft")
+        .current_dir("/") // it may live long, and should keep no file system busy
         .arg(INIT)
         .arg(orders)
         .stdin(if owned { Stdio::piped() } else { Stdio::null() })
@@ -144,7 +149,7 @@ impl Drop for Started {
                 let _ = child.wait();
             }
             // If init itself was killed, its clean-up did not happen.
-            if let Ok(Some(_lock)) = self.place.lock() {
+            if let Ok(Some(_lock)) = self.place.lock(Duration::ZERO) {
                 let _ = self.place.remove();
             }
         }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -16,8 +17,11 @@ use nix::unistd::{Gid, Uid, setsid};
 
 use super::refusal::{Switches, explain};
 use super::user_map::{Mapper, map_all, map_own};
-use super::{Orders, Report, SUPERVISE};
+use super::{OURSELVES, Orders, Report, SUPERVISE};
 use crate::place::{self, Place};
+
+/// A command that looks for leftovers holds the lock for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why the namespaces could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +71,7 @@ fn run(mut orders: Orders) -> Result<ExitCode, Error> {
     // A session of our own: the terminal's Ctrl-C reaches the front-end only, which then decides.
     let _ = setsid();
     let place = Place::at(&orders.place);
-    let Some(_lock) = place.lock()? else {
+    let Some(_lock) = place.lock(LOCK_PATIENCE)? else {
         return Err(Error::Running {
             name: orders.options.name,
         });
@@ -76,13 +80,9 @@ fn run(mut orders: Orders) -> Result<ExitCode, Error> {
     for folder in [place.cluster(), place.logs(), place.run()] {
         fs::create_dir(&folder).map_err(system("make the sandbox's folders"))?;
     }
-    let exe = match &orders.options.exe {
-        Some(exe) => exe.clone(),
-        None => std::env::current_exe().map_err(system("find our own executable"))?,
-    };
-    let outcome = enter(&exe, &mut orders).and_then(|()| {
+    let outcome = enter(&mut orders).and_then(|()| {
         let signals = watch_signals()?;
-        let child = start_supervisor(&exe, &orders)?;
+        let child = start_supervisor(&orders)?;
         stand_by(child, &signals, orders.owned)
     });
     place.remove()?;
@@ -90,10 +90,10 @@ fn run(mut orders: Orders) -> Result<ExitCode, Error> {
 }
 
 /// Enters all new namespaces. `orders.many_ids` tells whether more than one id is mapped.
-fn enter(exe: &Path, orders: &mut Orders) -> Result<(), Error> {
+fn enter(orders: &mut Orders) -> Result<(), Error> {
     let (uid, gid) = (Uid::effective(), Gid::effective());
     let mapper = match uid.is_root() {
-        true => Some(Mapper::start(exe).map_err(system("start the id mapper"))?),
+        true => Some(Mapper::start().map_err(system("start the id mapper"))?),
         false => None,
     };
     unshare(CloneFlags::CLONE_NEWUSER).map_err(forbidden)?;
@@ -151,10 +151,11 @@ fn watch_signals() -> Result<SignalFd, Error> {
         .map_err(system("watch signals"))
 }
 
-fn start_supervisor(exe: &Path, orders: &Orders) -> Result<Child, Error> {
+fn start_supervisor(orders: &Orders) -> Result<Child, Error> {
     let orders = serde_json::to_string(orders)
         .map_err(|error| system("write the supervisor's orders")(io::Error::from(error)))?;
-    Command::new(exe)
+    Command::new(OURSELVES)
+        .arg0("weft")
         .arg(SUPERVISE)
         .arg(orders)
         .stdin(Stdio::piped()) // its leash: we hold the other end for as long as we live

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::unistd::{Gid, Uid};
 
-use super::MAP_USERS;
+use super::{MAP_USERS, OURSELVES};
 
 /// A process outside the new user namespace that waits to write its map.
 pub(super) struct Mapper {
@@ -15,8 +15,8 @@ pub(super) struct Mapper {
 
 impl Mapper {
     /// Starts the helper; must be called before the namespace is entered.
-    pub(super) fn start(exe: &std::path::Path) -> io::Result<Self> {
-        let child = Command::new(exe)
+    pub(super) fn start() -> io::Result<Self> {
+        let child = Command::new(OURSELVES)
             .arg(MAP_USERS)
             .arg(std::process::id().to_string())
             .stdin(Stdio::piped())

@@ -4,8 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use sandbox::app::echo::Seen;
+use sandbox::capture::parse;
+use sandbox::capture::recording::Recording;
 use sandbox::messages::ProgramStatus;
-use sandbox::{Options, Sandbox, Target};
+use sandbox::{Options, PodName, Sandbox, Target};
 
 use crate::Test;
 use crate::machine::until;
@@ -46,6 +49,8 @@ pub(crate) fn run() -> Option<ExitCode> {
             std::env::var(name).ok()
         })),
         "controller" => Some(report(controller::app::start())),
+        "cni-agent" => Some(cni::app::start_agent()),
+        "cni-plugin" => Some(cni::app::run_plugin()),
         "ztunnel" => Some(report(ztunnel::app::run_from_environment())),
         _ => None,
     }
@@ -122,5 +127,82 @@ fn controller_by_name() -> anyhow::Result<()> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         said.contains("the request failed")
     })?;
+    Ok(sandbox.down()?)
+}
+
+const MESH: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client, namespace: shop}
+spec:
+  nodeName: node-1
+  terminationGracePeriodSeconds: 1
+  containers: [{name: main, image: weft.dev/echo}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: server, namespace: shop, labels: {app: server}}
+spec:
+  nodeName: node-2
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: weft.dev/echo
+    readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: server, namespace: shop}
+spec: {selector: {app: server}, ports: [{port: 80, targetPort: 8080}]}
+"#;
+
+fn mutual_tls() -> anyhow::Result<()> {
+    let sandbox = up("mtls")?;
+    sandbox.apply(MESH)?;
+    let (client, server) = (PodName::parse("shop/client"), PodName::parse("shop/server"));
+    for pod in [&client, &server] {
+        sandbox.wait_ready(pod, PATIENCE)?;
+    }
+    let find = |pod: &PodName| {
+        sandbox
+            .status()
+            .ok()?
+            .pods
+            .into_iter()
+            .find(|one| one.pod == *pod)
+    };
+    until("both pods are enrolled", PATIENCE, || {
+        [&client, &server]
+            .iter()
+            .all(|pod| find(pod).is_some_and(|one| one.enrolled))
+    })?;
+    let mut recording = Recording::new(sandbox.capture(&server)?)?;
+    let mut frames = Vec::new();
+    let command = [
+        "/proc/self/exe",
+        "run",
+        "echo",
+        "--get",
+        "http://server/needle",
+    ];
+    let mut seen: Option<Seen> = None;
+    until("an answer through two proxies", PATIENCE, || {
+        let output = sandbox.exec(&Target::Pod(client.clone()), &command).ok();
+        seen = output.and_then(|output| serde_json::from_slice(&output.stdout).ok());
+        frames.extend(recording.frames().unwrap_or_default());
+        let streams = parse::streams(frames.iter().map(Vec::as_slice));
+        seen.is_some()
+            && streams.iter().any(|((_, to), bytes)| {
+                to.port() == 15008
+                    && parse::client_hello(bytes)
+                        .is_some_and(|hello| hello.versions.contains(&parse::TLS_1_3))
+            })
+    })?;
+    let own = find(&client).context("no client")?.addresses;
+    assert_eq!(seen.map(|seen| seen.peer.ip()).as_ref(), own.first());
     Ok(sandbox.down()?)
 }
