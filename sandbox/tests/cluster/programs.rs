@@ -25,6 +25,10 @@ pub(crate) fn tests() -> Vec<Test> {
             "a_node_reaches_the_controller_by_its_name",
             controller_by_name,
         ),
+        (
+            "pods_of_a_labelled_namespace_speak_mutual_tls_between_nodes",
+            mutual_tls,
+        ),
     ]
 }
 
