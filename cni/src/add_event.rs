@@ -27,6 +27,9 @@ pub struct AddEvent {
     /// Its addresses.
     #[serde(rename = "IPs", default)]
     pub ips: Vec<PodAddress>,
+    /// The pod's uid, where the runtime knows it. Only Weft's plugin says it; others read over it.
+    #[serde(rename = "PodUID", default, skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
 }
 
 /// One address of a pod.

@@ -1,5 +1,5 @@
 //! The node agent, as a recipe: a change of an object, or a call of the plugin -> eligible? -> where is its namespace? ->
-//! rules, hand-over and mark by the pod's own task (contract: agent, docs/compat.md#agent).
+//! rules, hand-over and mark by the pod's own task (contract: pod hand-over, docs/compat.md#pod-hand-over).
 //!
 //! One task owns the picture of the node's pods and decides; it never waits for a pod. Pods that an agent before has
 //! enrolled are in the first snapshot for ztunnel, because the sockets open only when the picture is whole.
@@ -32,6 +32,7 @@ use objects::watch::{self, Source};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::add_event::AddEvent;
 use crate::config::Config;
 use crate::host;
 use crate::netns;
@@ -43,12 +44,6 @@ use handover::Handover;
 use keep_pod::{Enrolment, Goal, Keeper, State, Tools, Wanted};
 use mark::{ANNOTATION, Marker};
 use serve_plugin::Asked;
-
-/// How long a pod that the plugin names may be unknown: its object may arrive after the call.
-const LOOK_UP: Duration = Duration::from_secs(1);
-
-/// How long the plugin waits for ztunnel; after that the runtime tries again.
-const CONFIRMATION: Duration = Duration::from_secs(8);
 
 /// Why the agent cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -289,16 +284,15 @@ impl Agent {
     }
 
     fn hear(&mut self, question: Asked) {
-        self.consider(Instant::now() + LOOK_UP, question);
+        self.consider(Instant::now() + self.config.patience.look_up, question);
     }
 
     /// Answers the plugin, now or when the pod's object has arrived or its task is done.
     fn consider(&mut self, deadline: Instant, question: Asked) {
         let event = &question.event;
         let key = Key::new(Kind::Pod, &event.pod_namespace, &event.pod_name);
-        // One that has ended is an earlier pod of the same name.
-        let is_starting = |pod: &&Pod| !pod.has_ended() && !pod.metadata.is_being_deleted();
-        let Some(pod) = self.cluster.pod(&key).filter(is_starting).cloned() else {
+        let found = self.cluster.pod(&key).filter(|pod| is_starting(pod, event));
+        let Some(pod) = found.cloned() else {
             self.waiting.push((deadline, question));
             return;
         };
@@ -319,8 +313,9 @@ impl Agent {
         match self.keepers.get(&uid) {
             Some(keeper) => {
                 let (progress, generation) = (keeper.progress(), keeper.generation());
+                let limit = self.config.patience.confirmation;
                 task::spawn("confirm", async move {
-                    let result = confirmed(progress, generation).await;
+                    let result = confirmed(progress, generation, limit).await;
                     reply(question, result);
                 });
             }
@@ -404,14 +399,27 @@ impl Agent {
     }
 }
 
+/// Whether this is the pod that the plugin means, and not an earlier one of the same name. The uid of a pod that the
+/// kubelet starts by itself is another than that of its mirror among the objects.
+fn is_starting(pod: &Pod, event: &AddEvent) -> bool {
+    let metadata = &pod.metadata;
+    let is_mirror = metadata.annotations.has("kubernetes.io/config.mirror");
+    let is_same = event
+        .pod_uid
+        .as_ref()
+        .is_none_or(|uid| *uid == metadata.uid);
+    !pod.has_ended() && !metadata.is_being_deleted() && (is_same || is_mirror)
+}
+
 async fn confirmed(
     mut progress: tokio::sync::watch::Receiver<keep_pod::Progress>,
     generation: u64,
+    limit: Duration,
 ) -> Result<(), String> {
     let is_final = |progress: &keep_pod::Progress| {
         progress.generation >= generation && !matches!(progress.state, State::Trying(_))
     };
-    let ended = timeout(CONFIRMATION, progress.wait_for(is_final))
+    let ended = timeout(limit, progress.wait_for(is_final))
         .await
         .map(|ended| ended.map(|progress| progress.state.clone()).map_err(|_| ()));
     match ended {

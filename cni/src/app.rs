@@ -64,8 +64,8 @@ pub async fn run_agent(config: Config) -> Result<()> {
 /// Reads the environment, makes a runtime and runs the agent.
 pub fn start_agent() -> ExitCode {
     let result = (|| -> Result<()> {
-        let _log = log::init(log::Format::Plain, "info")?;
         let config = env::agent(Reader::from_env())?;
+        let _log = log::init(log::Format::Plain, &config.log_filter)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -76,7 +76,7 @@ pub fn start_agent() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The log may be what failed.
+            // There may be no log yet.
             let _ = writeln!(std::io::stderr(), "weft-cni: {error:#}");
             ExitCode::FAILURE
         }

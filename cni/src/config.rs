@@ -3,6 +3,7 @@
 pub mod env;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::rules;
 
@@ -21,6 +22,19 @@ pub struct Config {
     pub rules: rules::Settings,
     /// The user whose connections from the node count as the kubelet's.
     pub kubelet_user: u32,
+    /// How long the plugin is kept waiting.
+    pub patience: Patience,
+    /// What is logged, in the syntax of `RUST_LOG`.
+    pub log_filter: String,
+}
+
+/// How long the plugin is kept waiting for an answer, at most; the runtime calls again after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the pod's object, which may arrive after the call.
+    pub look_up: Duration,
+    /// For the rules, and for ztunnel to confirm the pod.
+    pub confirmation: Duration,
 }
 
 /// Places in the file system.

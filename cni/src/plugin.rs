@@ -40,7 +40,11 @@ pub fn answer(call: &Call, input: &[u8]) -> Reply {
 
 fn add(call: &Call, configuration: &Configuration) -> Result<String, Failure> {
     let result = configuration.previous_result()?;
-    let (namespace, name) = pod_of(&call.arguments)?;
+    let Named {
+        namespace,
+        name,
+        uid,
+    } = pod_of(&call.arguments)?;
     if !is_none_of_ours(configuration, &namespace, &name) {
         if call.netns.is_empty() {
             return Err(Failure::environment("CNI_NETNS must be set for ADD"));
@@ -50,6 +54,7 @@ fn add(call: &Call, configuration: &Configuration) -> Result<String, Failure> {
             pod_name: name,
             pod_namespace: namespace,
             ips: result.addresses.iter().map(pod_address).collect(),
+            pod_uid: uid,
         };
         let socket = PathBuf::from(&configuration.run_directory).join(SOCKET_NAME);
         ask::agent(&socket, &event).map_err(|error| Failure::agent(&event, &error))?;
@@ -68,18 +73,24 @@ fn is_none_of_ours(configuration: &Configuration, namespace: &str, name: &str) -
         || (namespace == configuration.pod_namespace && is_agent())
 }
 
-fn pod_of(arguments: &str) -> Result<(String, String), Failure> {
+struct Named {
+    namespace: String,
+    name: String,
+    uid: Option<String>,
+}
+
+fn pod_of(arguments: &str) -> Result<Named, Failure> {
     let value = |key: &str| {
-        let pairs = arguments.split(';').filter_map(|pair| pair.split_once('='));
-        pairs
-            .filter(|(name, _)| *name == key)
-            .map(|(_, value)| value.to_owned())
-            .next()
+        let mut pairs = arguments.split(';').filter_map(|pair| pair.split_once('='));
+        let found = pairs.find(|(name, value)| *name == key && !value.is_empty());
+        found.map(|(_, value)| value.to_owned())
     };
     match (value("K8S_POD_NAMESPACE"), value("K8S_POD_NAME")) {
-        (Some(namespace), Some(name)) if !namespace.is_empty() && !name.is_empty() => {
-            Ok((namespace, name))
-        }
+        (Some(namespace), Some(name)) => Ok(Named {
+            namespace,
+            name,
+            uid: value("K8S_POD_UID"),
+        }),
         _ => Err(Failure::environment(
             "CNI_ARGS must name K8S_POD_NAMESPACE and K8S_POD_NAME",
         )),

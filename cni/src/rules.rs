@@ -1,5 +1,5 @@
 //! Pure. The redirection inside a pod: settings -> nftables rulesets, a routing rule and its table
-//! (contract: in-pod rules, docs/compat.md#in-pod-rules).
+//! (contract: redirection, docs/compat.md#redirection).
 //!
 //! What leaves the pod goes to port 15001 of its own namespace, what arrives goes to 15006 unless it is already
 //! tunnelled to 15008; ztunnel listens there. ztunnel's own packets carry a mark and pass. Where ztunnel connects to

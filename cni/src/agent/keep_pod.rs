@@ -1,5 +1,5 @@
 //! One pod's enrolment, brought to what is wanted and kept there: rules -> ztunnel -> probe address -> mark, and back
-//! (contract: agent, docs/compat.md#agent).
+//! (contract: pod hand-over, docs/compat.md#pod-hand-over).
 //!
 //! Level-triggered: a task per pod looks at what is wanted now, acts, and tries again with growing pauses until it is so;
 //! every step may be repeated. Whatever fails, the pod is never left reachable without its rules while it is enrolled.

@@ -14,14 +14,18 @@
 //! | `WEFT_KUBELET_UID` | the user the kubelet runs as | `0` |
 //! | `AMBIENT_IPV6` | whether IPv6 is captured | `true` |
 //! | `AMBIENT_DNS_CAPTURE` | whether DNS is captured; ztunnel cannot answer DNS yet | `false` |
+//! | `WEFT_CNI_LOOK_UP_WAIT` | how long the plugin waits for the pod's object | `1s` |
+//! | `WEFT_CNI_CONFIRMATION_WAIT` | how long the plugin waits for ztunnel; below its own 12 s | `8s` |
+//! | `RUST_LOG` | log filter | `info` |
 //!
 //! The plugin reads the `CNI_*` variables of the CNI specification.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mesh::settings::{BadSettings, Reader};
 
-use super::{Call, Config, Exclusions, Paths};
+use super::{Call, Config, Exclusions, Paths, Patience};
 use crate::add_event::SOCKET_NAME;
 use crate::rules;
 
@@ -56,6 +60,11 @@ pub fn agent(mut from: Reader) -> Result<Config, BadSettings> {
             dns_capture: from.parse("AMBIENT_DNS_CAPTURE", default.dns_capture),
         },
         kubelet_user: from.parse("WEFT_KUBELET_UID", 0),
+        patience: Patience {
+            look_up: from.duration("WEFT_CNI_LOOK_UP_WAIT", Duration::from_secs(1)),
+            confirmation: from.duration("WEFT_CNI_CONFIRMATION_WAIT", Duration::from_secs(8)),
+        },
+        log_filter: from.text_or("RUST_LOG", "info"),
     };
     from.finish()?;
     Ok(config)

@@ -90,6 +90,7 @@ impl Node {
             ("WEFT_OBJECTS_DIR", self.objects().to_str().unwrap()),
             ("WEFT_CNI_RUN_DIR", self.run().to_str().unwrap()),
             ("INPOD_UDS", socket.to_str().unwrap()),
+            ("WEFT_CNI_CONFIRMATION_WAIT", "500ms"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         env::agent(Reader::from_values(values)).unwrap()
@@ -153,7 +154,8 @@ impl Node {
         let call = Call {
             command: "ADD".into(),
             netns: format!("/proc/{}/fd/{fd}", std::process::id()),
-            arguments: "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web".into(),
+            arguments:
+                "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=uid-web".into(),
         };
         let input = format!(
             r#"{{"cniVersion":"1.0.0","name":"n","type":"weft-cni","cni_agent_run_dir":"{}",
