@@ -125,12 +125,8 @@ fn both_families() -> anyhow::Result<()> {
     for other in ["b", "c"] {
         for (address, own) in addresses(&sandbox, other)?.into_iter().zip(&own) {
             let url = format!("http://{}/x", std::net::SocketAddr::new(address, 8080));
-            let seen = ask(&sandbox, "a", &url, 1)?;
-            assert_eq!(
-                (seen[0].pod.as_str(), seen[0].peer.ip()),
-                (other, *own),
-                "{url}"
-            );
+            let seen = ask(&sandbox, "a", &url, 1)?.pop().context("no answer")?;
+            assert_eq!((seen.pod.as_str(), seen.peer.ip()), (other, *own), "{url}");
         }
     }
     Ok(sandbox.down()?)
@@ -489,7 +485,10 @@ fn capture() -> anyhow::Result<()> {
     ready(&sandbox, &["a", "b", "c"])?;
     let mut of_b = sandbox::capture::recording::Recording::new(sandbox.capture(&pod("b"))?)?;
     let mut of_c = sandbox::capture::recording::Recording::new(sandbox.capture(&pod("c"))?)?;
-    let address = addresses(&sandbox, "b")?[0];
+    let address = addresses(&sandbox, "b")?
+        .into_iter()
+        .next()
+        .context("no address")?;
     ask(&sandbox, "a", &format!("http://{address}:8080/needle"), 1)?;
     let mut frames = Vec::new();
     until("the request on b's link", PATIENCE, || {

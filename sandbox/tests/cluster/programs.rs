@@ -1,5 +1,6 @@
 //! The mesh's programs in a sandbox: started, found by name, killed, held, started again.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub(crate) fn run() -> Option<ExitCode> {
     let report = |outcome: anyhow::Result<()>| match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:?}");
+            let _ = writeln!(std::io::stderr(), "{error:?}"); // the program's log
             ExitCode::FAILURE
         }
     };

@@ -1,12 +1,13 @@
 //! Nothing is left of a sandbox, whoever ends it and however.
 
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sandbox::{Options, Sandbox};
+use sandbox::{Options, PodName, Sandbox};
 
 use crate::Test;
 use crate::machine::{Machine, exists, until};
@@ -173,15 +174,24 @@ pub(crate) fn own_a_sandbox() -> Option<ExitCode> {
     if command != OWN {
         return None;
     }
-    let sandbox = Sandbox::up(&options(name)).expect("the sandbox comes up");
-    sandbox.apply(SLEEPER).expect("the pod is taken");
-    let pod = sandbox::PodName::parse("sleeper");
-    sandbox.wait_ready(&pod, PATIENCE).expect("the pod runs");
-    println!(
-        "{}",
-        sandbox.init_pid().expect("an owned sandbox has a process")
-    );
-    std::io::Read::read_to_end(&mut std::io::stdin(), &mut Vec::new()).expect("standard input");
-    assert!(how != "panic", "as the test wishes");
-    Some(ExitCode::SUCCESS)
+    match own(name, how == "panic") {
+        Ok(()) => Some(ExitCode::SUCCESS),
+        Err(error) => {
+            let _ = writeln!(io::stdout(), "{error:?}"); // where the other side reads
+            Some(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn own(name: &str, panics: bool) -> anyhow::Result<()> {
+    let sandbox = Sandbox::up(&options(name))?;
+    sandbox.apply(SLEEPER)?;
+    sandbox.wait_ready(&PodName::parse("sleeper"), PATIENCE)?;
+    let init = sandbox
+        .init_pid()
+        .context("an owned sandbox has a process")?;
+    writeln!(io::stdout(), "{init}")?;
+    io::stdin().read_to_end(&mut Vec::new())?;
+    assert!(!panics, "as the test wishes");
+    Ok(())
 }
