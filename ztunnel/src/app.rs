@@ -72,7 +72,7 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
         metrics: metrics.clone(),
         config: Arc::clone(&config),
     };
-    controller::follow(&config, store, &gates);
+    controller::follow(&config, store, &gates, &registry);
     let (workers, threads) = workers::start(&shared).context("cannot start the workers")?;
     let posts = workers.posts();
     let ready = Some(gates.add("pods"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mesh::hbone;
 use mesh::identity::TrustDomain;
+use mesh::net::sockopt::KeepAlive;
 use mesh::telemetry::log;
 use mesh::xds;
 
@@ -127,6 +128,8 @@ pub struct Doors {
     pub ipv6: bool,
     /// Whether applications see their client's address.
     pub original_source: OriginalSource,
+    /// How connections notice peers that vanished.
+    pub keep_alive: KeepAlive,
 }
 
 impl Doors {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use mesh::flow::{EndsFlow, Reason};
 use mesh::net::dial::{self, CONNECT_DEADLINE, DialOptions};
-use mesh::net::sockopt::KeepAlive;
 use mesh::{cert, tls};
 use tokio::net::TcpStream;
 
+use crate::config::Doors;
 use crate::netns::Namespace;
 
 /// Why a connection from inside a pod was not made.
@@ -60,18 +60,18 @@ impl EndsFlow for Error {
 /// [`Error::Socket`] or [`Error::Connect`].
 pub async fn plain(
     netns: &Namespace,
-    mark: u32,
+    doors: &Doors,
     destination: SocketAddr,
 ) -> Result<TcpStream, Error> {
     let options = DialOptions {
-        mark: Some(mark),
+        mark: Some(doors.mark),
         ..DialOptions::default()
     };
     let socket = netns
         .within(|| dial::socket(destination, &options))
         .and_then(|made| made)
         .map_err(Error::Socket)?;
-    Ok(dial::connect(socket, destination, CONNECT_DEADLINE, &KeepAlive::default()).await?)
+    Ok(dial::connect(socket, destination, CONNECT_DEADLINE, &doors.keep_alive).await?)
 }
 
 /// Which row of the table a failed TCP connection is.

@@ -42,12 +42,13 @@ pub struct Link {
 /// Takes tunnels of other proxies until the drain begins; each connection is a task, and each
 /// CONNECT in it another one.
 pub async fn serve_tunnels(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
+    let keep_alive = pod.shared.config.doors.keep_alive;
     let draining = drain.draining();
     tokio::pin!(draining);
     loop {
         tokio::select! {
             () = &mut draining => return,
-            accepted = accept::next(&listener) => match accepted {
+            accepted = accept::next(&listener, &keep_alive) => match accepted {
                 Ok((stream, source)) => {
                     let (pod, drain) = (Rc::clone(&pod), drain.clone());
                     task::spawn_local("tunnel", tunnel(pod, stream, source, drain));
@@ -63,12 +64,13 @@ pub async fn serve_tunnels(pod: Rc<Pod>, listener: TcpListener, drain: drain::Wa
 
 /// Takes plain connections until the drain begins; each is a task of its own.
 pub async fn serve_plain(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
+    let keep_alive = pod.shared.config.doors.keep_alive;
     let draining = drain.draining();
     tokio::pin!(draining);
     loop {
         tokio::select! {
             () = &mut draining => return,
-            accepted = accept::next(&listener) => match accepted {
+            accepted = accept::next(&listener, &keep_alive) => match accepted {
                 Ok((stream, source)) => {
                     let (pod, hold) = (Rc::clone(&pod), drain.hold());
                     task::spawn_local("plain connection", async move {

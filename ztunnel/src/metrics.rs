@@ -5,9 +5,10 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 
 use mesh::flow::{Direction, Reason};
+
+pub mod collected;
 
 /// Handles to every metric; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -92,11 +93,12 @@ impl Metrics {
             "Application bytes of connections that ended, both directions",
             all.bytes.clone(),
         );
-        registry.register(
-            "istio_build",
-            "Which program this is",
-            Info::new([("component", "ztunnel"), ("tag", env!("CARGO_PKG_VERSION"))]),
-        );
+        let build = Family::<[(&str, &str); 2], Gauge>::default();
+        build
+            .get_or_create(&[("component", "ztunnel"), ("tag", env!("CARGO_PKG_VERSION"))])
+            .set(1);
+        registry.register("istio_build", "Which program this is", build);
+        registry.register_collector(Box::new(collected::Process));
         all
     }
 
@@ -117,5 +119,31 @@ impl Metrics {
             reason: Word(reason.word()),
         };
         self.flows_ended.get_or_create(&labels).get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_promised_name_is_there() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        metrics.flow_ended(Direction::Inbound, Reason::PolicyDenied, 7);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "istio_build{component=\"ztunnel\"",
+            "workload_manager_active_proxy_count 0",
+            "workload_manager_proxies_started_total 0",
+            "process_open_fds ",
+            "process_max_fds ",
+            "process_resident_memory_bytes ",
+            "weft_ztunnel_flows_ended_total{direction=\"inbound\",reason=\"policy_denied\"} 1",
+            "weft_ztunnel_bytes_total 7",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
     }
 }

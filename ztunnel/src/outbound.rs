@@ -24,12 +24,13 @@ use resolve::{Answer, Inquiry, Way};
 
 /// Takes the pod's captured connections until the drain begins; each is a task of its own.
 pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
+    let keep_alive = pod.shared.config.doors.keep_alive;
     let draining = drain.draining();
     tokio::pin!(draining);
     loop {
         tokio::select! {
             () = &mut draining => return,
-            accepted = accept::next(&listener) => match accepted {
+            accepted = accept::next(&listener, &keep_alive) => match accepted {
                 Ok((stream, source)) => {
                     let (pod, hold) = (Rc::clone(&pod), drain.hold());
                     task::spawn_local("outbound connection", async move {

@@ -51,7 +51,7 @@ pub enum Error {
 pub struct Workers {
     posts: Posts,
     shared: Shared,
-    pods: BTreeMap<PodUid, usize>,
+    pods: BTreeMap<PodUid, (usize, PodInfo)>,
 }
 
 /// The workers' letter boxes: for whoever asks all of them.
@@ -153,7 +153,7 @@ impl Workers {
     /// Which worker a new pod lives on: the one with the fewest pods. The only place that decides.
     fn assign(&self) -> usize {
         let mut load = vec![0_usize; self.posts.senders.len()];
-        for worker in self.pods.values() {
+        for (worker, _) in self.pods.values() {
             if let Some(count) = load.get_mut(*worker) {
                 *count += 1;
             }
@@ -178,6 +178,7 @@ impl Workers {
         let doors = DoorSockets::bind(&netns, &self.shared.config.doors)?;
         let worker = self.assign();
         let (answer, answered) = oneshot::channel();
+        let remembered = info.clone();
         let new = Box::new(NewPod {
             uid: Arc::clone(&uid),
             info,
@@ -191,13 +192,13 @@ impl Workers {
             .await
             .map_err(|_| gone())?;
         answered.await.map_err(|_| gone())??;
-        self.pods.insert(uid, worker);
+        self.pods.insert(uid, (worker, remembered));
         Ok(())
     }
 
     /// Closes a pod's doors and its connections, and waits until that is done.
     pub async fn stop(&mut self, uid: &PodUid) {
-        let Some(worker) = self.pods.remove(uid) else {
+        let Some((worker, info)) = self.pods.remove(uid) else {
             return;
         };
         let (answer, answered) = oneshot::channel();
@@ -208,6 +209,25 @@ impl Workers {
                 .is_ok()
         {
             let _ = answered.await;
+        }
+        self.forget_identity(&info).await;
+    }
+
+    /// Lets the certificate of an identity go when the last pod of it has left the node.
+    async fn forget_identity(&self, info: &PodInfo) {
+        let is_same = |other: &PodInfo| {
+            other.namespace == info.namespace && other.service_account == info.service_account
+        };
+        if self.pods.values().any(|(_, other)| is_same(other)) {
+            return;
+        }
+        for kept in self.shared.certificates.list() {
+            let identity = &kept.identity;
+            if identity.namespace == info.namespace
+                && identity.service_account == info.service_account
+            {
+                self.shared.certificates.forget(identity).await;
+            }
         }
     }
 }

@@ -6,9 +6,11 @@ use mesh::cert::{self, Keeper, KeeperHandle};
 use mesh::lifecycle::ready::Gates;
 use mesh::lifecycle::task;
 use mesh::state::Store;
+use mesh::telemetry::metrics;
 use mesh::xds;
 
 use crate::config::{Config, Discovery, Server};
+use crate::metrics::collected::Discovery as Discovered;
 use crate::picture::{self, Picture};
 
 /// Certificates from the controller's certificate service.
@@ -46,7 +48,7 @@ pub(super) fn keeper(config: &Config) -> anyhow::Result<KeeperHandle> {
 }
 
 /// Starts the discovery client; its first complete answer opens the gate.
-pub(super) fn follow(config: &Config, store: Store, gates: &Gates) {
+pub(super) fn follow(config: &Config, store: Store, gates: &Gates, registry: &metrics::Metrics) {
     let Discovery::Controller(server) = &config.discovery else {
         return;
     };
@@ -74,6 +76,8 @@ pub(super) fn follow(config: &Config, store: Store, gates: &Gates) {
         mode: xds::Mode::Wildcard,
     });
     let (client, mut handle) = xds::Client::new(settings, everything, Picture::new(store));
+    let counters = Box::new(Discovered(handle.clone()));
+    registry.register(|registry| registry.register_collector(counters));
     let gate = gates.add("xds");
     task::spawn("xds", client.run());
     task::spawn("xds readiness", async move {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh::identity::TrustDomain;
+use mesh::net::sockopt::KeepAlive;
 use mesh::settings::{BadSettings, Reader};
 use mesh::telemetry::log;
 use mesh::xds;
@@ -100,6 +101,17 @@ pub const VARIABLES: &[Variable] = &[
         "ENABLE_ORIG_SRC",
         "auto",
         "show applications their client's address: true, false, auto",
+    ),
+    (
+        "KEEPALIVE_TIME",
+        "180s",
+        "silence before a TCP connection is probed",
+    ),
+    ("KEEPALIVE_INTERVAL", "180s", "time between probes"),
+    (
+        "KEEPALIVE_RETRIES",
+        "9",
+        "unanswered probes that end a connection",
     ),
     (
         "POOL_MAX_STREAMS_PER_CONNECTION",
@@ -302,6 +314,16 @@ fn doors(r: &mut Reader) -> Doors {
         reuse_port: r.parse("INPOD_PORT_REUSE", true),
         ipv6: r.parse("IPV6_ENABLED", true),
         original_source,
+        keep_alive: keep_alive(r),
+    }
+}
+
+fn keep_alive(r: &mut Reader) -> KeepAlive {
+    let default = KeepAlive::default();
+    KeepAlive {
+        idle: r.duration("KEEPALIVE_TIME", default.idle),
+        interval: r.duration("KEEPALIVE_INTERVAL", default.interval),
+        probes: r.parse("KEEPALIVE_RETRIES", default.probes),
     }
 }
 

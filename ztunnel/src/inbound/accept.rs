@@ -52,8 +52,11 @@ impl EndsFlow for Error {
 ///
 /// # Errors
 /// Only when the listener itself is broken.
-pub async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    listen::accept(listener, &KeepAlive::default()).await
+pub async fn next(
+    listener: &TcpListener,
+    keep_alive: &KeepAlive,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    listen::accept(listener, keep_alive).await
 }
 
 /// Completes the handshake and starts HTTP/2.

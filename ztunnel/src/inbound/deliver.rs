@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh::flow::{EndsFlow, Reason};
 use mesh::net::dial::{self, CONNECT_DEADLINE, DialOptions};
-use mesh::net::sockopt::KeepAlive;
 use tokio::net::TcpStream;
 
 use crate::config::{Doors, OriginalSource};
@@ -56,7 +55,7 @@ pub async fn connect(
     let socket = netns
         .within(|| make_socket(doors, destination, client))
         .map_err(Error::Socket)??;
-    Ok(dial::connect(socket, destination, CONNECT_DEADLINE, &KeepAlive::default()).await?)
+    Ok(dial::connect(socket, destination, CONNECT_DEADLINE, &doors.keep_alive).await?)
 }
 
 fn make_socket(

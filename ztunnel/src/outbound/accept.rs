@@ -12,8 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 ///
 /// # Errors
 /// Only when the listener itself is broken.
-pub async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    listen::accept(listener, &KeepAlive::default()).await
+pub async fn next(
+    listener: &TcpListener,
+    keep_alive: &KeepAlive,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    listen::accept(listener, keep_alive).await
 }
 
 /// A captured connection's ends.

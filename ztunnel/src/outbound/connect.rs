@@ -83,10 +83,9 @@ impl EndsFlow for Error {
 /// # Errors
 /// [`Error`]; its reason says whose fault it is.
 pub async fn open(pod: &Pod, call: Call) -> Result<Connected, Error> {
-    let mark = pod.shared.config.doors.mark;
     let (hop, authority, peers) = match &call.way {
         Way::Plain(destination) => {
-            let stream = dial::plain(&pod.netns, mark, *destination).await?;
+            let stream = dial::plain(&pod.netns, &pod.shared.config.doors, *destination).await?;
             return Ok(Connected {
                 stream: Stream::Plain(stream),
                 peer: None,
@@ -125,7 +124,7 @@ async fn dial_tunnel(
 ) -> Result<Dialed<tls::Stream<TcpStream>>, dial::Error> {
     let credentials = pod.shared.certificates.get(key.source());
     let credentials = credentials.await.map_err(dial::Error::Certificate)?;
-    let stream = match dial::plain(&pod.netns, pod.shared.config.doors.mark, hop).await {
+    let stream = match dial::plain(&pod.netns, &pod.shared.config.doors, hop).await {
         Err(dial::Error::Connect(source @ TcpError::Deadline { .. })) => {
             return Err(dial::Error::Blocked {
                 port: hop.port(),

@@ -10,7 +10,7 @@ use mesh::wire::Update;
 use mesh::zds;
 
 use crate::net::{self, ONE, ONE6, TWO, TWO6, VIP6};
-use crate::proxy::wait_until;
+use crate::proxy::{Proxy, wait_until};
 use crate::world::{
     A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
 };
@@ -48,6 +48,22 @@ pub(crate) const ALL: &[Case] = &[
     ("drain_cuts_what_does_not_finish", drain_deadline),
     ("a_removed_pod_is_closed_at_once", removed_pod),
     ("a_lost_session_with_the_agent_stops_nothing", lost_session),
+    (
+        "an_agent_out_of_step_is_dialled_again_and_no_pod_stops",
+        violation,
+    ),
+    (
+        "a_pod_whose_doors_are_taken_is_refused_and_retried",
+        doors_taken,
+    ),
+    (
+        "a_certificate_goes_with_the_last_pod_of_its_identity",
+        forgotten,
+    ),
+    (
+        "without_an_authority_connections_fail_by_name",
+        no_certificate,
+    ),
     ("the_dump_names_both_ends", dump),
 ];
 
@@ -368,4 +384,74 @@ fn dump() {
     assert!(text.contains("\"Available\"") && !text.contains("PRIVATE KEY"));
     assert_eq!(one["workloads"].as_array().unwrap().len(), 2);
     let _ = client();
+}
+
+fn violation() {
+    let world = World::new();
+    world.two.tell(&zds::Request::SnapshotSent, None);
+    let (mut client, mut application) = world.connection(&world.listen(TWO.into()));
+    world.two.break_protocol();
+    client.write_all(b"still").unwrap();
+    application.read_exact(&mut [0; 5]).unwrap();
+    world.two.enrol("web", "web", &world.cable.two);
+    assert_eq!(world.two.tell(&zds::Request::SnapshotSent, None), None);
+    client.write_all(b"there").unwrap();
+    application.read_exact(&mut [0; 5]).unwrap();
+}
+
+fn doors_taken() {
+    let world = World::empty();
+    let squatter = net::inside(&world.cable.two, || {
+        std::net::TcpListener::bind(("0.0.0.0", 15021)).unwrap()
+    });
+    let squatter = squatter.join().unwrap();
+    let two = Proxy::start("two", &world.ca, |config| {
+        config.doors.plaintext_port = 15021;
+        config.doors.reuse_port = false;
+        config.doors.outbound_port = 15022;
+        config.doors.tunnel_port = 15023;
+    });
+    let info = zds::PodInfo {
+        name: "web".into(),
+        namespace: "shop".into(),
+        service_account: "web".into(),
+    };
+    let add = zds::Request::Add {
+        uid: "uid-web".into(),
+        info: Some(info),
+    };
+    let refused = two
+        .tell(&add, Some(&world.cable.two))
+        .expect("the port is taken");
+    assert!(refused.contains("15021"), "{refused}");
+    assert_eq!(two.tell(&zds::Request::SnapshotSent, None), None);
+    assert_eq!(two.gates.pending(), ["pods"]);
+    drop(squatter);
+    wait_until("the doors are open after all", || {
+        two.gates.pending().is_empty()
+    });
+}
+
+fn forgotten() {
+    let world = World::new();
+    let application = answer_once(world.listen(TWO.into()), b"");
+    ask(&world.call(), b"");
+    application.join().unwrap();
+    let certificates = || world.two.dump()["certificates"].as_array().unwrap().len();
+    assert_eq!(certificates(), 1);
+    let gone = zds::Request::Delete {
+        uid: "uid-web".into(),
+    };
+    assert_eq!(world.two.tell(&gone, None), None);
+    wait_until("it is forgotten", || certificates() == 0);
+}
+
+fn no_certificate() {
+    let world = World::empty();
+    world.one.refuse_to_sign();
+    world.one.learn(everything(), Vec::new());
+    world.two.learn(everything(), Vec::new());
+    let _listener = world.listen(TWO.into());
+    assert!(is_refused(&world.call()));
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::NoOwnCertificate);
 }

@@ -2,6 +2,7 @@
 //! authority in memory, and a picture of the mesh that the test draws itself.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,8 +27,11 @@ use ztunnel::workers::{self, Posts, Threads};
 /// Time that no step should need.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A certificate authority shared by both proxies.
-pub(crate) struct Authority(pub(crate) Arc<Ca>);
+/// A certificate authority shared by both proxies, which one of them may be cut off from.
+struct Authority {
+    ca: Arc<Ca>,
+    refuses: Arc<AtomicBool>,
+}
 
 impl cert::CertificateAuthority for Authority {
     async fn sign(
@@ -36,18 +40,21 @@ impl cert::CertificateAuthority for Authority {
         csr_pem: String,
         ttl: Duration,
     ) -> Result<Vec<String>, cert::SignError> {
-        self.0.sign(identity, csr_pem, ttl).await
+        if self.refuses.load(Ordering::Relaxed) {
+            let path = "no-token".into();
+            return Err(cert::SignError::BadToken { path });
+        }
+        self.ca.sign(identity, csr_pem, ttl).await
     }
 }
 
 /// What workers share, and the pen that draws the picture.
-fn shared(config: Config, ca: &Arc<Ca>) -> (Store, Shared) {
+fn shared(config: Config, authority: Authority) -> (Store, Shared) {
     let (store, state) = Store::new(state::Settings {
         network: "".into(),
         node: config.node.name.as_str().into(),
         on_demand: false,
     });
-    let authority = Authority(Arc::clone(ca));
     let shared = Shared {
         tunnels: config.tunnels.settings(),
         state,
@@ -63,6 +70,7 @@ pub(crate) struct Proxy {
     pub(crate) runtime: Runtime,
     pub(crate) gates: Gates,
     pub(crate) metrics: Metrics,
+    refuses: Arc<AtomicBool>,
     store: Mutex<Store>,
     agent: Mutex<Option<(zds::Listener, zds::Session)>>,
     shared: Shared,
@@ -90,7 +98,12 @@ impl Proxy {
             .build()
             .unwrap();
         let guard = runtime.enter();
-        let (store, shared) = shared(config, ca);
+        let refuses = Arc::new(AtomicBool::new(false));
+        let authority = Authority {
+            ca: Arc::clone(ca),
+            refuses: Arc::clone(&refuses),
+        };
+        let (store, shared) = shared(config, authority);
         let metrics = shared.metrics.clone();
         let (workers, threads) = workers::start(&shared).unwrap();
         let posts = workers.posts();
@@ -115,6 +128,7 @@ impl Proxy {
             runtime,
             gates,
             metrics,
+            refuses,
             store: Mutex::new(store),
             agent: Mutex::new(Some((listener, session))),
             shared,
@@ -153,6 +167,21 @@ impl Proxy {
             info: Some(info),
         };
         assert_eq!(self.tell(&add, Some(netns)), None);
+    }
+
+    /// From now on nobody signs certificates for this proxy.
+    pub(crate) fn refuse_to_sign(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
+    }
+
+    /// The agent ends its snapshot twice, finds itself hung up on, and waits for the next call.
+    pub(crate) fn break_protocol(&self) {
+        let mut agent = self.agent.lock().unwrap();
+        let (_, session) = agent.as_mut().unwrap();
+        let answer = session.exchange(&zds::Request::SnapshotSent, None);
+        assert!(self.runtime.block_on(answer).is_err(), "the proxy went on");
+        drop(agent);
+        self.hang_up();
     }
 
     /// The agent hangs up and waits for the proxy to call again.

@@ -97,7 +97,8 @@ impl World {
             if count(reason) > 0 {
                 return true;
             }
-            let others = Reason::ALL.iter().filter(|other| count(**other) > 0);
+            let others = Reason::ALL.iter().filter(|other| **other != reason);
+            let others = others.filter(|other| count(**other) > 0);
             let others: Vec<_> = others.collect();
             assert!(
                 others.is_empty(),
