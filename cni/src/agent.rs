@@ -6,8 +6,10 @@
 //! Next hop of the path: `ztunnel/pods`.
 
 pub mod serve_plugin;
+mod keepers;
 mod keep_pod;
 pub mod handover;
+mod networks;
 pub mod find_netns;
 pub mod mark;
 mod cluster;
@@ -16,7 +18,6 @@ pub mod eligible;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,14 +36,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::add_event::AddEvent;
 use crate::config::Config;
 use crate::host;
-use crate::netns;
 use crate::nft::{self, Element};
 use crate::rules;
 use cluster::Cluster;
-use find_netns::{FindNetns, Remembered};
 use handover::Handover;
-use keep_pod::{Enrolment, Goal, Keeper, State, Tools, Wanted};
+use keep_pod::{Enrolment, Goal, State, Tools};
+use keepers::Keepers;
 use mark::{ANNOTATION, Marker};
+use networks::{Network, Networks};
 use serve_plugin::Asked;
 
 /// Why the agent cannot run.
@@ -99,47 +100,37 @@ pub async fn run(
         }
     };
     servers.iter().for_each(tokio::task::JoinHandle::abort);
-    agent.tools.handover.close();
+    agent.handover.close();
     result
 }
 
 /// The picture of the node's pods, and what is done about each.
 struct Agent {
     config: Config,
-    tools: Tools,
+    handover: Handover,
     cluster: Cluster,
-    memory: Remembered,
+    networks: Networks,
+    keepers: Keepers,
     /// By key, the pod that was last seen there.
     uids: HashMap<Key, String>,
-    /// By uid.
-    networks: HashMap<String, Network>,
-    keepers: HashMap<String, Keeper>,
-    generation: u64,
     /// Calls of the plugin for pods that are not known yet.
     waiting: Vec<(Instant, Asked)>,
 }
 
-#[derive(Clone)]
-struct Network {
-    netns: Arc<OwnedFd>,
-    addresses: Vec<IpAddr>,
-}
-
 impl Agent {
     fn new(config: Config, sink: Arc<dyn Sink>) -> Result<Self, Error> {
+        let tools = Tools {
+            handover: Handover::default(),
+            marker: Marker::new(sink),
+            settings: Arc::new(config.rules.clone()),
+        };
         Ok(Agent {
-            tools: Tools {
-                handover: Handover::default(),
-                marker: Marker::new(sink),
-                settings: Arc::new(config.rules.clone()),
-            },
             cluster: Cluster::new(&config.node_name),
-            memory: Remembered::in_directory(&config.paths.run_directory)?,
+            networks: Networks::in_directory(&config.paths.run_directory)?,
+            handover: tools.handover.clone(),
+            keepers: Keepers::new(tools),
             config,
             uids: HashMap::new(),
-            networks: HashMap::new(),
-            keepers: HashMap::new(),
-            generation: 0,
             waiting: Vec::new(),
         })
     }
@@ -162,12 +153,10 @@ impl Agent {
                 continue;
             };
             let uid = &pod.metadata.uid;
-            let network = self.network(uid);
+            let network = self.networks.find(uid);
             if self.is_eligible(&pod) && (network.is_some() || is_marked(&pod)) {
                 let (info, netns) = (info(&pod), network.as_ref().map(|n| Arc::clone(&n.netns)));
-                self.tools
-                    .handover
-                    .register(uid, handover::Pod { info, netns });
+                self.handover.register(uid, handover::Pod { info, netns });
                 let addresses = addresses(&pod, network.as_ref());
                 probed.extend(
                     addresses
@@ -205,7 +194,7 @@ impl Agent {
             "agent is ready"
         );
         Ok(vec![
-            task::spawn("ztunnels", self.tools.handover.clone().serve(ztunnels)),
+            task::spawn("ztunnels", self.handover.clone().serve(ztunnels)),
             task::spawn("plugins", plugins.serve(asked)),
         ])
     }
@@ -234,10 +223,11 @@ impl Agent {
         let (Some(pod), Some(uid)) = (pod, uid) else {
             return;
         };
-        let network = self.network(&uid);
+        let network = self.networks.find(&uid);
         match (self.is_eligible(&pod), network) {
             (true, Some(network)) => {
-                self.want(&uid, Goal::Enrolled(self.enrolment(&pod, &network)), None);
+                let goal = Goal::Enrolled(self.enrolment(&pod, &network));
+                self.keepers.want(&uid, goal, None);
             }
             (true, None) => tracing::warn!(pod = %key, "the namespace of the pod is not known"),
             (false, network) => self.let_go(&pod, network.as_ref()),
@@ -247,40 +237,20 @@ impl Agent {
     /// Takes a pod out that is enrolled now, or was by an agent before.
     fn let_go(&mut self, pod: &Pod, network: Option<&Network>) {
         let uid = &pod.metadata.uid;
-        if self.keepers.contains_key(uid) {
-            self.want(uid, Goal::Out, None);
+        if self.keepers.get(uid).is_some() {
+            self.keepers.want(uid, Goal::Out, None);
         } else if let (true, Some(network)) = (is_marked(pod), network) {
             let present = self.enrolment(pod, network);
-            self.want(uid, Goal::Out, Some(present));
+            self.keepers.want(uid, Goal::Out, Some(present));
+        }
+        if pod.has_ended() {
+            self.networks.forget(uid);
         }
     }
 
     fn retire(&mut self, uid: &str) {
-        self.want_present(uid, Goal::Gone);
-        self.keepers.remove(uid);
-        self.networks.remove(uid);
-        if let Err(error) = self.memory.forget(uid) {
-            tracing::warn!(uid, error = report(&error), "cannot forget the pod");
-        }
-    }
-
-    fn want(&mut self, uid: &str, goal: Goal, present: Option<Arc<Enrolment>>) -> u64 {
-        if let Some(generation) = self.want_present(uid, goal.clone()) {
-            return generation;
-        }
-        let generation = self.generation;
-        let keeper = Keeper::start(self.tools.clone(), present, Wanted { generation, goal });
-        self.keepers.insert(uid.to_owned(), keeper);
-        generation
-    }
-
-    fn want_present(&mut self, uid: &str, goal: Goal) -> Option<u64> {
-        self.generation += 1;
-        let wanted = Wanted {
-            generation: self.generation,
-            goal,
-        };
-        self.keepers.get(uid).map(|keeper| keeper.want(wanted))
+        self.keepers.retire(uid);
+        self.networks.forget(uid);
     }
 
     fn hear(&mut self, question: Asked) {
@@ -298,13 +268,11 @@ impl Agent {
         };
         let uid = pod.metadata.uid.clone();
         // Also for pods outside the mesh: they may be labelled later.
-        let addresses = event.addresses();
-        match self
-            .memory
-            .remember(&uid, Path::new(&event.netns), &addresses)
-        {
-            Ok(netns) => self.note_network(&uid, netns, addresses),
-            Err(error) => return reply(question, Err(report(&error))),
+        let noted = self
+            .networks
+            .note(&uid, Path::new(&event.netns), event.addresses());
+        if let Err(error) = noted {
+            return reply(question, Err(report(&error)));
         }
         self.reconcile(&key);
         if !self.is_eligible(&pod) {
@@ -320,18 +288,6 @@ impl Agent {
                 });
             }
             None => reply(question, Err("the agent does not keep the pod".into())),
-        }
-    }
-
-    /// A runtime that calls again names the same namespace; then nothing is new.
-    fn note_network(&mut self, uid: &str, netns: OwnedFd, addresses: Vec<IpAddr>) {
-        let is_known = self.networks.get(uid).is_some_and(|known| {
-            known.addresses == addresses && netns::is_same(known.netns.as_fd(), netns.as_fd())
-        });
-        if !is_known {
-            let netns = Arc::new(netns);
-            self.networks
-                .insert(uid.to_owned(), Network { netns, addresses });
         }
     }
 
@@ -357,32 +313,6 @@ impl Agent {
     fn is_eligible(&self, pod: &Pod) -> bool {
         let namespace = self.cluster.namespace(&pod.metadata.namespace);
         eligible::eligible(pod, namespace, &self.config.exclusions).is_ok()
-    }
-
-    fn network(&mut self, uid: &str) -> Option<Network> {
-        if let Some(network) = self.networks.get(uid) {
-            return Some(network.clone());
-        }
-        match self.memory.find(uid) {
-            Ok(found) => {
-                let found = found?;
-                let netns = Arc::new(found.netns);
-                let network = Network {
-                    netns,
-                    addresses: found.addresses,
-                };
-                self.networks.insert(uid.to_owned(), network.clone());
-                Some(network)
-            }
-            Err(error) => {
-                tracing::warn!(
-                    uid,
-                    error = report(&error),
-                    "what is remembered is of no use"
-                );
-                None
-            }
-        }
     }
 
     fn enrolment(&self, pod: &Pod, network: &Network) -> Arc<Enrolment> {

@@ -27,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What all pods' tasks work with.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Tools {
     pub(super) handover: Handover,
     pub(super) marker: Marker,
@@ -122,8 +122,8 @@ impl Keeper {
         Keeper { wanted, progress }
     }
 
-    /// Sets another goal, unless it is the present one. Returns the generation to wait for.
-    pub(super) fn want(&self, wanted: Wanted) -> u64 {
+    /// Sets another goal, unless it is the present one.
+    pub(super) fn want(&self, wanted: Wanted) {
         self.wanted.send_if_modified(|present| {
             let changes = !is_same(&present.goal, &wanted.goal);
             if changes {
@@ -131,7 +131,6 @@ impl Keeper {
             }
             changes
         });
-        self.wanted.borrow().generation
     }
 
     /// Which goal is the present one.

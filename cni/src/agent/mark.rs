@@ -28,6 +28,12 @@ pub struct Marker {
     sink: Arc<dyn Sink>,
 }
 
+impl std::fmt::Debug for Marker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Marker").finish_non_exhaustive()
+    }
+}
+
 impl Marker {
     /// A marker that writes through this sink.
     #[must_use]

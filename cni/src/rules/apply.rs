@@ -53,8 +53,8 @@ pub fn remove(netns: BorrowedFd<'_>) -> Result<(), Error> {
     .map_err(Error::Enter)?
 }
 
-/// Whether this namespace's tables are those of the given redirection: the same rules, in the same order, with the
-/// same steps. Values inside the steps are not compared.
+/// Whether this namespace's tables are those of the given redirection: the same chains with the same rules in the same
+/// order, told by their comments. What is inside a rule is not compared.
 ///
 /// # Errors
 /// When the kernel cannot be asked.
