@@ -89,7 +89,7 @@ impl World {
             nodes,
             many_ids: orders.many_ids,
             mesh: orders.options.mesh,
-            dual_stack: orders.options.dual_stack,
+            dual_stack: orders.options.dual_stack && links::has_ipv6(),
             pods: Pods::default(),
             place,
         };

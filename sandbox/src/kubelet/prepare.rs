@@ -102,10 +102,13 @@ impl Shared<'_> {
     /// One container's namespaces, mounts, user and command.
     fn how_to_run(&self, container: &Container) -> Result<(Spec, Environment), Error> {
         let own = self.wish.container(&container.name);
-        // A container's own `/run`: programs of two pods do not meet there, and there is room for mounts.
-        let mut mounts = vec![Mount::Empty {
-            target: PathBuf::from("/run"),
-        }];
+        // A container's own `/run` and shared memory: programs of two pods do not meet there, what they leave goes with
+        // them, and `/run` has room for mounts.
+        let own_folders = ["/run", "/dev/shm"].map(PathBuf::from).into_iter();
+        let mut mounts: Vec<Mount> = own_folders
+            .filter(|folder| folder.is_dir())
+            .map(|target| Mount::Empty { target })
+            .collect();
         mounts.extend(self.names.iter().cloned());
         let volumes = self.live.folder.join("volumes");
         mounts.extend(files::volume_mounts(

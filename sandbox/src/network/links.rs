@@ -67,7 +67,23 @@ pub enum Step<'a> {
     Setting(&'a str, &'a str),
 }
 
-/// Carries `steps` out inside `namespace`.
+/// Whether this machine's kernel speaks IPv6 at all.
+pub fn has_ipv6() -> bool {
+    std::path::Path::new("/proc/sys/net/ipv6").exists()
+}
+
+impl Step<'_> {
+    fn is_about_ipv6(&self) -> bool {
+        match self {
+            Step::Address(_, (address, _)) | Step::Direct((address, _), _) => address.is_ipv6(),
+            Step::Via((address, _), _, _) => address.is_ipv6(),
+            Step::Setting(name, _) => name.starts_with("ipv6/"),
+            Step::Bridge(_) | Step::Pair(..) | Step::Join(..) | Step::Up(_) => false,
+        }
+    }
+}
+
+/// Carries `steps` out inside `namespace`; those about IPv6 only where the kernel speaks it.
 pub fn apply(namespace: &Namespace, steps: &[Step<'_>]) -> Result<(), Error> {
     let at = || namespace.path().to_owned();
     namespace.run(|| {
@@ -86,8 +102,12 @@ pub fn apply(namespace: &Namespace, steps: &[Step<'_>]) -> Result<(), Error> {
         runtime.block_on(async {
             let (connection, handle, _) =
                 rtnetlink::new_connection().map_err(system("open a netlink socket"))?;
+            let has_ipv6 = has_ipv6();
             let steps = async {
-                for step in steps {
+                for step in steps
+                    .iter()
+                    .filter(|step| has_ipv6 || !step.is_about_ipv6())
+                {
                     if let Step::Setting(name, value) = step {
                         let path = format!("/proc/sys/net/{name}");
                         std::fs::write(&path, value).map_err(system(&format!("set {path}")))?;

@@ -19,7 +19,9 @@ const ANY_V4: Prefix = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const ANY_V6: Prefix = (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 /// Settings of every namespace: forward, trust spoofed sources of our own making, no delays before an address works.
-const SETTINGS: [Step<'static>; 8] = [
+const SETTINGS: [Step<'static>; 10] = [
+    Step::Setting("ipv6/conf/all/disable_ipv6", "0"),
+    Step::Setting("ipv6/conf/default/disable_ipv6", "0"),
     Step::Setting("ipv4/ip_forward", "1"),
     Step::Setting("ipv4/conf/all/rp_filter", "0"),
     Step::Setting("ipv4/conf/default/rp_filter", "0"),
@@ -155,6 +157,9 @@ fn join_pod(
         &[
             Step::Setting("ipv4/conf/all/rp_filter", "0"),
             Step::Setting("ipv4/conf/default/rp_filter", "0"),
+            Step::Setting("ipv6/conf/all/disable_ipv6", "0"),
+            Step::Setting("ipv6/conf/default/disable_ipv6", "0"),
+            Step::Setting("ipv6/conf/default/accept_dad", "0"),
             // As Kubernetes does: an application needs no privilege for port 80.
             Step::Setting("ipv4/ip_unprivileged_port_start", "0"),
             Step::Up("lo"),

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::cluster::Cluster;
 use crate::network::addresses::{CONTROL_PLANE_V4, CONTROL_PLANE_V6, DNS_PORT};
+use crate::network::links::has_ipv6;
 
 /// Longest query over UDP that is read; anything longer is no question of ours.
 const LONGEST_QUERY: usize = 1232;
@@ -32,7 +33,8 @@ pub(crate) struct Sockets {
 /// Binds all sockets; the control plane's addresses must be there.
 pub(crate) async fn bind() -> io::Result<Sockets> {
     let (mut datagrams, mut listeners) = (Vec::new(), Vec::new());
-    for address in [IpAddr::V4(CONTROL_PLANE_V4), IpAddr::V6(CONTROL_PLANE_V6)] {
+    let v6 = has_ipv6().then_some(IpAddr::V6(CONTROL_PLANE_V6));
+    for address in [IpAddr::V4(CONTROL_PLANE_V4)].into_iter().chain(v6) {
         let address = SocketAddr::new(address, DNS_PORT);
         datagrams.push(UdpSocket::bind(address).await?);
         listeners.push(TcpListener::bind(address).await?);

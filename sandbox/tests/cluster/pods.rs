@@ -39,6 +39,11 @@ pub(crate) fn tests() -> Vec<Test> {
             deletion,
         ),
         ("a_pod_may_run_as_another_user", user),
+        ("a_command_ends_when_its_asker_hangs_up", hang_up),
+        (
+            "labels_of_a_namespace_that_is_always_there_can_be_set_and_taken_away",
+            labels,
+        ),
         ("a_container_that_ends_is_started_again", restart),
         ("init_containers_end_before_the_others_start", init),
         ("a_job_runs_to_its_end", job),
@@ -405,11 +410,13 @@ fn deletion() -> anyhow::Result<()> {
 
 fn user() -> anyhow::Result<()> {
     let sandbox = up("user")?;
-    let more = "  securityContext: {runAsUser: 1001, runAsGroup: 1002}\n";
+    let more = "    volumeMounts: [{name: data, mountPath: /run/data}]\n  \
+        volumes: [{name: data, emptyDir: {}}]\n  securityContext: {runAsUser: 1001, runAsGroup: 1002}\n";
     sandbox.apply(&echo("a", "node-1", more))?;
     ready(&sandbox, &["a"])?;
-    let output = sandbox.exec(&Target::Pod(pod("a")), &["sh", "-c", "id -u; id -g"])?;
-    assert_eq!(output.text(), "1001\n1002\n", "{output:?}");
+    let script = "id -u; id -g; mkdir -m 700 /run/data/own && touch /run/data/own/file && stat -c %u /run/data/own";
+    let output = sandbox.exec(&Target::Pod(pod("a")), &["sh", "-c", script])?;
+    assert_eq!(output.text(), "1001\n1002\n1001\n", "{output:?}");
     Ok(sandbox.down()?)
 }
 
@@ -504,6 +511,48 @@ fn capture() -> anyhow::Result<()> {
             .iter()
             .any(|frame| frame.windows(7).any(|bytes| bytes == b"/needle")),
         "c's link saw it too"
+    );
+    Ok(sandbox.down()?)
+}
+
+fn hang_up() -> anyhow::Result<()> {
+    let sandbox = up("hang")?;
+    let null = || -> anyhow::Result<std::os::fd::OwnedFd> {
+        Ok(std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")?
+            .into())
+    };
+    let node = Target::Node("node-1".to_owned());
+    let running = sandbox.spawn(&node, &["sleep", "4713"], [null()?, null()?, null()?])?;
+    let runs = || -> anyhow::Result<bool> {
+        let script = "cat /proc/[0-9]*/cmdline | tr '\\0' ' '";
+        let output = sandbox.exec(&Target::ControlPlane, &["sh", "-c", script])?;
+        Ok(output.text().contains("sleep 4713"))
+    };
+    until("the command runs", PATIENCE, || {
+        runs().is_ok_and(|runs| runs)
+    })?;
+    drop(running);
+    until("the command's end", PATIENCE, || {
+        runs().is_ok_and(|runs| !runs)
+    })?;
+    Ok(sandbox.down()?)
+}
+
+fn labels() -> anyhow::Result<()> {
+    let sandbox = up("labels")?;
+    let labelled =
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {colour: blue}}\n";
+    sandbox.apply(labelled)?;
+    sandbox.apply(&labelled.replace("colour: blue", ""))?;
+    sandbox.apply(&echo("a", "node-1", ""))?;
+    ready(&sandbox, &["a"])?;
+    ensure!(
+        sandbox.status()?.problems.is_empty(),
+        "{:?}",
+        sandbox.status()?.problems
     );
     Ok(sandbox.down()?)
 }
