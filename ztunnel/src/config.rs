@@ -27,6 +27,8 @@ pub struct Config {
     pub doors: Doors,
     /// Tunnels to and from other proxies.
     pub tunnels: Tunnels,
+    /// How much of one pod may be under way at a time.
+    pub limits: Limits,
     /// Number of data path threads.
     pub worker_threads: usize,
     /// How long connections may take to finish at shutdown.
@@ -168,6 +170,15 @@ impl Tunnels {
             ..hbone::Settings::default()
         }
     }
+}
+
+/// How much of one pod may be under way at a time, so that no pod starves the others of its worker.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// TLS handshakes of callers that are not complete.
+    pub handshakes: usize,
+    /// New connections that wait for something the controller owes us.
+    pub waiting: usize,
 }
 
 /// Pages for people, probes and Prometheus.

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use mesh::flow::{Direction, EndsFlow, Reason};
-use mesh::hbone::{Authority, BadHead, Baggage, ConnectHead, Incoming, Responder};
+use mesh::hbone::{BadHead, Baggage, ConnectHead, Incoming, Responder};
 use mesh::lifecycle::{drain, task};
-use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
 use mesh::telemetry::report;
 use mesh::tls::Peer;
 use tokio::net::{TcpListener, TcpStream};
@@ -17,16 +16,17 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::carry::{abort, carry};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::pod::{Attempt, Pod};
-use crate::record::{Draft, baggage, party};
+use crate::record::{Draft, baggage};
 
 pub mod reconsider;
+pub mod admit;
 pub mod accept;
 pub mod request;
 pub mod authorize;
 pub mod deliver;
 pub mod plaintext;
 
-use authorize::{Caller, Denial};
+use admit::NotAdmitted;
 
 /// The TCP connection and the proven peer that a tunnel's requests share.
 #[derive(Debug)]
@@ -168,10 +168,10 @@ async fn open(
     head: Box<Head>,
     draft: &mut Draft,
 ) -> Result<(TcpStream, Entry), Refused> {
-    let authority = (*head)?.authority;
-    let text: Arc<str> = authority.to_string().into();
+    let head = (*head)?;
+    let text: Arc<str> = head.authority.to_string().into();
     draft.tunnel_authority = Some(Arc::clone(&text));
-    let application = admit(pod, link, &authority, draft).await?;
+    let application = admit::tunnelled(pod, link, &head, draft).await?;
     let entry = pod.connections.add(Facts {
         direction: Direction::Inbound,
         source: link.source,
@@ -207,7 +207,7 @@ async fn open_plain(
     let doors = &pod.shared.config.doors;
     let destination = plaintext::destination(stream, doors).map_err(Refused::Early)?;
     draft.destination.address = Some(destination);
-    admit_plain(pod, source, destination, draft).await?;
+    admit::plain(pod, source, destination, draft).await?;
     let entry = pod.connections.add(Facts {
         direction: Direction::Inbound,
         source,
@@ -240,12 +240,12 @@ enum Refused {
     /// The head of the CONNECT is not one of ours.
     #[error(transparent)]
     Head(#[from] BadHead),
-    /// It makes no sense, or something it needs has not arrived.
+    /// It makes no sense, or somebody gave it up.
     #[error("refused: {}", .0.word())]
     Early(Reason),
-    /// A policy says so.
+    /// It is not for this pod, or a policy says no.
     #[error(transparent)]
-    Denied(#[from] Denial),
+    NotAdmitted(#[from] NotAdmitted),
     /// The application could not be called.
     #[error(transparent)]
     Deliver(#[from] deliver::Error),
@@ -258,96 +258,10 @@ impl EndsFlow for Refused {
             Refused::Head(BadHead::Authority) => Reason::BadAuthority,
             Refused::Head(BadHead::Unwritable { .. }) => Reason::BadHeader,
             Refused::Early(reason) => *reason,
-            Refused::Denied(denial) => denial.reason(),
+            Refused::NotAdmitted(error) => error.reason(),
             Refused::Deliver(error) => error.reason(),
         }
     }
-}
-
-/// Whether a plain connection is allowed.
-async fn admit_plain(
-    pod: &Pod,
-    source: SocketAddr,
-    destination: SocketAddr,
-    draft: &mut Draft,
-) -> Result<(), Refused> {
-    let caller = Caller {
-        identity: None,
-        address: source.ip(),
-    };
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
-        };
-        describe(snapshot, own, source, draft);
-        authorize::decide(snapshot, own, &caller, destination)
-    });
-    let verdict = outcome.await.map_err(Refused::Early)?;
-    settle(verdict, draft)?;
-    Ok(())
-}
-
-/// What a CONNECT asks for, once it is allowed.
-async fn admit(
-    pod: &Pod,
-    link: &Link,
-    authority: &Authority,
-    draft: &mut Draft,
-) -> Result<SocketAddr, Refused> {
-    let caller = Caller {
-        identity: Some(&link.peer.identity),
-        address: link.source.ip(),
-    };
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
-        };
-        describe(snapshot, own, link.source, draft);
-        let asked = request::Asked {
-            authority,
-            dialled: link.local.ip(),
-            pod: own,
-            doors: &pod.shared.config.doors,
-        };
-        let application = match request::target(snapshot, &asked) {
-            Ok(application) => application,
-            Err(reason) => return Attempt::Answer(Err(reason)),
-        };
-        match authorize::decide(snapshot, own, &caller, application) {
-            Attempt::Answer(verdict) => Attempt::Answer(Ok((application, verdict))),
-            Attempt::Later(why) => Attempt::Later(why),
-        }
-    });
-    let (application, verdict) = outcome
-        .await
-        .and_then(|answer| answer)
-        .map_err(Refused::Early)?;
-    settle(verdict, draft)?;
-    Ok(application)
-}
-
-/// Notes in the record who both ends are, as far as the mesh knows.
-fn describe(snapshot: &Snapshot, pod: WorkloadView<'_>, source: SocketAddr, draft: &mut Draft) {
-    let proven = draft.source.identity.take();
-    let found = snapshot.find_address(pod.network(), source.ip(), pod.namespace());
-    let client = match found {
-        Lookup::Found(Hit::Workload(id)) => snapshot.workload(id),
-        _ => None,
-    };
-    draft.source = party(Some(source), client, proven);
-    let own_identity = draft
-        .source
-        .identity
-        .is_some()
-        .then(|| pod.identity().clone());
-    draft.destination = party(draft.destination.address, Some(pod), own_identity);
-}
-
-/// Notes the rule behind a refusal.
-fn settle(verdict: Result<(), Denial>, draft: &mut Draft) -> Result<(), Denial> {
-    verdict.inspect_err(|denial| draft.origin.clone_from(&denial.origin))
 }
 
 fn status(reason: Reason) -> StatusCode {

@@ -80,29 +80,35 @@ pub struct Pod {
     pub buffers: Rc<Buffers>,
     /// Its live connections.
     pub connections: Rc<Connections>,
-    /// New connections that wait for the controller, bounded by [`Waiting::MAX`].
-    pub waiting: Waiting,
+    /// New connections that wait for the controller.
+    pub waiting: Places,
+    /// Callers' handshakes that are not complete.
+    pub handshakes: Places,
 }
 
-/// Counts connections that wait for the controller, so that they stay few.
-#[derive(Debug, Default)]
-pub struct Waiting {
-    count: Cell<usize>,
-}
-
-/// A place among those that wait; given back when dropped.
+/// Counts what is under way, so that it stays bounded.
 #[derive(Debug)]
-pub struct Place<'a>(&'a Waiting);
+pub struct Places {
+    taken: Cell<usize>,
+    limit: usize,
+}
 
-impl Waiting {
-    /// Connections of one pod that may wait at a time.
-    pub const MAX: usize = 256;
+/// One of them; given back when dropped.
+#[derive(Debug)]
+pub struct Place<'a>(&'a Places);
 
-    /// A place to wait, unless too many wait already.
+impl Places {
+    /// At most `limit` at a time.
+    pub fn new(limit: usize) -> Self {
+        let taken = Cell::new(0);
+        Self { taken, limit }
+    }
+
+    /// A place, unless all are taken.
     pub fn enter(&self) -> Option<Place<'_>> {
-        let count = self.count.get();
-        (count < Self::MAX).then(|| {
-            self.count.set(count + 1);
+        let taken = self.taken.get();
+        (taken < self.limit).then(|| {
+            self.taken.set(taken + 1);
             Place(self)
         })
     }
@@ -110,7 +116,7 @@ impl Waiting {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.count.set(self.0.count.get().saturating_sub(1));
+        self.0.taken.set(self.0.taken.get().saturating_sub(1));
     }
 }
 

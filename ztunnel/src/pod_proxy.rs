@@ -20,7 +20,7 @@ use crate::config::Doors;
 use crate::inbound::{self, reconsider};
 use crate::netns::Namespace;
 use crate::outbound;
-use crate::pod::{Pod, PodInfo, PodUid, PodView, Shared};
+use crate::pod::{Places, Pod, PodInfo, PodUid, PodView, Shared};
 
 /// How long closed connections may take to say goodbye after the deadline.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -149,7 +149,8 @@ impl Worker {
             shared: self.shared.clone(),
             buffers: Rc::clone(&self.buffers),
             connections: Rc::default(),
-            waiting: Default::default(),
+            waiting: Places::new(self.shared.config.limits.waiting),
+            handshakes: Places::new(self.shared.config.limits.handshakes),
         });
         let watch = |socket| TcpListener::from_std(socket).map_err(Error::Watch);
         let (outbound, plaintext, tunnel) = (

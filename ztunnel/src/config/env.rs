@@ -11,7 +11,8 @@ use mesh::telemetry::log;
 use mesh::xds;
 
 use super::{
-    Admin, Certificates, Config, Discovery, Doors, Node, OriginalSource, Pods, Server, Tunnels,
+    Admin, Certificates, Config, Discovery, Doors, Limits, Node, OriginalSource, Pods, Server,
+    Tunnels,
 };
 
 /// A variable: name, default as text, meaning.
@@ -140,6 +141,16 @@ pub const VARIABLES: &[Variable] = &[
         "describe the destination in answers to CONNECT",
     ),
     (
+        "WEFT_HANDSHAKES_PER_POD",
+        "256",
+        "incomplete handshakes of one pod's callers",
+    ),
+    (
+        "WEFT_WAITING_PER_POD",
+        "256",
+        "connections of one pod that wait for the controller",
+    ),
+    (
         "ZTUNNEL_WORKER_THREADS",
         "25 % of cores, at least 2",
         "data path threads: n or n%",
@@ -186,6 +197,10 @@ pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
         },
         doors: doors(r),
         tunnels: tunnels(r),
+        limits: Limits {
+            handshakes: r.parse("WEFT_HANDSHAKES_PER_POD", 256),
+            waiting: r.parse("WEFT_WAITING_PER_POD", 256),
+        },
         worker_threads: worker_threads(r, cores),
         drain_deadline: drain_deadline(r),
         admin: admin(r),

@@ -19,9 +19,12 @@ use crate::pod::{Attempt, Pod};
 /// Why no tunnel came about.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The pod's own record is missing, or too many wait for theirs.
+    /// The pod's own record is missing, or too many wait for it.
     #[error("the pod is not known to the mesh yet")]
     Unknown(Reason),
+    /// Too many handshakes are under way.
+    #[error("too many callers of this pod are in their handshake")]
+    Crowded,
     /// There is no certificate to answer with.
     #[error("no certificate for the pod")]
     Certificate(#[source] Arc<cert::Error>),
@@ -40,6 +43,7 @@ impl EndsFlow for Error {
     fn reason(&self) -> Reason {
         match self {
             Error::Unknown(reason) => *reason,
+            Error::Crowded => Reason::Overloaded,
             Error::Certificate(_) => Reason::NoOwnCertificate,
             Error::Tls(error) => tls_reason(error),
             Error::Tunnel(_) => Reason::Http2Failed,
@@ -68,6 +72,7 @@ pub async fn open(
     stream: TcpStream,
     source: SocketAddr,
 ) -> Result<(Tunnel<tls::Stream<TcpStream>>, Link), Error> {
+    let _place = pod.handshakes.enter().ok_or(Error::Crowded)?;
     let local = sockopt::canonical(stream.local_addr().map_err(Error::Socket)?);
     let known = pod.ask(|snapshot| match pod.own_record(snapshot) {
         Attempt::Answer(own) => Attempt::Answer(own.identity().clone()),

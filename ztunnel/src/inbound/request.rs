@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh::flow::Reason;
 use mesh::hbone::Authority;
-use mesh::model::{Destination, GatewayAddress};
+use mesh::model::{Destination, GatewayAddress, PortPair};
 use mesh::names::NamespacedHostname;
 use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
 
@@ -45,6 +45,29 @@ pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<SocketAddr, Reas
         return Err(Reason::IllegalPort);
     }
     Ok(SocketAddr::new(address, port))
+}
+
+/// The service a connection to the pod was probably addressed to, for telemetry: the one the caller
+/// names if it is one of the pod's, else the first that leads to this port.
+pub fn likely_service<'a>(
+    snapshot: &'a Snapshot,
+    pod: WorkloadView<'a>,
+    named: Option<&str>,
+    port: u16,
+) -> Option<&'a NamespacedHostname> {
+    let mut of_name = pod.services().map(|(service, _)| service);
+    if let Some(found) = named.and_then(|name| of_name.find(|it| *it.hostname == *name)) {
+        return Some(found);
+    }
+    let leads_to_port = |service: &NamespacedHostname, ports: &[PortPair]| {
+        let of_service = snapshot.service_by_name(service).found();
+        let of_service = of_service.map_or(&[][..], |service| service.ports());
+        ports.iter().any(|pair| pair.target_port == port)
+            || of_service.iter().any(|it| it.target_port == port)
+    };
+    let mut services = pod.services();
+    let found = services.find(|(service, ports)| leads_to_port(service, ports));
+    found.map(|(service, _)| service)
 }
 
 /// An address is the pod's own when the tunnel was dialled to it. Exempt are pods that take tunnels

@@ -108,3 +108,24 @@ fn an_application_tunnel_takes_any_address_at_its_port() {
     });
     assert_eq!(ask(tunnelled, "10.96.0.9:80"), Err(Reason::Unsupported));
 }
+
+#[test]
+fn the_service_is_guessed_from_the_callers_word_or_the_port() {
+    let one = service("one", &[], &[(80, 8080)]);
+    let two = service("two", &[], &[(80, 0)]);
+    let pod = serving(web(), &one, &[]);
+    let pod = serving(pod, &two, &[(80, 9090)]);
+    let snapshot = snapshot([pod], [one, two]);
+    let pod = snapshot.find_workload("shop", "web", "web").unwrap();
+    for (named, port, expected) in [
+        (None, 8080, Some("one")),
+        (None, 9090, Some("two")),
+        (None, 7, None),
+        (Some("two.shop.svc.cluster.local"), 8080, Some("two")),
+        (Some("made.up"), 8080, Some("one")),
+    ] {
+        let found = likely_service(&snapshot, pod, named, port);
+        let name = found.map(|it| it.hostname.split('.').next().unwrap());
+        assert_eq!(name, expected, "{named:?} {port}");
+    }
+}

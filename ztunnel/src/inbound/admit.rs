@@ -1,0 +1,125 @@
+//! Asks `request` and `authorize` about a connection, again after every change of the picture while
+//! something is missing, and notes in its record who both ends are.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mesh::flow::{EndsFlow, Reason};
+use mesh::hbone::ConnectHead;
+use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
+
+use super::authorize::{self, Caller, Denial};
+use super::{Link, request};
+use crate::pod::{Attempt, Pod};
+use crate::record::{Draft, party};
+
+/// Why a connection is not admitted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAdmitted {
+    /// It makes no sense, or something it needs has not arrived.
+    #[error("refused: {}", .0.word())]
+    Early(Reason),
+    /// A policy says so.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+}
+
+impl EndsFlow for NotAdmitted {
+    fn reason(&self) -> Reason {
+        match self {
+            NotAdmitted::Early(reason) => *reason,
+            NotAdmitted::Denied(denial) => denial.reason(),
+        }
+    }
+}
+
+/// Whether a plain connection is allowed.
+pub(super) async fn plain(
+    pod: &Pod,
+    source: SocketAddr,
+    destination: SocketAddr,
+    draft: &mut Draft,
+) -> Result<(), NotAdmitted> {
+    let caller = Caller {
+        identity: None,
+        address: source.ip(),
+    };
+    let outcome = pod.ask(|snapshot| {
+        let own = match pod.own_record(snapshot) {
+            Attempt::Answer(own) => own,
+            Attempt::Later(why) => return Attempt::Later(why),
+        };
+        describe(snapshot, own, source, draft);
+        let service = request::likely_service(snapshot, own, None, destination.port());
+        draft.service = service.map(|service| Arc::clone(&service.hostname));
+        authorize::decide(snapshot, own, &caller, destination)
+    });
+    let verdict = outcome.await.map_err(NotAdmitted::Early)?;
+    settle(verdict, draft)?;
+    Ok(())
+}
+
+/// What a CONNECT asks for, once it is allowed.
+pub(super) async fn tunnelled(
+    pod: &Pod,
+    link: &Link,
+    head: &ConnectHead,
+    draft: &mut Draft,
+) -> Result<SocketAddr, NotAdmitted> {
+    let caller = Caller {
+        identity: Some(&link.peer.identity),
+        address: link.source.ip(),
+    };
+    let outcome = pod.ask(|snapshot| {
+        let own = match pod.own_record(snapshot) {
+            Attempt::Answer(own) => own,
+            Attempt::Later(why) => return Attempt::Later(why),
+        };
+        describe(snapshot, own, link.source, draft);
+        let asked = request::Asked {
+            authority: &head.authority,
+            dialled: link.local.ip(),
+            pod: own,
+            doors: &pod.shared.config.doors,
+        };
+        let application = match request::target(snapshot, &asked) {
+            Ok(application) => application,
+            Err(reason) => return Attempt::Answer(Err(reason)),
+        };
+        let named = head.forwarded.as_ref().and_then(|it| it.host.as_deref());
+        let service = request::likely_service(snapshot, own, named, application.port());
+        draft.service = service.map(|service| Arc::clone(&service.hostname));
+        match authorize::decide(snapshot, own, &caller, application) {
+            Attempt::Answer(verdict) => Attempt::Answer(Ok((application, verdict))),
+            Attempt::Later(why) => Attempt::Later(why),
+        }
+    });
+    let (application, verdict) = outcome
+        .await
+        .and_then(|answer| answer)
+        .map_err(NotAdmitted::Early)?;
+    settle(verdict, draft)?;
+    Ok(application)
+}
+
+/// Notes in the record who both ends are, as far as the mesh knows.
+fn describe(snapshot: &Snapshot, pod: WorkloadView<'_>, source: SocketAddr, draft: &mut Draft) {
+    let proven = draft.source.identity.take();
+    let found = snapshot.find_address(pod.network(), source.ip(), pod.namespace());
+    let client = match found {
+        Lookup::Found(Hit::Workload(id)) => snapshot.workload(id),
+        _ => None,
+    };
+    draft.source = party(Some(source), client, proven);
+    let own_identity = draft
+        .source
+        .identity
+        .is_some()
+        .then(|| pod.identity().clone());
+    draft.destination = party(draft.destination.address, Some(pod), own_identity);
+}
+
+/// Notes the rule behind a refusal.
+fn settle(verdict: Result<(), Denial>, draft: &mut Draft) -> Result<(), Denial> {
+    verdict.inspect_err(|denial| draft.origin.clone_from(&denial.origin))
+}
