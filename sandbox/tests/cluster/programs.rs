@@ -209,5 +209,16 @@ fn mutual_tls() -> anyhow::Result<()> {
     })?;
     let own = find(&client).context("no client")?.addresses;
     assert_eq!(seen.map(|seen| seen.peer.ip()).as_ref(), own.first());
+    sandbox.kill_program("controller", true)?;
+    let output = sandbox.exec(&Target::Pod(client.clone()), &command)?;
+    ensure!(
+        output.exit.is_success(),
+        "traffic stopped with the controller: {output:?}"
+    );
+    for node in ["node-1", "node-2"] {
+        sandbox.kill_program(&format!("ztunnel/{node}"), true)?;
+    }
+    let output = sandbox.exec(&Target::Pod(client), &command)?;
+    ensure!(!output.exit.is_success(), "traffic went around the proxies");
     Ok(sandbox.down()?)
 }

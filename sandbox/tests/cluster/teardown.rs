@@ -63,7 +63,11 @@ fn name(test: &str) -> String {
 fn down_leaves_nothing() -> anyhow::Result<()> {
     let name = name("down");
     let before = Machine::now(&name);
-    let sandbox = Sandbox::up(&options(&name))?;
+    // With the mesh's programs: they have sockets, rules and threads in other namespaces.
+    let sandbox = Sandbox::up(&Options {
+        mesh: true,
+        ..options(&name)
+    })?;
     let place = sandbox.place().path().to_owned();
     anyhow::ensure!(
         Machine::now(&name).has_processes(),
