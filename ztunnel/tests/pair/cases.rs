@@ -64,6 +64,7 @@ pub(crate) const ALL: &[Case] = &[
         "without_an_authority_connections_fail_by_name",
         no_certificate,
     ),
+    ("no_thread_stays_in_a_pods_namespace", at_home),
     ("the_dump_names_both_ends", dump),
 ];
 
@@ -454,4 +455,23 @@ fn no_certificate() {
     let _listener = world.listen(TWO.into());
     assert!(is_refused(&world.call()));
     World::wait_for_end(&world.one, Direction::Outbound, Reason::NoOwnCertificate);
+}
+
+fn at_home() {
+    let world = World::new();
+    let listener = world.listen(TWO.into());
+    for _ in 0..8 {
+        drop(world.connection(&listener));
+    }
+    let home = std::fs::read_link("/proc/self/ns/net").unwrap();
+    wait_until("every worker is at home", || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        // A thread that has just ended has no entry to read; that one is not a worker.
+        let workers = tasks.flatten().filter(|task| {
+            let name = std::fs::read_to_string(task.path().join("comm"));
+            name.is_ok_and(|name| name.starts_with("worker-"))
+        });
+        let mut places = workers.filter_map(|it| std::fs::read_link(it.path().join("ns/net")).ok());
+        places.all(|place| place == home)
+    });
 }
