@@ -1,1 +1,3 @@
-//! Journeys across programs.
+//! What journeys and benches share; nothing depends on this crate.
+
+pub mod bench;
