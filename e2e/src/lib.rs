@@ -1,3 +1,6 @@
 //! What journeys and benches share; nothing depends on this crate.
 
 pub mod bench;
+pub mod world;
+pub mod expect;
+pub mod app;

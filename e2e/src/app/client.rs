@@ -1,0 +1,180 @@
+//! The clients of journeys: each does one thing and says what it saw.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::{COLLECT, Digest, Digester, ECHO, GREET, GREETING, LAST, RESET, pattern};
+
+/// Longest time one read or connect may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a client does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// Sends, ends its direction, reads the digest of what arrived.
+    FinishFirst {
+        /// Bytes to send.
+        bytes: usize,
+    },
+    /// Reads the greeting and the server's end, then sends on.
+    FinishLast {
+        /// Bytes to send.
+        bytes: usize,
+    },
+    /// Several [`Task::FinishFirst`] at once, each with content of its own.
+    Bulk {
+        /// Connections.
+        streams: u64,
+        /// Bytes on each.
+        bytes: usize,
+    },
+    /// Sends a byte to a server that resets.
+    ProvokeReset,
+    /// Resets its own connection, then checks that the server still serves.
+    Reset,
+    /// Connects and waits for the other side to end it.
+    ExpectRefusal {
+        /// Port to dial.
+        port: u16,
+    },
+    /// Sends raw bytes and reads the answer to its end.
+    Raw {
+        /// Port to dial.
+        port: u16,
+        /// Pieces to send: bytes, and how often.
+        pieces: Vec<(Vec<u8>, usize)>,
+    },
+}
+
+/// What it saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen {
+    /// What was sent and what the server says arrived, per connection.
+    Digests(Vec<(Digest, Digest)>),
+    /// How the connection ended.
+    Ended {
+        /// `end`, `reset`, `refused` or `timeout`.
+        how: String,
+        /// Bytes that came before.
+        received: usize,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// When what must work does not.
+pub fn run(server: IpAddr, task: &Task) -> Result<Seen> {
+    match *task {
+        Task::FinishFirst { bytes } => Ok(Seen::Digests(vec![finish_first(server, 1, bytes)?])),
+        Task::FinishLast { bytes } => Ok(Seen::Digests(vec![finish_last(server, bytes)?])),
+        Task::Bulk { streams, bytes } => {
+            let start =
+                |seed| std::thread::spawn(move || finish_first(server, seed, bytes));
+            let threads: Vec<_> = (0..streams).map(start).collect();
+            let join = |t: std::thread::JoinHandle<_>| t.join().unwrap_or_else(|_| bail!("panic"));
+            Ok(Seen::Digests(threads.into_iter().map(join).collect::<Result<_>>()?))
+        }
+        Task::ProvokeReset => ending(connect(server, RESET)?, b"!"),
+        Task::Reset => reset(server),
+        Task::ExpectRefusal { port } => match connect(server, port) {
+            Ok(stream) => ending(stream, b"hello"),
+            Err(error) => Ok(ended(how(&error), 0)),
+        },
+        Task::Raw { port, ref pieces } => {
+            let mut stream = connect(server, port)?;
+            for (piece, times) in pieces {
+                for _ in 0..*times {
+                    if let Err(error) = stream.write_all(piece) {
+                        return Ok(ended(how(&error.into()), 0));
+                    }
+                }
+            }
+            ending(stream, b"")
+        }
+    }
+}
+
+fn connect(server: IpAddr, port: u16) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&SocketAddr::new(server, port), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn send(stream: &mut TcpStream, seed: u64, bytes: usize) -> Result<Digest> {
+    let content = pattern(seed, bytes);
+    let mut digester = Digester::default();
+    digester.add(&content);
+    stream.write_all(&content).context("sending")?;
+    stream.shutdown(Shutdown::Write).context("ending our direction")?;
+    Ok(digester.digest())
+}
+
+fn finish_first(server: IpAddr, seed: u64, bytes: usize) -> Result<(Digest, Digest)> {
+    let mut stream = connect(server, COLLECT)?;
+    let sent = send(&mut stream, seed, bytes)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).context("reading the digest")?;
+    Ok((sent, serde_json::from_slice(&answer).context("the digest")?))
+}
+
+fn finish_last(server: IpAddr, bytes: usize) -> Result<(Digest, Digest)> {
+    let mut stream = connect(server, GREET)?;
+    let mut greeting = Vec::new();
+    stream.read_to_end(&mut greeting).context("reading the greeting to its end")?;
+    if greeting != GREETING {
+        bail!("the greeting was {:?}", String::from_utf8_lossy(&greeting));
+    }
+    let sent = send(&mut stream, 2, bytes)?;
+    drop(stream);
+    for _ in 0..200 {
+        let mut answer = Vec::new();
+        connect(server, LAST)?.read_to_end(&mut answer)?;
+        let arrived: Digest = serde_json::from_slice(&answer)?;
+        if arrived.bytes == sent.bytes {
+            return Ok((sent, arrived));
+        }
+        std::thread::sleep(Duration::from_millis(10)); // until the server has read to the end
+    }
+    bail!("the server did not get everything")
+}
+
+fn reset(server: IpAddr) -> Result<Seen> {
+    let mut stream = connect(server, ECHO)?;
+    stream.write_all(b"x")?;
+    stream.read_exact(&mut [0])?;
+    let off = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &off)?;
+    drop(stream);
+    Ok(Seen::Digests(vec![finish_first(server, 3, 1000)?]))
+}
+
+/// Sends, then reads until the connection ends one way or another.
+fn ending(mut stream: TcpStream, words: &[u8]) -> Result<Seen> {
+    if let Err(error) = stream.write_all(words) {
+        return Ok(ended(how(&error.into()), 0));
+    }
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => Ok(ended("end", answer.len())),
+        Err(error) => Ok(ended(how(&error.into()), answer.len())),
+    }
+}
+
+fn ended(how: &str, received: usize) -> Seen {
+    Seen::Ended { how: how.to_owned(), received }
+}
+
+fn how(error: &anyhow::Error) -> &'static str {
+    match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+        Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => "reset",
+        Some(ErrorKind::ConnectionRefused) => "refused",
+        Some(ErrorKind::TimedOut | ErrorKind::WouldBlock) => "timeout",
+        _ => "failed",
+    }
+}

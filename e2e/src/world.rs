@@ -1,0 +1,229 @@
+//! A journey's own cluster: started, filled, asked, and torn down; on failure its logs stay.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use sandbox::messages::PodStatus;
+use sandbox::{Options, Output, PodName, Sandbox, Target};
+
+use crate::app::client::{Seen, Task};
+use crate::expect::eventually;
+
+/// Longest wait for a pod, an enrolment, a log line.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Numbers sandboxes of this process, so that each journey has a name of its own.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A running cluster.
+pub struct World {
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    program: PathBuf,
+}
+
+/// A pod to be started.
+#[derive(Clone, Debug)]
+pub struct Pod<'a> {
+    /// `namespace/name`.
+    pub name: &'a str,
+    /// Node.
+    pub node: &'a str,
+    /// Service account.
+    pub account: &'a str,
+    /// Labels.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// Arguments to this executable; `serve` is the journeys' server.
+    pub arguments: &'a [&'a str],
+}
+
+impl World {
+    /// Starts a cluster of two nodes with the mesh.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(topic: &str) -> Result<Self> {
+        Self::start_with(topic, |_| {})
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(topic: &str, change: impl FnOnce(&mut Options)) -> Result<Self> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{topic}-{}-{number}", std::process::id());
+        let mut options = Options { name, ..Options::default() };
+        change(&mut options);
+        let sandbox = Sandbox::up(&options).context("starting the sandbox")?;
+        Ok(Self { sandbox, program: std::env::current_exe()? })
+    }
+
+    /// Applies manifests.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub fn apply(&self, yaml: &str) -> Result<()> {
+        self.sandbox.apply(yaml).map(drop).map_err(Into::into)
+    }
+
+    /// Creates a namespace, in the mesh or not.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn namespace(&self, name: &str, in_mesh: bool) -> Result<()> {
+        let mode = if in_mesh { "ambient" } else { "none" };
+        self.apply(&format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels:\n    \
+             istio.io/dataplane-mode: {mode}\n"
+        ))
+    }
+
+    /// Starts a pod that runs this executable.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn pod(&self, pod: &Pod<'_>) -> Result<()> {
+        let (namespace, name) = pod.name.split_once('/').context("namespace/name")?;
+        let labels: String = pod.labels.iter().map(|(k, v)| format!("    {k}: {v:?}\n")).collect();
+        let labels =
+            if labels.is_empty() { String::new() } else { format!("  labels:\n{labels}") };
+        let command: Vec<String> = std::iter::once(self.program.to_string_lossy().into_owned())
+            .chain(std::iter::once("app".to_owned()))
+            .chain(pod.arguments.iter().map(|a| (*a).to_owned()))
+            .collect();
+        self.apply(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
+             {labels}spec:\n  nodeName: {}\n  serviceAccountName: {}\n  containers:\n    \
+             - name: app\n      image: journey\n      command: {}\n",
+            pod.node,
+            pod.account,
+            serde_json::to_string(&command)?
+        ))
+    }
+
+    /// A pod's state.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn status(&self, pod: &str) -> Result<PodStatus> {
+        let wanted = PodName::parse(pod);
+        let found = self.sandbox.status()?.pods.into_iter().find(|p| p.pod == wanted);
+        found.ok_or_else(|| anyhow!("there is no pod {wanted}"))
+    }
+
+    /// Waits until pods are ready and, in the mesh, enrolled.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub fn wait(&self, pods: &[&str], enrolled: bool) -> Result<()> {
+        for pod in pods {
+            self.sandbox.wait_ready(&PodName::parse(pod), PATIENCE)?;
+            eventually(&format!("{pod} is enrolled: {enrolled}"), PATIENCE, || {
+                Ok((self.status(pod)?.enrolled == enrolled).then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A pod's IPv4 address.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn address(&self, pod: &str) -> Result<IpAddr> {
+        let addresses = self.status(pod)?.addresses;
+        addresses.into_iter().find(IpAddr::is_ipv4).ok_or_else(|| anyhow!("{pod} has no address"))
+    }
+
+    /// Runs a client in a pod.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub fn client(&self, pod: &str, server: IpAddr, task: &Task) -> Result<Seen> {
+        let task = serde_json::to_string(task)?;
+        let output = self.run(pod, &["client", &server.to_string(), &task])?;
+        if !output.exit.is_success() {
+            bail!("{task} in {pod}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        serde_json::from_slice(&output.stdout).context("what the client saw")
+    }
+
+    /// Runs this executable in a pod.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(&self, pod: &str, arguments: &[&str]) -> Result<Output> {
+        let program = self.program.to_string_lossy();
+        let mut command = vec![program.as_ref(), "app"];
+        command.extend(arguments);
+        self.sandbox.exec(&Target::Pod(PodName::parse(pod)), &command).map_err(Into::into)
+    }
+
+    /// Waits until a program's log has a line with all these words.
+    ///
+    /// # Errors
+    /// When there is none in time; the end of the log is in the error.
+    pub fn logged(&self, program: &str, words: &[&str]) -> Result<String> {
+        let file = self.log(program)?;
+        eventually(&format!("{program} logs {words:?}"), PATIENCE, || {
+            let text = std::fs::read_to_string(&file)?;
+            Ok(text.lines().find(|l| words.iter().all(|w| l.contains(w))).map(str::to_owned))
+        })
+        .with_context(|| tail(&file))
+    }
+
+    /// A program's log file.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn log(&self, program: &str) -> Result<PathBuf> {
+        let programs = self.sandbox.status()?.programs;
+        let found = programs.into_iter().find(|p| p.name == program);
+        found.map(|p| p.log).ok_or_else(|| anyhow!("there is no program {program}"))
+    }
+
+    /// Reads one of a node proxy's or the controller's pages as JSON.
+    ///
+    /// # Errors
+    /// When the page is not there.
+    pub fn page(&self, target: &Target, url: &str) -> Result<serde_json::Value> {
+        let program = self.program.to_string_lossy();
+        let output = self.sandbox.exec(target, &[&program, "run", "echo", "--get", url])?;
+        if !output.exit.is_success() {
+            bail!("{url}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        serde_json::from_slice(&output.stdout).with_context(|| url.to_owned())
+    }
+
+    /// Ends the journey: tears the cluster down; after a failure its logs are printed first.
+    ///
+    /// # Errors
+    /// The journey's own failure, or the teardown's.
+    pub fn finish(self, outcome: Result<()>) -> Result<()> {
+        let outcome = outcome.map_err(|error| error.context(self.evidence()));
+        let down = self.sandbox.down().context("tearing down");
+        outcome.and(down)
+    }
+
+    /// The ends of all logs.
+    fn evidence(&self) -> String {
+        let Ok(status) = self.sandbox.status() else { return "the sandbox is gone".to_owned() };
+        let mut text = String::from("evidence:\n");
+        for program in status.programs {
+            text.push_str(&format!("--- {}\n{}\n", program.name, tail(&program.log)));
+        }
+        for pod in status.pods {
+            text.push_str(&format!("pod {pod:?}\n"));
+        }
+        text
+    }
+}
+
+fn tail(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+}
