@@ -1,6 +1,7 @@
 //! Small TCP programs that run inside pods: they report what they saw as JSON.
 
 pub mod client;
+pub mod impostor;
 pub mod server;
 
 use std::hash::Hasher;

@@ -1,0 +1,130 @@
+//! Who may speak to whom: impostors on both ends of a tunnel are refused, each for its own reason.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use e2e::app::client::{Seen, Task};
+use e2e::app::impostor::{COUNT, Fate};
+use e2e::mint::{Minted, Signer, mint};
+use e2e::world::{Pod, World};
+
+use crate::{Journey, ensure};
+
+pub(crate) const JOURNEYS: [Journey; 2] = [
+    ("a_client_with_the_wrong_papers_is_refused", wrong_clients),
+    ("a_server_with_another_identity_gets_no_request", wrong_server),
+];
+
+/// Where files that pods read are kept: the sandbox's own directory, gone with it.
+fn papers(world: &World) -> Result<PathBuf> {
+    let folder = world.sandbox.place().directory().join("papers");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn wrong_clients() -> Result<()> {
+    let world = World::start("clients")?;
+    let outcome = knock(&world);
+    world.finish(outcome)
+}
+
+fn knock(world: &World) -> Result<()> {
+    world.namespace("talk", true)?;
+    world.namespace("street", false)?;
+    let server =
+        Pod { name: "talk/server", node: "node-2", account: "server", labels: &[], arguments: &["serve"] };
+    world.pod(&server)?;
+    let stranger =
+        Pod { name: "street/stranger", node: "node-1", account: "x", labels: &[], arguments: &["serve"] };
+    world.pod(&stranger)?;
+    world.wait(&["talk/server"], true)?;
+    world.wait(&["street/stranger"], false)?;
+    let folder = papers(world)?;
+    let ca = world.sandbox.place().controller_state();
+    let good = "spiffe://cluster.local/ns/street/sa/x";
+    let elsewhere = "spiffe://elsewhere.example/ns/street/sa/x";
+    let cases = [
+        ("honest", Some(mint(&Signer::Mesh(&ca), &folder, "honest", &[good])?), 0, ""),
+        ("bare", None, 0, "no_certificate"),
+        ("forged", Some(mint(&Signer::Stranger, &folder, "forged", &[good])?), 0, "unknown_issuer"),
+        (
+            "elsewhere",
+            Some(mint(&Signer::Mesh(&ca), &folder, "elsewhere", &[elsewhere])?),
+            0,
+            "wrong_trust_domain",
+        ),
+        ("nameless", Some(mint(&Signer::Mesh(&ca), &folder, "nameless", &[])?), 0, "no_identity"),
+        ("wordy", Some(mint(&Signer::Mesh(&ca), &folder, "wordy", &[good])?), 200_000, ""),
+        ("honest again", Some(mint(&Signer::Mesh(&ca), &folder, "again", &[good])?), 0, ""),
+    ];
+    for (case, papers, header, reason) in cases {
+        let fate = try_in(world, papers.as_ref(), header).context(case)?;
+        let admitted = fate == Fate::Status(200);
+        let expected = case.starts_with("honest");
+        ensure(admitted == expected, || format!("{case}: {fate:?}"))?;
+        if !reason.is_empty() {
+            world.logged("proxy/node-2", &["inbound", &format!("reason=\"{reason}\"")])?;
+        }
+    }
+    Ok(())
+}
+
+/// Knocks at the server's tunnel port from the street.
+fn try_in(world: &World, papers: Option<&Minted>, header: usize) -> Result<Fate> {
+    let server = world.address("talk/server")?;
+    let (address, authority) = (server.to_string(), format!("{server}:{}", e2e::app::ECHO));
+    let header = header.to_string();
+    let mut arguments = vec!["impostor", "client", &address, &authority, &header];
+    let files =
+        papers.map(|p| [p.certificate.display().to_string(), p.key.display().to_string()]);
+    arguments.extend(files.iter().flatten().map(String::as_str));
+    let output = world.run("street/stranger", &arguments)?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn wrong_server() -> Result<()> {
+    let world = World::start("server")?;
+    let outcome = be_dialled(&world);
+    world.finish(outcome)
+}
+
+fn be_dialled(world: &World) -> Result<()> {
+    world.namespace("talk", true)?;
+    world.namespace("trap", false)?;
+    let client =
+        Pod { name: "talk/client", node: "node-1", account: "client", labels: &[], arguments: &["serve"] };
+    world.pod(&client)?;
+    world.wait(&["talk/client"], true)?;
+    let folder = papers(world)?;
+    let ca = world.sandbox.place().controller_state();
+    // Both speak HBONE themselves and have certificates of the mesh's CA; one of another account.
+    for (name, account) in [("honest", "honest"), ("liar", "somebody-else")] {
+        let identity = format!("spiffe://cluster.local/ns/trap/sa/{account}");
+        let papers = mint(&Signer::Mesh(&ca), &folder, name, &[&identity])?;
+        let (certificate, key) =
+            (papers.certificate.display().to_string(), papers.key.display().to_string());
+        world.pod(&Pod {
+            name: &format!("trap/{name}"),
+            node: "node-2",
+            account: name,
+            labels: &[("networking.istio.io/tunnel", "http")],
+            arguments: &["impostor", "server", &certificate, &key],
+        })?;
+        world.wait(&[&format!("trap/{name}")], false)?;
+    }
+    let count = |pod: &str| -> Result<String> {
+        let output = world.run(pod, &["count", "127.0.0.1", &COUNT.to_string()])?;
+        Ok(output.text().trim().to_owned())
+    };
+    for (name, connects) in [("honest", "1"), ("liar", "0")] {
+        let pod = format!("trap/{name}");
+        let server = world.address(&pod)?;
+        let seen = world.client("talk/client", server, &Task::ExpectRefusal { port: 7777 })?;
+        ensure(matches!(&seen, Seen::Ended { received: 0, .. }), || format!("{name}: {seen:?}"))?;
+        let counted = count(&pod)?;
+        ensure(counted == connects, || format!("{name} was sent {counted} requests"))?;
+    }
+    world.logged("proxy/node-1", &["outbound", "reason=\"wrong_identity\""])?;
+    Ok(())
+}

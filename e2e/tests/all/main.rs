@@ -1,0 +1,89 @@
+//! Journeys across programs, each in a cluster of its own. This executable also is every program of
+//! that cluster: hidden subcommands first, then what runs inside pods, then the tests.
+
+mod configuration;
+#[cfg(feature = "packages")]
+mod envoy;
+mod identities;
+mod malformed;
+mod streams;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A journey by name.
+type Journey = (&'static str, fn() -> Result<()>);
+
+fn main() -> ExitCode {
+    if let Some(code) = sandbox::entry::dispatch(std::env::args_os().skip(1)) {
+        return code;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("run") => cli::main(cli::args::Args::parse()),
+        Some("app") => app(arguments.get(1..).unwrap_or_default()),
+        _ => tests(),
+    }
+}
+
+fn tests() -> ExitCode {
+    let mut journeys: Vec<Journey> = Vec::new();
+    journeys.extend(streams::JOURNEYS);
+    journeys.extend(identities::JOURNEYS);
+    journeys.extend(malformed::JOURNEYS);
+    journeys.extend(configuration::JOURNEYS);
+    #[cfg(feature = "packages")]
+    journeys.extend(envoy::JOURNEYS);
+    let trials = journeys.into_iter().map(|(name, journey)| {
+        Trial::test(name, move || journey().map_err(|e| Failed::from(format!("{e:?}"))))
+    });
+    let mut arguments = Arguments::from_args();
+    // Each journey is a cluster; more than two at once only slow each other down.
+    arguments.test_threads = Some(arguments.test_threads.unwrap_or(2));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Programs inside pods.
+fn app(arguments: &[String]) -> ExitCode {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["serve"] => e2e::app::server::serve(),
+        ["client", server, task] => client(server, task),
+        ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
+        ["count", server, port] => count(server, port),
+        _ => Err(anyhow::anyhow!("unknown program {words:?}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn client(server: &str, task: &str) -> Result<()> {
+    let seen = e2e::app::client::run(server.parse()?, &serde_json::from_str(task)?)?;
+    println!("{}", serde_json::to_string(&seen)?);
+    Ok(())
+}
+
+/// Prints what a port says.
+fn count(server: &str, port: &str) -> Result<()> {
+    let address = std::net::SocketAddr::new(server.parse()?, port.parse()?);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut std::net::TcpStream::connect(address)?, &mut text)?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Fails with a sentence unless the claim holds.
+pub(crate) fn ensure(claim: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
+    if !claim {
+        bail!(otherwise());
+    }
+    Ok(())
+}
