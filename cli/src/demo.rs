@@ -9,6 +9,7 @@ mod observe;
 mod outside;
 mod report;
 mod tap;
+mod wire;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
-use sandbox::capture::{Conversations, Handshake};
 use sandbox::{PodName, Sandbox};
+
+use super::wire::{Conversations, Handshake};
 
 /// Listens on links from the moment it is made.
 pub(super) struct Tap {
