@@ -9,7 +9,6 @@ mod observe;
 mod outside;
 mod report;
 mod tap;
-mod wire;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -9,10 +9,11 @@ use crate::args::Program;
 /// Runs a program to its end.
 pub(crate) fn main(program: Program) -> Result<ExitCode> {
     match program {
-        Program::Ztunnel => Ok(ztunnel::main()),
-        Program::Controller => Ok(controller::main()),
-        Program::CniAgent => Ok(cni::agent_main()),
-        Program::CniPlugin => Ok(cni::run_plugin()),
-        Program::Echo { arguments } => Ok(sandbox::app::main(&arguments)),
+        Program::Ztunnel => ztunnel::app::run_from_environment()?,
+        Program::Controller => controller::app::start()?,
+        Program::CniAgent => cni::run_agent()?,
+        Program::CniPlugin => return Ok(cni::run_plugin()),
+        Program::Echo { arguments } => return Ok(sandbox::app::main(&arguments)),
     }
+    Ok(ExitCode::SUCCESS)
 }

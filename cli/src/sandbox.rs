@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use sandbox::{Exit, Options, PodName, Sandbox, Status, Target};
+use sandbox::{Options, PodName, Sandbox, Status, Target};
 
 use crate::args::SandboxCommand;
 use crate::print;
@@ -35,7 +35,7 @@ pub(crate) fn main(command: SandboxCommand) -> Result<ExitCode> {
             let sandbox = Sandbox::connect(&name)?;
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
             let exit = sandbox.exec_here(&Target::Pod(PodName::parse(&pod)), &command)?;
-            return Ok(exit_code(&exit));
+            return Ok(ExitCode::from(u8::try_from(exit.code()).unwrap_or(u8::MAX)));
         }
         SandboxCommand::Status { name, json } => {
             let status = Sandbox::connect(&name)?.status()?;
@@ -61,15 +61,6 @@ fn read(file: &str) -> Result<String> {
         std::fs::File::open(file)?.read_to_string(&mut text)?;
     }
     Ok(text)
-}
-
-/// A command's end as a shell would report it: its code, or 128 and the signal.
-fn exit_code(exit: &Exit) -> ExitCode {
-    let code = match exit {
-        Exit::Code(code) => u8::try_from(*code).unwrap_or(u8::MAX),
-        Exit::Signal(signal) => u8::try_from(128 + *signal).unwrap_or(u8::MAX),
-    };
-    ExitCode::from(code)
 }
 
 fn show(status: &Status) {

@@ -1,7 +1,7 @@
 //! What journeys and benches share; nothing depends on this crate.
 
 pub mod bench;
-pub mod mint;
 pub mod world;
+pub mod mint;
 pub mod expect;
 pub mod app;

@@ -1,16 +1,19 @@
 //! Certificates for peers that Weft did not make: signed by the mesh's own CA, or by a stranger.
+//!
+//! The CA's key is only inside the sandbox, in the controller's folder, so this runs there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, SanType,
 };
+use serde::{Deserialize, Serialize};
 
 /// Files of one certificate, readable inside pods.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Minted {
     /// Leaf, PEM.
     pub certificate: PathBuf,
@@ -21,34 +24,50 @@ pub struct Minted {
 }
 
 /// Who signs.
-pub enum Signer<'a> {
-    /// The mesh's CA, by the folder in which the controller keeps it.
-    Mesh(&'a Path),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signer {
+    /// The mesh's CA.
+    Mesh,
     /// A CA that nobody knows.
     Stranger,
 }
 
-/// Makes a certificate with these URI names and writes its files into `folder`.
+/// What is to be made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wish {
+    /// Who signs.
+    pub signer: Signer,
+    /// The controller's folder.
+    pub ca: PathBuf,
+    /// Where the files go.
+    pub folder: PathBuf,
+    /// What their names begin with.
+    pub name: String,
+    /// URI names in the certificate; without any it gets a DNS name.
+    pub uris: Vec<String>,
+}
+
+/// Makes a certificate and writes its files.
 ///
 /// # Errors
 /// When the CA cannot be read or a file not written.
-pub fn mint(signer: &Signer<'_>, folder: &Path, name: &str, uris: &[&str]) -> Result<Minted> {
+pub fn mint(wish: &Wish) -> Result<Minted> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params.distinguished_name.remove(DnType::CommonName);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    for uri in uris {
-        params.subject_alt_names.push(SanType::URI((*uri).try_into()?));
+    for uri in &wish.uris {
+        params.subject_alt_names.push(SanType::URI(uri.as_str().try_into()?));
     }
-    if uris.is_empty() {
+    if wish.uris.is_empty() {
         params.subject_alt_names.push(SanType::DnsName("nobody.example".try_into()?));
     }
-    let (certificate, root) = match signer {
-        Signer::Mesh(state) => {
-            let kept = fs::read_to_string(state.join("ca.pem")).context("the mesh's CA")?;
-            let root = fs::read_to_string(state.join("root-cert.pem")).context("its root")?;
+    let (certificate, root) = match wish.signer {
+        Signer::Mesh => {
+            let kept = fs::read_to_string(wish.ca.join("ca.pem")).context("the mesh's CA")?;
+            let root = fs::read_to_string(wish.ca.join("root-cert.pem")).context("its root")?;
             let issuer = rcgen::Issuer::from_ca_cert_pem(&root, KeyPair::from_pem(&kept)?)?;
             (params.signed_by(&key, &issuer)?, root)
         }
@@ -60,7 +79,7 @@ pub fn mint(signer: &Signer<'_>, folder: &Path, name: &str, uris: &[&str]) -> Re
         }
     };
     let write = |kind: &str, text: String| -> Result<PathBuf> {
-        let path = folder.join(format!("{name}-{kind}.pem"));
+        let path = wish.folder.join(format!("{}-{kind}.pem", wish.name));
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         Ok(path)
     };

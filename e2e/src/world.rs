@@ -11,6 +11,7 @@ use sandbox::{Options, Output, PodName, Sandbox, Target};
 
 use crate::app::client::{Seen, Task};
 use crate::expect::eventually;
+use crate::mint::{Minted, Signer, Wish};
 
 /// Longest wait for a pod, an enrolment, a log line.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -160,6 +161,27 @@ impl World {
         let mut command = vec![program.as_ref(), "app"];
         command.extend(arguments);
         self.sandbox.exec(&Target::Pod(PodName::parse(pod)), &command).map_err(Into::into)
+    }
+
+    /// Makes a certificate whose files pods can read.
+    ///
+    /// # Errors
+    /// When the mesh's CA cannot be read or a file not written.
+    pub fn mint(&self, signer: Signer, name: &str, uris: &[&str]) -> Result<Minted> {
+        let folder = self.sandbox.place().path().join("papers");
+        std::fs::create_dir_all(&folder)?;
+        let wish = Wish {
+            signer,
+            ca: self.sandbox.place().run().join("controller"),
+            folder,
+            name: name.to_owned(),
+            uris: uris.iter().map(|u| (*u).to_owned()).collect(),
+        };
+        let (program, wish) = (self.program.to_string_lossy(), serde_json::to_string(&wish)?);
+        let command = [program.as_ref(), "app", "mint", &wish];
+        let output = self.sandbox.exec(&Target::ControlPlane, &command)?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// Waits until a program's log has a line with all these words.

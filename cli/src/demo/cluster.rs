@@ -56,7 +56,7 @@ impl Cluster {
         let command = match &self.programs.nginx {
             None => String::new(),
             Some(nginx) => {
-                let folder = self.sandbox.place().directory().join("nginx");
+                let folder = self.sandbox.place().path().join("nginx");
                 std::fs::create_dir_all(&folder)?;
                 let configuration = folder.join("nginx.conf");
                 let text = NGINX.replace("DIRECTORY", &folder.to_string_lossy());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use sandbox::capture::parse::{TLS_1_3, group_name};
 
 use super::Observed;
 use super::cluster::{Cluster, Page, WEB_PORT, url};
@@ -55,7 +56,7 @@ pub(super) fn encrypted(cluster: &mut Cluster) -> Result<Observed> {
     let seen = tap.finish()?;
     let readable = seen.links_with(secret);
     let hello = seen.handshake("shop/customer", 15008);
-    let version = hello.as_ref().map(|h| h.client_offers_tls13);
+    let version = hello.as_ref().map(|h| h.client.versions.contains(&TLS_1_3));
     let text = format!(
         "{} answered; ClientHello to 15008: {}; links on which the request is readable: {}",
         page.pod,
@@ -74,7 +75,10 @@ pub(super) fn encrypted(cluster: &mut Cluster) -> Result<Observed> {
 /// The group both ends agreed on, from the ServerHello of the step before.
 pub(super) fn key_exchange(cluster: &mut Cluster) -> Result<Observed> {
     let seen: &Seen = cluster.kept().ok_or_else(|| anyhow!("nothing was captured"))?;
-    let group = seen.handshake("shop/customer", 15008).and_then(|h| h.group);
+    let group = seen
+        .handshake("shop/customer", 15008)
+        .and_then(|h| h.server)
+        .and_then(|server| server.group);
     let text = group.map_or_else(
         || "no group in a ServerHello".to_owned(),
         |g| format!("{} (0x{:04x}) in the ServerHello", group_name(g), g),
@@ -85,23 +89,13 @@ pub(super) fn key_exchange(cluster: &mut Cluster) -> Result<Observed> {
 /// Code point of the hybrid group (IANA TLS supported groups).
 const X25519_MLKEM768: u16 = 0x11ec;
 
-fn group_name(group: u16) -> &'static str {
-    match group {
-        X25519_MLKEM768 => "X25519MLKEM768",
-        0x001d => "X25519",
-        0x0017 => "secp256r1",
-        0x0018 => "secp384r1",
-        _ => "another group",
-    }
-}
-
 /// The identities that each proxy read from the certificate the other presented.
 pub(super) fn identities(cluster: &mut Cluster) -> Result<Observed> {
     let server = cluster.address("shop/web-2", false)?;
     let tunnel = format!("{}", std::net::SocketAddr::new(server, WEB_PORT));
     let logs = Logs::of(cluster.sandbox())?;
-    let server_saw = logs.field("proxy/node-2", "inbound", &tunnel, "src.identity")?;
-    let client_saw = logs.field("proxy/node-1", "outbound", &tunnel, "dst.identity")?;
+    let server_saw = logs.field("ztunnel/node-2", "inbound", &tunnel, "src.identity")?;
+    let client_saw = logs.field("ztunnel/node-1", "outbound", &tunnel, "dst.identity")?;
     let ok = server_saw == "spiffe://cluster.local/ns/shop/sa/customer"
         && client_saw == "spiffe://cluster.local/ns/shop/sa/web";
     let text = format!("the server's end was shown {server_saw}\nthe client's end {client_saw}");

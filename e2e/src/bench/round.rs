@@ -58,7 +58,7 @@ pub fn measure(sandbox: &Sandbox, program: &Path, pair: &Pair, load: Load) -> Re
 /// Process ids of the node proxies, as the sandbox numbers them.
 fn proxies(sandbox: &Sandbox) -> Result<Vec<i32>> {
     let programs = sandbox.status()?.programs;
-    let found = programs.iter().filter(|p| p.name.starts_with("proxy/"));
+    let found = programs.iter().filter(|p| p.name.starts_with("ztunnel/"));
     found
         .map(|p| p.pid.with_context(|| format!("{} is not running", p.name)))
         .collect()

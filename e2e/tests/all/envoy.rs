@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use e2e::app::client::{Seen, Task};
 use e2e::app::COLLECT;
-use e2e::mint::{Minted, Signer, mint};
+use e2e::mint::{Minted, Signer};
 use e2e::world::{Pod, World};
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ fn terminator(papers: &Minted, peer: &str) -> Value {
 
 /// A pod that runs Envoy with a configuration, and the journeys' server where that is wanted.
 fn start(world: &World, name: &str, config: &Value, with_server: bool) -> Result<()> {
-    let file = world.sandbox.place().directory().join(format!("{name}.json"));
+    let file = world.sandbox.place().path().join(format!("{name}.json"));
     fs::write(&file, serde_json::to_vec(config)?)?;
     let envoy = envoy()?;
     let program = std::env::current_exe()?;
@@ -157,10 +157,7 @@ fn start(world: &World, name: &str, config: &Value, with_server: bool) -> Result
 }
 
 fn papers(world: &World) -> Result<Minted> {
-    let folder = world.sandbox.place().directory().join("papers");
-    fs::create_dir_all(&folder)?;
-    let ca = world.sandbox.place().controller_state();
-    mint(&Signer::Mesh(&ca), &folder, "envoy", &["spiffe://cluster.local/ns/gate/sa/envoy"])
+    world.mint(Signer::Mesh, "envoy", &["spiffe://cluster.local/ns/gate/sa/envoy"])
 }
 
 fn prepare(world: &World) -> Result<()> {
@@ -193,7 +190,7 @@ fn tunnel_in(world: &World) -> Result<()> {
     start(world, "envoy", &config, false)?;
     digests(&world.client("gate/envoy", "127.0.0.1".parse()?, &Task::Bulk { streams: 4, bytes: 2_000_003 })?)?;
     let identity = "spiffe://cluster.local/ns/gate/sa/envoy";
-    world.logged("proxy/node-1", &["inbound", &format!("src.identity={identity}"), &authority])?;
+    world.logged("ztunnel/node-1", &["inbound", &format!("src.identity={identity}"), &authority])?;
     Ok(())
 }
 
@@ -209,7 +206,7 @@ fn tunnel_out(world: &World) -> Result<()> {
     let envoy = world.address("gate/envoy")?;
     digests(&world.client("talk/app", envoy, &Task::Bulk { streams: 4, bytes: 2_000_003 })?)?;
     let identity = "dst.identity=spiffe://cluster.local/ns/gate/sa/envoy";
-    world.logged("proxy/node-1", &["outbound", identity, &format!("{envoy}:{COLLECT}")])?;
+    world.logged("ztunnel/node-1", &["outbound", identity, &format!("{envoy}:{COLLECT}")])?;
     Ok(())
 }
 

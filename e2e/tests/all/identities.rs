@@ -1,11 +1,9 @@
 //! Who may speak to whom: impostors on both ends of a tunnel are refused, each for its own reason.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 use e2e::app::client::{Seen, Task};
 use e2e::app::impostor::{COUNT, Fate};
-use e2e::mint::{Minted, Signer, mint};
+use e2e::mint::{Minted, Signer};
 use e2e::world::{Pod, World};
 
 use crate::{Journey, ensure};
@@ -14,13 +12,6 @@ pub(crate) const JOURNEYS: [Journey; 2] = [
     ("a_client_with_the_wrong_papers_is_refused", wrong_clients),
     ("a_server_with_another_identity_gets_no_request", wrong_server),
 ];
-
-/// Where files that pods read are kept: the sandbox's own directory, gone with it.
-fn papers(world: &World) -> Result<PathBuf> {
-    let folder = world.sandbox.place().directory().join("papers");
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
 
 fn wrong_clients() -> Result<()> {
     let world = World::start("clients")?;
@@ -39,23 +30,21 @@ fn knock(world: &World) -> Result<()> {
     world.pod(&stranger)?;
     world.wait(&["talk/server"], true)?;
     world.wait(&["street/stranger"], false)?;
-    let folder = papers(world)?;
-    let ca = world.sandbox.place().controller_state();
     let good = "spiffe://cluster.local/ns/street/sa/x";
     let elsewhere = "spiffe://elsewhere.example/ns/street/sa/x";
     let cases = [
-        ("honest", Some(mint(&Signer::Mesh(&ca), &folder, "honest", &[good])?), 0, ""),
+        ("honest", Some(world.mint(Signer::Mesh, "honest", &[good])?), 0, ""),
         ("bare", None, 0, "no_certificate"),
-        ("forged", Some(mint(&Signer::Stranger, &folder, "forged", &[good])?), 0, "unknown_issuer"),
+        ("forged", Some(world.mint(Signer::Stranger, "forged", &[good])?), 0, "unknown_issuer"),
         (
             "elsewhere",
-            Some(mint(&Signer::Mesh(&ca), &folder, "elsewhere", &[elsewhere])?),
+            Some(world.mint(Signer::Mesh, "elsewhere", &[elsewhere])?),
             0,
             "wrong_trust_domain",
         ),
-        ("nameless", Some(mint(&Signer::Mesh(&ca), &folder, "nameless", &[])?), 0, "no_identity"),
-        ("wordy", Some(mint(&Signer::Mesh(&ca), &folder, "wordy", &[good])?), 200_000, ""),
-        ("honest again", Some(mint(&Signer::Mesh(&ca), &folder, "again", &[good])?), 0, ""),
+        ("nameless", Some(world.mint(Signer::Mesh, "nameless", &[])?), 0, "no_identity"),
+        ("wordy", Some(world.mint(Signer::Mesh, "wordy", &[good])?), 200_000, ""),
+        ("honest again", Some(world.mint(Signer::Mesh, "again", &[good])?), 0, ""),
     ];
     for (case, papers, header, reason) in cases {
         let fate = try_in(world, papers.as_ref(), header).context(case)?;
@@ -63,7 +52,7 @@ fn knock(world: &World) -> Result<()> {
         let expected = case.starts_with("honest");
         ensure(admitted == expected, || format!("{case}: {fate:?}"))?;
         if !reason.is_empty() {
-            world.logged("proxy/node-2", &["inbound", &format!("reason=\"{reason}\"")])?;
+            world.logged("ztunnel/node-2", &["inbound", &format!("reason=\"{reason}\"")])?;
         }
     }
     Ok(())
@@ -96,12 +85,10 @@ fn be_dialled(world: &World) -> Result<()> {
         Pod { name: "talk/client", node: "node-1", account: "client", labels: &[], arguments: &["serve"] };
     world.pod(&client)?;
     world.wait(&["talk/client"], true)?;
-    let folder = papers(world)?;
-    let ca = world.sandbox.place().controller_state();
     // Both speak HBONE themselves and have certificates of the mesh's CA; one of another account.
     for (name, account) in [("honest", "honest"), ("liar", "somebody-else")] {
         let identity = format!("spiffe://cluster.local/ns/trap/sa/{account}");
-        let papers = mint(&Signer::Mesh(&ca), &folder, name, &[&identity])?;
+        let papers = world.mint(Signer::Mesh, name, &[&identity])?;
         let (certificate, key) =
             (papers.certificate.display().to_string(), papers.key.display().to_string());
         world.pod(&Pod {
@@ -125,6 +112,6 @@ fn be_dialled(world: &World) -> Result<()> {
         let counted = count(&pod)?;
         ensure(counted == connects, || format!("{name} was sent {counted} requests"))?;
     }
-    world.logged("proxy/node-1", &["outbound", "reason=\"wrong_identity\""])?;
+    world.logged("ztunnel/node-1", &["outbound", "reason=\"wrong_identity\""])?;
     Ok(())
 }

@@ -53,6 +53,7 @@ fn app(arguments: &[String]) -> ExitCode {
         ["serve"] => e2e::app::server::serve(),
         ["client", server, task] => client(server, task),
         ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
+        ["mint", wish] => mint(wish),
         ["count", server, port] => count(server, port),
         _ => Err(anyhow::anyhow!("unknown program {words:?}")),
     };
@@ -68,6 +69,12 @@ fn app(arguments: &[String]) -> ExitCode {
 fn client(server: &str, task: &str) -> Result<()> {
     let seen = e2e::app::client::run(server.parse()?, &serde_json::from_str(task)?)?;
     println!("{}", serde_json::to_string(&seen)?);
+    Ok(())
+}
+
+fn mint(wish: &str) -> Result<()> {
+    let minted = e2e::mint::mint(&serde_json::from_str(wish)?)?;
+    println!("{}", serde_json::to_string(&minted)?);
     Ok(())
 }
 

@@ -43,7 +43,7 @@ fn throw(world: &World) -> Result<()> {
         let Seen::Ended { how, .. } = &seen else { anyhow::bail!("it went on: {seen:?}") };
         ensure(how != "timeout", || "the connection was left open".to_owned())?;
     }
-    world.logged("proxy/node-2", &["inbound", "reason=\"not_tls\""])?;
+    world.logged("ztunnel/node-2", &["inbound", "reason=\"not_tls\""])?;
     let fine = world.client("talk/client", server, &Task::FinishFirst { bytes: 10_000 })?;
     ensure(matches!(fine, Seen::Digests(_)), || format!("others suffered: {fine:?}"))?;
     let restarts: u32 = world.sandbox.status()?.programs.iter().map(|p| p.restarts).sum();

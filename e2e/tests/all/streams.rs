@@ -41,7 +41,7 @@ fn arrived(world: &World, task: &Task, connections: usize) -> Result<()> {
         ensure(sent == got && sent.bytes > 0, || format!("sent {sent:?}, arrived {got:?}"))?;
     }
     world.logged(
-        "proxy/node-2",
+        "ztunnel/node-2",
         &["inbound", "src.identity", "spiffe://cluster.local/ns/talk/sa/client"],
     )?;
     Ok(())
@@ -65,7 +65,7 @@ fn server_resets() -> Result<()> {
         let seen = world.client("talk/client", server, &Task::ProvokeReset)?;
         let expected = Seen::Ended { how: "reset".to_owned(), received: 0 };
         ensure(seen == expected, || format!("the client saw {seen:?}"))?;
-        world.logged("proxy/node-2", &["inbound", "reason=\"destination_reset\""])?;
+        world.logged("ztunnel/node-2", &["inbound", "reason=\"destination_reset\""])?;
         Ok(())
     })
 }
@@ -73,7 +73,7 @@ fn server_resets() -> Result<()> {
 fn client_resets() -> Result<()> {
     pair("rst-client", |world| {
         arrived(world, &Task::Reset, 1)?;
-        world.logged("proxy/node-1", &["outbound", "reason=\"client_reset\""])?;
+        world.logged("ztunnel/node-1", &["outbound", "reason=\"client_reset\""])?;
         Ok(())
     })
 }
