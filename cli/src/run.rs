@@ -11,9 +11,12 @@ pub(crate) fn main(program: Program) -> Result<ExitCode> {
     match program {
         Program::Ztunnel => ztunnel::app::run_from_environment()?,
         Program::Controller => controller::app::start()?,
-        Program::CniAgent => cni::run_agent()?,
-        Program::CniPlugin => return Ok(cni::run_plugin()),
-        Program::Echo { arguments } => return Ok(sandbox::app::main(&arguments)),
+        Program::CniAgent => return Ok(cni::app::start_agent()),
+        Program::CniPlugin => return Ok(cni::app::run_plugin()),
+        Program::Echo { arguments } => {
+            let variable = |name: &str| std::env::var(name).ok();
+            return Ok(sandbox::app::echo::main(arguments.into_iter(), variable));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use sandbox::messages::PodStatus;
-use sandbox::{Options, Output, PodName, Sandbox, Target};
+use sandbox::sandbox::Output;
+use sandbox::{Options, PodName, Sandbox, Target};
 
 use crate::app::client::{Seen, Task};
 use crate::expect::eventually;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use sandbox::messages::PodStatus;
-use sandbox::{Options, Output, PodName, Sandbox, Target};
+use sandbox::sandbox::Output;
+use sandbox::{Options, PodName, Sandbox, Target};
 
 use super::Observed;
 use super::tap::Seen;
