@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn exec_takes_everything_behind_the_dashes() {
-        let line = ["weft", "sandbox", "exec", "shop/web", "--", "curl", "-s", "http://x"];
+        let line = [
+            "weft", "sandbox", "exec", "shop/web", "--", "curl", "-s", "http://x",
+        ];
         let Command::Sandbox(SandboxCommand::Exec { pod, command, name }) =
             Args::try_parse_from(line).unwrap().command
         else {

@@ -27,32 +27,83 @@ pub(crate) struct Observed {
 
 impl Observed {
     fn new(ok: bool, text: impl Into<String>) -> Self {
-        Self { text: text.into(), ok }
+        Self {
+            text: text.into(),
+            ok,
+        }
     }
 }
 
 /// One step: its name, what is expected, and how to look.
-type Scene = (&'static str, &'static str, fn(&mut Cluster) -> Result<Observed>);
+type Scene = (
+    &'static str,
+    &'static str,
+    fn(&mut Cluster) -> Result<Observed>,
+);
 
 /// The demo, in order. Each step builds on the ones before.
 const SCRIPT: &[Scene] = &[
-    ("cluster", "two nodes, all pods ready, none in the mesh", cluster::is_up),
-    ("plain-before", "the request is readable on the pods' links", outside::plain_before),
-    ("enrol", "a label on the namespace enrols its running pods", mesh::enrol),
+    (
+        "cluster",
+        "two nodes, all pods ready, none in the mesh",
+        cluster::is_up,
+    ),
+    (
+        "plain-before",
+        "the request is readable on the pods' links",
+        outside::plain_before,
+    ),
+    (
+        "enrol",
+        "a label on the namespace enrols its running pods",
+        mesh::enrol,
+    ),
     (
         "encrypted",
         "a TLS 1.3 ClientHello to port 15008, nothing of the request readable on any link",
         mesh::encrypted,
     ),
-    ("key-exchange", "both ends agree on X25519MLKEM768", mesh::key_exchange),
-    ("identities", "each end was shown the other's SPIFFE identity", mesh::identities),
-    ("source-address", "the server sees the client pod's own address", mesh::source_address),
+    (
+        "key-exchange",
+        "both ends agree on X25519MLKEM768",
+        mesh::key_exchange,
+    ),
+    (
+        "identities",
+        "each end was shown the other's SPIFFE identity",
+        mesh::identities,
+    ),
+    (
+        "source-address",
+        "the server sees the client pod's own address",
+        mesh::source_address,
+    ),
     ("dual-stack", "the same over IPv6", mesh::dual_stack),
-    ("service", "a service address reaches both of its endpoints", mesh::service),
-    ("to-outside", "a pod outside the mesh is still reached", outside::reached),
-    ("from-outside", "a pod outside the mesh still reaches in", outside::reaching),
-    ("new-pod", "a pod applied now joins the mesh and the service", mesh::new_pod),
-    ("controller-gone", "with the controller killed, traffic goes on", mesh::without_controller),
+    (
+        "service",
+        "a service address reaches both of its endpoints",
+        mesh::service,
+    ),
+    (
+        "to-outside",
+        "a pod outside the mesh is still reached",
+        outside::reached,
+    ),
+    (
+        "from-outside",
+        "a pod outside the mesh still reaches in",
+        outside::reaching,
+    ),
+    (
+        "new-pod",
+        "a pod applied now joins the mesh and the service",
+        mesh::new_pod,
+    ),
+    (
+        "controller-gone",
+        "with the controller killed, traffic goes on",
+        mesh::without_controller,
+    ),
 ];
 
 /// Runs the demo; the exit status is non-zero when any step was not as expected.
@@ -79,5 +130,9 @@ pub(crate) fn main(options: &DemoOptions) -> Result<ExitCode> {
     let all_well = report.all_well();
     report.closing(&cluster, started.elapsed(), options.keep);
     cluster.end(options.keep)?;
-    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

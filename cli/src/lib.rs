@@ -2,11 +2,11 @@
 //!
 //! Table of contents, top-down: a module may use only modules declared below it.
 
-pub mod args;
 pub mod demo;
-mod print;
-mod run;
 mod sandbox;
+mod run;
+mod print;
+pub mod args;
 
 use std::process::ExitCode;
 

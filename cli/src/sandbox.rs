@@ -1,6 +1,7 @@
 //! `weft sandbox`: start, fill, look at and end a cluster of namespaces.
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -12,8 +13,17 @@ use crate::print;
 /// Carries out one `weft sandbox` command.
 pub(crate) fn main(command: SandboxCommand) -> Result<ExitCode> {
     match command {
-        SandboxCommand::Up { name, nodes, no_mesh } => {
-            let options = Options { name, nodes, mesh: !no_mesh, ..Options::default() };
+        SandboxCommand::Up {
+            name,
+            nodes,
+            no_mesh,
+        } => {
+            let options = Options {
+                name,
+                nodes,
+                mesh: !no_mesh,
+                ..Options::default()
+            };
             let sandbox = Sandbox::up_detached(&options)?;
             print::line(&format!("sandbox {} is up", sandbox.name()));
             print::line(&format!("logs: {}", sandbox.logs().display()));
@@ -27,7 +37,12 @@ pub(crate) fn main(command: SandboxCommand) -> Result<ExitCode> {
                 }
             }
         }
-        SandboxCommand::Delete { name, namespace, kind, object } => {
+        SandboxCommand::Delete {
+            name,
+            namespace,
+            kind,
+            object,
+        } => {
             Sandbox::connect(&name)?.delete(&kind, &namespace, &object)?;
             print::line(&format!("{kind} {namespace}/{object} deleted"));
         }
@@ -64,45 +79,93 @@ fn read(file: &str) -> Result<String> {
 }
 
 fn show(status: &Status) {
-    let words = |items: &[std::net::IpAddr]| {
-        items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-    };
-    let head = |cells: &[&str]| cells.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
-    let mut rows = vec![head(&["NODE", "ADDRESSES"])];
-    rows.extend(status.nodes.iter().map(|n| vec![n.name.clone(), words(&n.addresses)]));
-    print::table(&rows);
+    nodes(status);
     print::line("");
-    let mut rows = vec![head(&["PROGRAM", "STATE", "RESTARTS", "LOG"])];
-    rows.extend(status.programs.iter().map(|p| {
-        let state = match (p.pid, p.held) {
-            (Some(pid), _) => format!("running ({pid})"),
-            (None, true) => "held".to_owned(),
-            (None, false) => "down".to_owned(),
-        };
-        vec![p.name.clone(), state, p.restarts.to_string(), p.log.display().to_string()]
-    }));
-    print::table(&rows);
+    programs(status);
     print::line("");
-    let mut rows = vec![head(&["POD", "NODE", "PHASE", "READY", "MESH", "ADDRESSES", "MESSAGE"])];
-    rows.extend(status.pods.iter().map(|p| {
-        vec![
-            p.pod.to_string(),
-            p.node.clone().unwrap_or_default(),
-            p.phase.clone(),
-            p.ready.to_string(),
-            if p.enrolled { "enrolled" } else { "-" }.to_owned(),
-            words(&p.addresses),
-            p.message.clone().unwrap_or_default(),
-        ]
-    }));
-    print::table(&rows);
+    pods(status);
     if !status.services.is_empty() {
         print::line("");
-        let mut rows = vec![head(&["SERVICE", "ADDRESSES"])];
-        rows.extend(status.services.iter().map(|(name, at)| vec![name.clone(), at.join(",")]));
-        print::table(&rows);
+        services(status);
     }
     for problem in &status.problems {
         print::line(&format!("problem: {problem}"));
     }
+}
+
+fn head(cells: &[&str]) -> Vec<Vec<String>> {
+    vec![cells.iter().map(|cell| (*cell).to_owned()).collect()]
+}
+
+fn words(addresses: &[IpAddr]) -> String {
+    addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn nodes(status: &Status) {
+    let mut rows = head(&["NODE", "ADDRESSES"]);
+    rows.extend(
+        status
+            .nodes
+            .iter()
+            .map(|node| vec![node.name.clone(), words(&node.addresses)]),
+    );
+    print::table(&rows);
+}
+
+fn programs(status: &Status) {
+    let mut rows = head(&["PROGRAM", "STATE", "RESTARTS", "LOG"]);
+    rows.extend(status.programs.iter().map(|program| {
+        let state = match (program.pid, program.held) {
+            (Some(pid), _) => format!("running ({pid})"),
+            (None, true) => "held".to_owned(),
+            (None, false) => "down".to_owned(),
+        };
+        let log = program.log.display().to_string();
+        vec![
+            program.name.clone(),
+            state,
+            program.restarts.to_string(),
+            log,
+        ]
+    }));
+    print::table(&rows);
+}
+
+fn pods(status: &Status) {
+    let mut rows = head(&[
+        "POD",
+        "NODE",
+        "PHASE",
+        "READY",
+        "MESH",
+        "ADDRESSES",
+        "MESSAGE",
+    ]);
+    rows.extend(status.pods.iter().map(|pod| {
+        vec![
+            pod.pod.to_string(),
+            pod.node.clone().unwrap_or_default(),
+            pod.phase.clone(),
+            pod.ready.to_string(),
+            if pod.enrolled { "enrolled" } else { "-" }.to_owned(),
+            words(&pod.addresses),
+            pod.message.clone().unwrap_or_default(),
+        ]
+    }));
+    print::table(&rows);
+}
+
+fn services(status: &Status) {
+    let mut rows = head(&["SERVICE", "ADDRESSES"]);
+    rows.extend(
+        status
+            .services
+            .iter()
+            .map(|(name, at)| vec![name.clone(), at.join(",")]),
+    );
+    print::table(&rows);
 }

@@ -48,7 +48,10 @@ impl Digester {
 
     /// The digest so far.
     pub fn digest(&self) -> Digest {
-        Digest { bytes: self.bytes, hash: self.hasher.finish() }
+        Digest {
+            bytes: self.bytes,
+            hash: self.hasher.finish(),
+        }
     }
 }
 

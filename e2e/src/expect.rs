@@ -17,13 +17,12 @@ pub fn eventually<T>(
     mut look: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let begun = Instant::now();
-    let mut last = None;
     loop {
-        match look() {
+        let last = match look() {
             Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => last = None,
-            Err(error) => last = Some(error),
-        }
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
         if begun.elapsed() > deadline {
             let late = format!("not within {} s: {what}", deadline.as_secs());
             return Err(last.map_or_else(|| anyhow!(late.clone()), |e| e.context(late.clone())));

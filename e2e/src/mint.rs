@@ -56,13 +56,19 @@ pub fn mint(wish: &Wish) -> Result<Minted> {
     let mut params = CertificateParams::default();
     params.distinguished_name.remove(DnType::CommonName);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     for uri in &wish.uris {
-        params.subject_alt_names.push(SanType::URI(uri.as_str().try_into()?));
+        params
+            .subject_alt_names
+            .push(SanType::URI(uri.as_str().try_into()?));
     }
     if wish.uris.is_empty() {
-        params.subject_alt_names.push(SanType::DnsName("nobody.example".try_into()?));
+        params
+            .subject_alt_names
+            .push(SanType::DnsName("nobody.example".try_into()?));
     }
     let (certificate, root) = match wish.signer {
         Signer::Mesh => {

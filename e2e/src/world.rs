@@ -58,10 +58,16 @@ impl World {
     pub fn start_with(topic: &str, change: impl FnOnce(&mut Options)) -> Result<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{topic}-{}-{number}", std::process::id());
-        let mut options = Options { name, ..Options::default() };
+        let mut options = Options {
+            name,
+            ..Options::default()
+        };
         change(&mut options);
         let sandbox = Sandbox::up(&options).context("starting the sandbox")?;
-        Ok(Self { sandbox, program: std::env::current_exe()? })
+        Ok(Self {
+            sandbox,
+            program: std::env::current_exe()?,
+        })
     }
 
     /// Applies manifests.
@@ -90,9 +96,16 @@ impl World {
     /// When it is refused.
     pub fn pod(&self, pod: &Pod<'_>) -> Result<()> {
         let (namespace, name) = pod.name.split_once('/').context("namespace/name")?;
-        let labels: String = pod.labels.iter().map(|(k, v)| format!("    {k}: {v:?}\n")).collect();
-        let labels =
-            if labels.is_empty() { String::new() } else { format!("  labels:\n{labels}") };
+        let labels: String = pod
+            .labels
+            .iter()
+            .map(|(k, v)| format!("    {k}: {v:?}\n"))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("  labels:\n{labels}")
+        };
         let command: Vec<String> = std::iter::once(self.program.to_string_lossy().into_owned())
             .chain(std::iter::once("app".to_owned()))
             .chain(pod.arguments.iter().map(|a| (*a).to_owned()))
@@ -113,7 +126,12 @@ impl World {
     /// When there is no such pod.
     pub fn status(&self, pod: &str) -> Result<PodStatus> {
         let wanted = PodName::parse(pod);
-        let found = self.sandbox.status()?.pods.into_iter().find(|p| p.pod == wanted);
+        let found = self
+            .sandbox
+            .status()?
+            .pods
+            .into_iter()
+            .find(|p| p.pod == wanted);
         found.ok_or_else(|| anyhow!("there is no pod {wanted}"))
     }
 
@@ -137,7 +155,10 @@ impl World {
     /// When it has none.
     pub fn address(&self, pod: &str) -> Result<IpAddr> {
         let addresses = self.status(pod)?.addresses;
-        addresses.into_iter().find(IpAddr::is_ipv4).ok_or_else(|| anyhow!("{pod} has no address"))
+        addresses
+            .into_iter()
+            .find(IpAddr::is_ipv4)
+            .ok_or_else(|| anyhow!("{pod} has no address"))
     }
 
     /// Runs a client in a pod.
@@ -148,7 +169,10 @@ impl World {
         let task = serde_json::to_string(task)?;
         let output = self.run(pod, &["client", &server.to_string(), &task])?;
         if !output.exit.is_success() {
-            bail!("{task} in {pod}: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "{task} in {pod}: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         serde_json::from_slice(&output.stdout).context("what the client saw")
     }
@@ -161,7 +185,9 @@ impl World {
         let program = self.program.to_string_lossy();
         let mut command = vec![program.as_ref(), "app"];
         command.extend(arguments);
-        self.sandbox.exec(&Target::Pod(PodName::parse(pod)), &command).map_err(Into::into)
+        self.sandbox
+            .exec(&Target::Pod(PodName::parse(pod)), &command)
+            .map_err(Into::into)
     }
 
     /// Makes a certificate whose files pods can read.
@@ -178,7 +204,10 @@ impl World {
             name: name.to_owned(),
             uris: uris.iter().map(|u| (*u).to_owned()).collect(),
         };
-        let (program, wish) = (self.program.to_string_lossy(), serde_json::to_string(&wish)?);
+        let (program, wish) = (
+            self.program.to_string_lossy(),
+            serde_json::to_string(&wish)?,
+        );
         let command = [program.as_ref(), "app", "mint", &wish];
         let output = self.sandbox.exec(&Target::ControlPlane, &command)?;
         serde_json::from_slice(&output.stdout)
@@ -193,7 +222,10 @@ impl World {
         let file = self.log(program)?;
         eventually(&format!("{program} logs {words:?}"), PATIENCE, || {
             let text = std::fs::read_to_string(&file)?;
-            Ok(text.lines().find(|l| words.iter().all(|w| l.contains(w))).map(str::to_owned))
+            Ok(text
+                .lines()
+                .find(|l| words.iter().all(|w| l.contains(w)))
+                .map(str::to_owned))
         })
         .with_context(|| tail(&file))
     }
@@ -205,7 +237,9 @@ impl World {
     pub fn log(&self, program: &str) -> Result<PathBuf> {
         let programs = self.sandbox.status()?.programs;
         let found = programs.into_iter().find(|p| p.name == program);
-        found.map(|p| p.log).ok_or_else(|| anyhow!("there is no program {program}"))
+        found
+            .map(|p| p.log)
+            .ok_or_else(|| anyhow!("there is no program {program}"))
     }
 
     /// Reads one of a node proxy's or the controller's pages as JSON.
@@ -214,7 +248,9 @@ impl World {
     /// When the page is not there.
     pub fn page(&self, target: &Target, url: &str) -> Result<serde_json::Value> {
         let program = self.program.to_string_lossy();
-        let output = self.sandbox.exec(target, &[&program, "run", "echo", "--get", url])?;
+        let output = self
+            .sandbox
+            .exec(target, &[&program, "run", "echo", "--get", url])?;
         if !output.exit.is_success() {
             bail!("{url}: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
@@ -233,7 +269,9 @@ impl World {
 
     /// The ends of all logs.
     fn evidence(&self) -> String {
-        let Ok(status) = self.sandbox.status() else { return "the sandbox is gone".to_owned() };
+        let Ok(status) = self.sandbox.status() else {
+            return "the sandbox is gone".to_owned();
+        };
         let mut text = String::from("evidence:\n");
         for program in status.programs {
             text.push_str(&format!("--- {}\n{}\n", program.name, tail(&program.log)));
@@ -248,5 +286,8 @@ impl World {
 fn tail(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+    lines
+        .get(lines.len().saturating_sub(40)..)
+        .unwrap_or_default()
+        .join("\n")
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::{documents, layers, lock, prose};
+use crate::{crates, documents, layers, prose};
 
 /// Everything that is wrong, one line each.
 ///
@@ -16,6 +16,6 @@ pub fn all(root: &Path) -> Result<Vec<String>> {
     findings.extend(prose::files(root)?);
     findings.extend(documents::anchors(root)?);
     findings.extend(documents::paths(root)?);
-    findings.extend(lock::banned(root)?);
+    findings.extend(crates::banned(root)?);
     Ok(findings)
 }

@@ -40,12 +40,26 @@ impl Cluster {
     /// Starts the sandbox and applies the demo's manifests.
     pub(super) fn start(options: &DemoOptions) -> Result<Self> {
         let find = |program| (!options.built_in).then(|| find(program)).flatten();
-        let programs = Programs { nginx: find("nginx"), curl: find("curl") };
-        let settings = Options { name: options.name.clone(), ..Options::default() };
-        let sandbox =
-            if options.keep { Sandbox::up_detached(&settings) } else { Sandbox::up(&settings) }?;
+        let programs = Programs {
+            nginx: find("nginx"),
+            curl: find("curl"),
+        };
+        let settings = Options {
+            name: options.name.clone(),
+            ..Options::default()
+        };
+        let sandbox = if options.keep {
+            Sandbox::up_detached(&settings)
+        } else {
+            Sandbox::up(&settings)
+        }?;
         let weft = std::env::current_exe().context("where this program is")?;
-        let cluster = Self { sandbox, programs, weft, kept: None };
+        let cluster = Self {
+            sandbox,
+            programs,
+            weft,
+            kept: None,
+        };
         cluster.sandbox.apply(MANIFEST)?;
         cluster.add_web("web-1", "node-1")?;
         cluster.add_web("web-2", "node-2")?;
@@ -65,7 +79,10 @@ impl Cluster {
                 format!("command: [{:?}, \"-c\", {configuration:?}]", nginx)
             }
         };
-        let yaml = WEB.replace("NAME", name).replace("NODE", node).replace("COMMAND", &command);
+        let yaml = WEB
+            .replace("NAME", name)
+            .replace("NODE", node)
+            .replace("COMMAND", &command);
         self.sandbox.apply(&yaml).map(drop).map_err(Into::into)
     }
 
@@ -91,24 +108,39 @@ impl Cluster {
 
     /// What serves pages.
     pub(super) fn server(&self) -> String {
-        describe(self.programs.nginx.as_deref(), "built in (nginx is not installed)")
+        describe(
+            self.programs.nginx.as_deref(),
+            "built in (nginx is not installed)",
+        )
     }
 
     /// What asks for pages.
     pub(super) fn client(&self) -> String {
-        describe(self.programs.curl.as_deref(), "built in (curl is not installed)")
+        describe(
+            self.programs.curl.as_deref(),
+            "built in (curl is not installed)",
+        )
     }
 
     /// A pod by `namespace/name`, as the sandbox knows it now.
     pub(super) fn pod(&self, name: &str) -> Result<PodStatus> {
         let wanted = PodName::parse(name);
-        let found = self.sandbox.status()?.pods.into_iter().find(|p| p.pod == wanted);
+        let found = self
+            .sandbox
+            .status()?
+            .pods
+            .into_iter()
+            .find(|p| p.pod == wanted);
         found.ok_or_else(|| anyhow!("there is no pod {wanted}"))
     }
 
     /// A pod's address of one family.
     pub(super) fn address(&self, pod: &str, v6: bool) -> Result<IpAddr> {
-        let found = self.pod(pod)?.addresses.into_iter().find(|a| a.is_ipv6() == v6);
+        let found = self
+            .pod(pod)?
+            .addresses
+            .into_iter()
+            .find(|a| a.is_ipv6() == v6);
         let family = if v6 { "IPv6" } else { "IPv4" };
         found.ok_or_else(|| anyhow!("pod {pod} has no {family} address"))
     }
@@ -116,7 +148,9 @@ impl Cluster {
     /// A service's IPv4 address.
     pub(super) fn service(&self, name: &str) -> Result<IpAddr> {
         let services = self.sandbox.status()?.services;
-        let addresses = services.get(name).ok_or_else(|| anyhow!("there is no service {name}"))?;
+        let addresses = services
+            .get(name)
+            .ok_or_else(|| anyhow!("there is no service {name}"))?;
         addresses
             .iter()
             .filter_map(|a| a.parse().ok())
@@ -126,7 +160,9 @@ impl Cluster {
 
     /// Waits until a pod is ready.
     pub(super) fn wait_ready(&self, pod: &str) -> Result<()> {
-        self.sandbox.wait_ready(&PodName::parse(pod), READY).map_err(Into::into)
+        self.sandbox
+            .wait_ready(&PodName::parse(pod), READY)
+            .map_err(Into::into)
     }
 
     /// Asks for a page from within a pod, each time over a new connection.
@@ -163,7 +199,11 @@ impl Cluster {
 
     /// Ends it, unless it shall stay.
     pub(super) fn end(self, keep: bool) -> Result<()> {
-        if keep { Ok(()) } else { self.sandbox.down().map_err(Into::into) }
+        if keep {
+            Ok(())
+        } else {
+            self.sandbox.down().map_err(Into::into)
+        }
     }
 }
 
@@ -192,7 +232,12 @@ pub(super) fn url(address: IpAddr, port: u16, path: &str) -> String {
 
 /// First step: everything runs, nothing is enrolled.
 pub(super) fn is_up(cluster: &mut Cluster) -> Result<Observed> {
-    for pod in ["shop/customer", "shop/web-1", "shop/web-2", "village/neighbour"] {
+    for pod in [
+        "shop/customer",
+        "shop/web-1",
+        "shop/web-2",
+        "village/neighbour",
+    ] {
         cluster.wait_ready(pod)?;
     }
     let status = cluster.sandbox.status()?;
@@ -202,7 +247,10 @@ pub(super) fn is_up(cluster: &mut Cluster) -> Result<Observed> {
         status.nodes.len(),
         status.pods.iter().filter(|p| p.ready).count()
     );
-    Ok(Observed::new(status.nodes.len() == 2 && enrolled == 0, text))
+    Ok(Observed::new(
+        status.nodes.len() == 2 && enrolled == 0,
+        text,
+    ))
 }
 
 fn describe(program: Option<&Path>, otherwise: &str) -> String {
@@ -213,5 +261,8 @@ fn describe(program: Option<&Path>, otherwise: &str) -> String {
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(system).map(|p| p.join(program)).find(|p| p.is_file())
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|p| p.join(program))
+        .find(|p| p.is_file())
 }

@@ -24,11 +24,18 @@ const SHOP: [&str; 3] = ["shop/customer", "shop/web-1", "shop/web-2"];
 pub(super) fn enrol(cluster: &mut Cluster) -> Result<Observed> {
     cluster.sandbox().apply(ENROLLED)?;
     wait_until("the shop's pods are enrolled", ENROLMENT, || {
-        Ok(SHOP.iter().all(|pod| cluster.pod(pod).is_ok_and(|p| p.enrolled)).then_some(()))
+        Ok(SHOP
+            .iter()
+            .all(|pod| cluster.pod(pod).is_ok_and(|p| p.enrolled))
+            .then_some(()))
     })?;
     wait_for_tunnel(cluster, "shop/customer", "shop/web-1")?;
     let outside = cluster.pod("village/neighbour")?.enrolled;
-    let text = format!("{} enrolled; village/neighbour is {}", SHOP.join(", "), inside(outside));
+    let text = format!(
+        "{} enrolled; village/neighbour is {}",
+        SHOP.join(", "),
+        inside(outside)
+    );
     Ok(Observed::new(!outside, text))
 }
 
@@ -37,7 +44,9 @@ fn wait_for_tunnel(cluster: &Cluster, from: &str, to: &str) -> Result<()> {
     let server = cluster.address(to, false)?;
     wait_until("the proxies have heard of the pods", ENROLMENT, || {
         let tap = Tap::on(cluster.sandbox(), &[to])?;
-        let answered = cluster.page(from, &url(server, WEB_PORT, "/are-you-there")).is_ok();
+        let answered = cluster
+            .page(from, &url(server, WEB_PORT, "/are-you-there"))
+            .is_ok();
         let plain = !tap.finish()?.links_with("/are-you-there").is_empty();
         Ok((answered && !plain).then_some(()))
     })
@@ -74,7 +83,9 @@ pub(super) fn encrypted(cluster: &mut Cluster) -> Result<Observed> {
 
 /// The group both ends agreed on, from the ServerHello of the step before.
 pub(super) fn key_exchange(cluster: &mut Cluster) -> Result<Observed> {
-    let seen: &Seen = cluster.kept().ok_or_else(|| anyhow!("nothing was captured"))?;
+    let seen: &Seen = cluster
+        .kept()
+        .ok_or_else(|| anyhow!("nothing was captured"))?;
     let group = seen
         .handshake("shop/customer", 15008)
         .and_then(|h| h.server)
@@ -121,9 +132,13 @@ fn saw_own_address(cluster: &Cluster, v6: bool) -> Result<Observed> {
     let readable = tap.finish()?.links_with(path).len();
     let text = format!(
         "the client is {own}, the server saw {}; readable on {readable} links",
-        page.peer_address().map_or_else(|| page.peer.clone(), |a| a.to_string())
+        page.peer_address()
+            .map_or_else(|| page.peer.clone(), |a| a.to_string())
     );
-    Ok(Observed::new(page.peer_address() == Some(own) && readable == 0, text))
+    Ok(Observed::new(
+        page.peer_address() == Some(own) && readable == 0,
+        text,
+    ))
 }
 
 /// Enough requests that missing one of two endpoints would be a wonder (1 in 2^39).
@@ -133,7 +148,10 @@ const REQUESTS: usize = 40;
 pub(super) fn service(cluster: &mut Cluster) -> Result<Observed> {
     let counts = spread(cluster, "/balanced")?;
     let ok = counts.keys().map(String::as_str).collect::<Vec<_>>() == ["web-1", "web-2"];
-    Ok(Observed::new(ok, format!("{REQUESTS} requests: {}", in_words(&counts))))
+    Ok(Observed::new(
+        ok,
+        format!("{REQUESTS} requests: {}", in_words(&counts)),
+    ))
 }
 
 /// Who answered how many requests to the service.
@@ -148,7 +166,11 @@ fn spread(cluster: &Cluster, path: &str) -> Result<BTreeMap<String, usize>> {
 }
 
 fn in_words(counts: &BTreeMap<String, usize>) -> String {
-    counts.iter().map(|(pod, n)| format!("{pod} {n}")).collect::<Vec<_>>().join(", ")
+    counts
+        .iter()
+        .map(|(pod, n)| format!("{pod} {n}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A third server, applied while everything runs.
@@ -156,7 +178,9 @@ pub(super) fn new_pod(cluster: &mut Cluster) -> Result<Observed> {
     cluster.add_web("web-3", "node-1")?;
     cluster.wait_ready("shop/web-3")?;
     wait_until("web-3 answers at the service", ENROLMENT, || {
-        Ok(spread(cluster, "/newcomer")?.contains_key("web-3").then_some(()))
+        Ok(spread(cluster, "/newcomer")?
+            .contains_key("web-3")
+            .then_some(()))
     })?;
     let server = cluster.address("shop/web-3", false)?;
     let tap = Tap::on(cluster.sandbox(), &["shop/web-3"])?;
@@ -169,7 +193,10 @@ pub(super) fn new_pod(cluster: &mut Cluster) -> Result<Observed> {
         page.pod,
         inside(enrolled)
     );
-    Ok(Observed::new(enrolled && readable == 0 && page.pod == "web-3", text))
+    Ok(Observed::new(
+        enrolled && readable == 0 && page.pod == "web-3",
+        text,
+    ))
 }
 
 /// The controller is killed and stays down; then it is started again.
@@ -177,7 +204,10 @@ pub(super) fn without_controller(cluster: &mut Cluster) -> Result<Observed> {
     cluster.sandbox().kill_program("controller", true)?;
     let counts = spread(cluster, "/nobody-in-charge");
     let status = cluster.sandbox().status()?;
-    let down = status.programs.iter().any(|p| p.name == "controller" && p.pid.is_none());
+    let down = status
+        .programs
+        .iter()
+        .any(|p| p.name == "controller" && p.pid.is_none());
     cluster.sandbox().start_program("controller")?;
     let counts = counts?;
     let answered: usize = counts.values().sum();

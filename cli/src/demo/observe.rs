@@ -46,7 +46,9 @@ impl Logs {
     /// Where they are now.
     pub(super) fn of(sandbox: &Sandbox) -> Result<Self> {
         let programs = sandbox.status()?.programs;
-        Ok(Self { files: programs.into_iter().map(|p| (p.name, p.log)).collect() })
+        Ok(Self {
+            files: programs.into_iter().map(|p| (p.name, p.log)).collect(),
+        })
     }
 
     /// A field of a proxy's last access log line about a tunnel to `authority`.
@@ -62,14 +64,18 @@ impl Logs {
             .iter()
             .find(|(name, _)| name == program)
             .ok_or_else(|| anyhow!("there is no program {program}"))?;
-        wait_until(&format!("{program} logs an {direction} connection"), LINE, || {
-            let text = std::fs::read_to_string(file).context(file.display().to_string())?;
-            let line = text.lines().rev().find(|l| {
-                value(l, "dst.hbone_addr") == Some(authority)
-                    && value(l, "direction") == Some(direction)
-            });
-            Ok(line.and_then(|l| value(l, field)).map(str::to_owned))
-        })
+        wait_until(
+            &format!("{program} logs an {direction} connection"),
+            LINE,
+            || {
+                let text = std::fs::read_to_string(file).context(file.display().to_string())?;
+                let line = text.lines().rev().find(|l| {
+                    value(l, "dst.hbone_addr") == Some(authority)
+                        && value(l, "direction") == Some(direction)
+                });
+                Ok(line.and_then(|l| value(l, field)).map(str::to_owned))
+            },
+        )
     }
 }
 

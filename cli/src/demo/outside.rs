@@ -14,7 +14,11 @@ pub(super) fn plain_before(cluster: &mut Cluster) -> Result<Observed> {
     let page = cluster.page("shop/customer", &url(server, WEB_PORT, secret))?;
     let seen = tap.finish()?;
     let links = seen.links_with(secret);
-    let text = format!("{} answered; readable on the links of {}", page.pod, links.join(", "));
+    let text = format!(
+        "{} answered; readable on the links of {}",
+        page.pod,
+        links.join(", ")
+    );
     Ok(Observed::new(links.len() == 2 && page.pod == "web-2", text))
 }
 
@@ -24,8 +28,15 @@ pub(super) fn reached(cluster: &mut Cluster) -> Result<Observed> {
     let tap = Tap::on(cluster.sandbox(), &["village/neighbour"])?;
     let page = cluster.page("shop/customer", &url(neighbour, WEB_PORT, "/hello"))?;
     let plain = !tap.finish()?.links_with("/hello").is_empty();
-    let how = if plain { "in plain TCP" } else { "not in plain TCP" };
-    Ok(Observed::new(plain && page.pod == "neighbour", format!("{} answered, {how}", page.pod)))
+    let how = if plain {
+        "in plain TCP"
+    } else {
+        "not in plain TCP"
+    };
+    Ok(Observed::new(
+        plain && page.pod == "neighbour",
+        format!("{} answered, {how}", page.pod),
+    ))
 }
 
 /// From a pod outside the mesh to one in it: to its address, and to the service.

@@ -31,13 +31,21 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, steps: 0, failures: 0 }
+        Self {
+            json,
+            steps: 0,
+            failures: 0,
+        }
     }
 
     /// Says what is about to be shown.
     pub(crate) fn opening(&self, cluster: &Cluster) {
         if !self.json {
-            print::line(&format!("web server: {}   client: {}", cluster.server(), cluster.client()));
+            print::line(&format!(
+                "web server: {}   client: {}",
+                cluster.server(),
+                cluster.client()
+            ));
         }
     }
 
@@ -49,7 +57,10 @@ impl Report {
             print::line(&serde_json::to_string(&step).unwrap_or_default());
         } else {
             let mark = if step.ok { "ok  " } else { "FAIL" };
-            print::line(&format!("{mark} {:<16} {:>6} ms  {}", step.name, step.ms, step.expected));
+            print::line(&format!(
+                "{mark} {:<16} {:>6} ms  {}",
+                step.name, step.ms, step.expected
+            ));
             for line in step.observed.lines() {
                 print::line(&format!("                              {line}"));
             }
@@ -67,12 +78,18 @@ impl Report {
             return;
         }
         let good = self.steps - self.failures;
-        print::line(&format!("{good} of {} steps ok in {:.1} s", self.steps, took.as_secs_f64()));
+        print::line(&format!(
+            "{good} of {} steps ok in {:.1} s",
+            self.steps,
+            took.as_secs_f64()
+        ));
         if keep {
             let name = cluster.name();
             print::line("the cluster stays; look around with:");
             print::line(&format!("  weft sandbox status --name {name}"));
-            print::line(&format!("  weft sandbox exec --name {name} shop/customer -- CMD"));
+            print::line(&format!(
+                "  weft sandbox exec --name {name} shop/customer -- CMD"
+            ));
             print::line(&format!("  weft sandbox down --name {name}"));
         }
     }

@@ -37,16 +37,22 @@ impl Tap {
             let recording = Recording::new(socket).with_context(|| format!("the link of {pod}"))?;
             Ok(((*pod).to_owned(), recording))
         };
-        Ok(Self { links: pods.iter().map(listen).collect::<Result<_>>()? })
+        Ok(Self {
+            links: pods.iter().map(listen).collect::<Result<_>>()?,
+        })
     }
 
     /// Stops listening. What was sent before this call is in: frames are queued as they pass.
     pub(super) fn finish(self) -> Result<Seen> {
         let read = |(pod, mut recording): (String, Recording)| {
-            let frames = recording.frames().with_context(|| format!("the link of {pod}"))?;
+            let frames = recording
+                .frames()
+                .with_context(|| format!("the link of {pod}"))?;
             Ok((pod, streams(frames.iter().map(Vec::as_slice))))
         };
-        Ok(Seen { links: self.links.into_iter().map(read).collect::<Result<_>>()? })
+        Ok(Seen {
+            links: self.links.into_iter().map(read).collect::<Result<_>>()?,
+        })
     }
 }
 
@@ -56,7 +62,11 @@ impl Seen {
         let words = words.as_bytes();
         let holds = |bytes: &Vec<u8>| bytes.windows(words.len()).any(|w| w == words);
         let readable = |(_, seen): &&(String, Streams)| seen.values().any(holds);
-        self.links.iter().filter(readable).map(|(pod, _)| pod.as_str()).collect()
+        self.links
+            .iter()
+            .filter(readable)
+            .map(|(pod, _)| pod.as_str())
+            .collect()
     }
 
     /// The first TLS handshake on a pod's link towards a port.
@@ -64,7 +74,9 @@ impl Seen {
         let (_, seen) = self.links.iter().find(|(name, _)| name == pod)?;
         let towards = |((from, to), bytes): (&(SocketAddr, SocketAddr), &Vec<u8>)| {
             let client = (to.port() == port).then(|| client_hello(bytes)).flatten()?;
-            let server = seen.get(&(*to, *from)).and_then(|answer| server_hello(answer));
+            let server = seen
+                .get(&(*to, *from))
+                .and_then(|answer| server_hello(answer));
             Some(Handshake { client, server })
         };
         seen.iter().find_map(towards)

@@ -10,7 +10,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// One look at the machine.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Machine {
+pub(crate) struct Machine {
     processes: BTreeSet<String>,
     namespaces: BTreeSet<String>,
     mounts: BTreeSet<String>,
@@ -19,14 +19,18 @@ pub struct Machine {
 
 impl Machine {
     /// Looks now. Processes are those that run `program`.
-    pub fn look(program: &Path) -> Self {
+    pub(crate) fn look(program: &Path) -> Self {
         let mut processes = BTreeSet::new();
         let mut namespaces = BTreeSet::new();
         for (pid, folder) in all() {
             if runs(&folder, program) {
                 processes.insert(format!("{pid} {}", line(&folder)));
             }
-            for entry in fs::read_dir(folder.join("ns")).into_iter().flatten().flatten() {
+            for entry in fs::read_dir(folder.join("ns"))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 if let Ok(target) = fs::read_link(entry.path()) {
                     namespaces.insert(target.to_string_lossy().into_owned());
                 }
@@ -38,12 +42,14 @@ impl Machine {
             processes,
             namespaces,
             mounts: mounts.lines().map(str::to_owned).collect(),
-            links: links.map(|l| l.file_name().to_string_lossy().into_owned()).collect(),
+            links: links
+                .map(|l| l.file_name().to_string_lossy().into_owned())
+                .collect(),
         }
     }
 
     /// Waits until nothing is there that was not there before.
-    pub fn wait_until_clean(before: &Self, program: &Path) {
+    pub(crate) fn wait_until_clean(before: &Self, program: &Path) {
         let begun = Instant::now();
         loop {
             let left = Self::look(program).beyond(before);
@@ -62,11 +68,14 @@ impl Machine {
             (&self.mounts, &before.mounts),
             (&self.links, &before.links),
         ];
-        pairs.into_iter().flat_map(|(now, then)| now.difference(then).cloned()).collect()
+        pairs
+            .into_iter()
+            .flat_map(|(now, then)| now.difference(then).cloned())
+            .collect()
     }
 
     /// The process that runs `program` as a hidden subcommand.
-    pub fn process(program: &Path, subcommand: &str) -> Option<u32> {
+    pub(crate) fn process(program: &Path, subcommand: &str) -> Option<u32> {
         let found = |(_, folder): &(u32, std::path::PathBuf)| {
             runs(folder, program) && line(folder).split('\0').nth(1) == Some(subcommand)
         };
@@ -76,7 +85,9 @@ impl Machine {
 
 fn all() -> Vec<(u32, std::path::PathBuf)> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path()))).collect()
+    entries
+        .filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path())))
+        .collect()
 }
 
 fn runs(folder: &Path, program: &Path) -> bool {

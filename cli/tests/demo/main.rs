@@ -1,5 +1,12 @@
 //! The demo as a person runs it: every step as expected, and nothing left behind.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
+
 mod machine;
 
 use std::os::unix::process::CommandExt;
@@ -44,20 +51,34 @@ struct Weft {
 impl Weft {
     fn new(as_nobody: bool) -> Self {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::Builder::new().prefix("weft-test-").tempdir_in("/tmp").unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("weft-test-")
+            .tempdir_in("/tmp")
+            .unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = folder.path().join("weft");
         std::fs::copy(env!("CARGO_BIN_EXE_weft"), &path).unwrap();
         // Dropping root is possible only for root; anybody else is an ordinary user already.
         let as_nobody = as_nobody && nix::unistd::Uid::effective().is_root();
-        Self { _folder: folder, path, as_nobody }
+        Self {
+            _folder: folder,
+            path,
+            as_nobody,
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
-        command.args(arguments).stdin(Stdio::null()).current_dir("/");
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .current_dir("/");
         if self.as_nobody {
-            command.uid(NOBODY).gid(NOBODY).env_remove("XDG_RUNTIME_DIR").env("HOME", "/");
+            command
+                .uid(NOBODY)
+                .gid(NOBODY)
+                .env_remove("XDG_RUNTIME_DIR")
+                .env("HOME", "/");
         }
         command
     }
@@ -69,16 +90,24 @@ fn steps(output: &Output) -> Vec<(String, bool)> {
     let read = |line: &str| {
         let step: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
         for field in ["expected", "observed"] {
-            assert!(step[field].as_str().is_some_and(|t| !t.is_empty()), "{line}");
+            assert!(
+                step[field].as_str().is_some_and(|t| !t.is_empty()),
+                "{line}"
+            );
         }
         assert!(step["ms"].is_u64(), "{line}");
-        (step["name"].as_str().unwrap().to_owned(), step["ok"].as_bool().unwrap())
+        (
+            step["name"].as_str().unwrap().to_owned(),
+            step["ok"].as_bool().unwrap(),
+        )
     };
     text.lines().map(read).collect()
 }
 
 fn whole_demo(arguments: &[&str], as_nobody: bool) {
-    let _alone = MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = MACHINE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let weft = Weft::new(as_nobody);
     let before = Machine::look(&weft.path);
     let output = weft.command(arguments).output().unwrap();
@@ -92,12 +121,18 @@ fn whole_demo(arguments: &[&str], as_nobody: bool) {
 
 #[test]
 fn the_demo_shows_every_step_and_leaves_nothing_behind() {
-    whole_demo(&["demo", "--json", "--built-in", "--name", "test-built-in"], false);
+    whole_demo(
+        &["demo", "--json", "--built-in", "--name", "test-built-in"],
+        false,
+    );
 }
 
 #[test]
 fn an_ordinary_user_sees_the_same() {
-    whole_demo(&["demo", "--json", "--built-in", "--name", "test-ordinary"], true);
+    whole_demo(
+        &["demo", "--json", "--built-in", "--name", "test-ordinary"],
+        true,
+    );
 }
 
 /// nginx and curl are there when `cargo xtask install` has run.
@@ -105,7 +140,10 @@ fn an_ordinary_user_sees_the_same() {
 #[test]
 fn nginx_and_curl_see_the_same() {
     for program in ["/usr/sbin/nginx", "/usr/bin/curl"] {
-        assert!(Path::new(program).exists(), "{program} is missing: run `cargo xtask install`");
+        assert!(
+            Path::new(program).exists(),
+            "{program} is missing: run `cargo xtask install`"
+        );
     }
     whole_demo(&["demo", "--json", "--name", "test-nginx"], false);
     whole_demo(&["demo", "--json", "--name", "test-nginx-user"], true);
@@ -118,8 +156,7 @@ fn started(weft: &Weft, name: &str) -> std::process::Child {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines =
-        std::io::BufRead::lines(std::io::BufReader::new(demo.stdout.as_mut().unwrap()));
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(demo.stdout.as_mut().unwrap()));
     // The first step is done: pods and programs run.
     let first = lines.next().unwrap().unwrap();
     assert!(first.contains("\"ok\":true"), "{first}");
@@ -127,18 +164,26 @@ fn started(weft: &Weft, name: &str) -> std::process::Child {
 }
 
 fn killed_by(as_nobody: bool, kill: impl Fn(&std::process::Child, &Path)) {
-    let _alone = MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = MACHINE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let weft = Weft::new(as_nobody);
     let before = Machine::look(&weft.path);
     let mut demo = started(&weft, "test-killed");
     kill(&demo, &weft.path);
     let begun = Instant::now();
     while demo.try_wait().unwrap().is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the demo goes on");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the demo goes on"
+        );
         std::thread::yield_now();
     }
     // A killed front-end cannot remove its directory; the next command does.
-    let status = weft.command(&["sandbox", "status", "--name", "test-killed"]).output().unwrap();
+    let status = weft
+        .command(&["sandbox", "status", "--name", "test-killed"])
+        .output()
+        .unwrap();
     assert!(!status.status.success(), "it still runs");
     Machine::wait_until_clean(&before, &weft.path);
 }
@@ -150,12 +195,16 @@ fn signal(pid: u32, signal: nix::sys::signal::Signal) {
 
 #[test]
 fn ctrl_c_leaves_nothing_behind() {
-    killed_by(false, |demo, _| signal(demo.id(), nix::sys::signal::Signal::SIGINT));
+    killed_by(false, |demo, _| {
+        signal(demo.id(), nix::sys::signal::Signal::SIGINT)
+    });
 }
 
 #[test]
 fn killing_the_front_end_leaves_nothing_behind() {
-    killed_by(true, |demo, _| signal(demo.id(), nix::sys::signal::Signal::SIGKILL));
+    killed_by(true, |demo, _| {
+        signal(demo.id(), nix::sys::signal::Signal::SIGKILL)
+    });
 }
 
 #[test]

@@ -73,11 +73,12 @@ pub fn run(server: IpAddr, task: &Task) -> Result<Seen> {
         Task::FinishFirst { bytes } => Ok(Seen::Digests(vec![finish_first(server, 1, bytes)?])),
         Task::FinishLast { bytes } => Ok(Seen::Digests(vec![finish_last(server, bytes)?])),
         Task::Bulk { streams, bytes } => {
-            let start =
-                |seed| std::thread::spawn(move || finish_first(server, seed, bytes));
+            let start = |seed| std::thread::spawn(move || finish_first(server, seed, bytes));
             let threads: Vec<_> = (0..streams).map(start).collect();
             let join = |t: std::thread::JoinHandle<_>| t.join().unwrap_or_else(|_| bail!("panic"));
-            Ok(Seen::Digests(threads.into_iter().map(join).collect::<Result<_>>()?))
+            Ok(Seen::Digests(
+                threads.into_iter().map(join).collect::<Result<_>>()?,
+            ))
         }
         Task::ProvokeReset => ending(connect(server, RESET)?, b"!"),
         Task::Reset => reset(server),
@@ -111,7 +112,9 @@ fn send(stream: &mut TcpStream, seed: u64, bytes: usize) -> Result<Digest> {
     let mut digester = Digester::default();
     digester.add(&content);
     stream.write_all(&content).context("sending")?;
-    stream.shutdown(Shutdown::Write).context("ending our direction")?;
+    stream
+        .shutdown(Shutdown::Write)
+        .context("ending our direction")?;
     Ok(digester.digest())
 }
 
@@ -119,14 +122,18 @@ fn finish_first(server: IpAddr, seed: u64, bytes: usize) -> Result<(Digest, Dige
     let mut stream = connect(server, COLLECT)?;
     let sent = send(&mut stream, seed, bytes)?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).context("reading the digest")?;
+    stream
+        .read_to_end(&mut answer)
+        .context("reading the digest")?;
     Ok((sent, serde_json::from_slice(&answer).context("the digest")?))
 }
 
 fn finish_last(server: IpAddr, bytes: usize) -> Result<(Digest, Digest)> {
     let mut stream = connect(server, GREET)?;
     let mut greeting = Vec::new();
-    stream.read_to_end(&mut greeting).context("reading the greeting to its end")?;
+    stream
+        .read_to_end(&mut greeting)
+        .context("reading the greeting to its end")?;
     if greeting != GREETING {
         bail!("the greeting was {:?}", String::from_utf8_lossy(&greeting));
     }
@@ -148,7 +155,10 @@ fn reset(server: IpAddr) -> Result<Seen> {
     let mut stream = connect(server, ECHO)?;
     stream.write_all(b"x")?;
     stream.read_exact(&mut [0])?;
-    let off = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    let off = nix::libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
     nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &off)?;
     drop(stream);
     Ok(Seen::Digests(vec![finish_first(server, 3, 1000)?]))
@@ -167,11 +177,17 @@ fn ending(mut stream: TcpStream, words: &[u8]) -> Result<Seen> {
 }
 
 fn ended(how: &str, received: usize) -> Seen {
-    Seen::Ended { how: how.to_owned(), received }
+    Seen::Ended {
+        how: how.to_owned(),
+        received,
+    }
 }
 
 fn how(error: &anyhow::Error) -> &'static str {
-    match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+    match error
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind)
+    {
         Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => "reset",
         Some(ErrorKind::ConnectionRefused) => "refused",
         Some(ErrorKind::TimedOut | ErrorKind::WouldBlock) => "timeout",

@@ -11,7 +11,9 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,7 +38,9 @@ pub enum Fate {
 /// # Errors
 /// When the words are wrong or a file cannot be read.
 pub fn main(arguments: &[&str]) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     match arguments {
         ["server", certificate, key] => {
             runtime.block_on(serve(Some((certificate.as_ref(), key.as_ref()))))
@@ -46,7 +50,8 @@ pub fn main(arguments: &[&str]) -> Result<()> {
                 [certificate, key] => Some((certificate.as_ref(), key.as_ref())),
                 _ => None,
             };
-            let fate = runtime.block_on(knock(server.parse()?, authority, bytes.parse()?, files))?;
+            let fate =
+                runtime.block_on(knock(server.parse()?, authority, bytes.parse()?, files))?;
             show(&fate)
         }
         _ => bail!("unknown impostor {arguments:?}"),
@@ -87,12 +92,26 @@ async fn serve(files: Files<'_>) -> Result<()> {
                 let _ = stream.write_all(text.as_bytes()).await;
             }
             Ok((stream, _)) = tunnels.accept() => {
-                let Ok(stream) = acceptor.accept(stream).await else { continue };
-                let Ok(mut tunnel) = h2::server::handshake(stream).await else { continue };
-                while let Some(Ok(_)) = tunnel.accept().await {
-                    count.fetch_add(1, Ordering::SeqCst);
-                }
+                let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
+                mesh::lifecycle::task::spawn("tunnel", answer(acceptor, stream, count));
             }
+        }
+    }
+}
+
+/// Counts the CONNECTs of one tunnel and declines each.
+async fn answer(acceptor: TlsAcceptor, stream: TcpStream, count: Arc<AtomicUsize>) {
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
+    let Ok(mut tunnel) = h2::server::handshake(stream).await else {
+        return;
+    };
+    while let Some(Ok((_, mut respond))) = tunnel.accept().await {
+        count.fetch_add(1, Ordering::SeqCst);
+        let declined = http::Response::builder().status(503).body(());
+        if let Ok(declined) = declined {
+            let _ = respond.send_response(declined, true);
         }
     }
 }
@@ -112,15 +131,22 @@ async fn knock(server: IpAddr, authority: &str, bytes: usize, files: Files<'_>) 
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.enable_sni = false;
-    let stream = TcpStream::connect(SocketAddr::new(server, TUNNEL)).await.context("connect")?;
+    let stream = TcpStream::connect(SocketAddr::new(server, TUNNEL))
+        .await
+        .context("connect")?;
     let name = ServerName::IpAddress(server.into());
-    let Ok(stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await else {
+    let Ok(stream) = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+    else {
         return Ok(Fate::Ended);
     };
     let Ok((sender, connection)) = h2::client::handshake(stream).await else {
         return Ok(Fate::Ended);
     };
-    let request = http::Request::connect(authority).header("x-filler", "f".repeat(bytes)).body(())?;
+    let request = http::Request::connect(authority)
+        .header("x-filler", "f".repeat(bytes))
+        .body(())?;
     let answer = async {
         let mut sender = sender.ready().await?;
         sender.send_request(request, false)?.0.await
@@ -136,7 +162,9 @@ async fn knock(server: IpAddr, authority: &str, bytes: usize, files: Files<'_>) 
 struct Anybody;
 
 fn schemes() -> Vec<SignatureScheme> {
-    default_provider().signature_verification_algorithms.supported_schemes()
+    default_provider()
+        .signature_verification_algorithms
+        .supported_schemes()
 }
 
 impl ServerCertVerifier for Anybody {

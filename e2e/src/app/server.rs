@@ -19,8 +19,13 @@ type Behaviour = fn(TcpStream) -> std::io::Result<()>;
 /// # Errors
 /// When a port cannot be had.
 pub fn serve() -> Result<()> {
-    let ports: [(u16, Behaviour); 5] =
-        [(COLLECT, collect), (GREET, greet), (LAST, last), (RESET, reset), (ECHO, echo)];
+    let ports: [(u16, Behaviour); 5] = [
+        (COLLECT, collect),
+        (GREET, greet),
+        (LAST, last),
+        (RESET, reset),
+        (ECHO, echo),
+    ];
     let mut threads = Vec::new();
     for (port, behaviour) in ports {
         let listener = TcpListener::bind(("::", port)).with_context(|| format!("port {port}"))?;
@@ -61,14 +66,24 @@ fn greet(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 fn last(mut stream: TcpStream) -> std::io::Result<()> {
-    let digest = LAST_SEEN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let digest = LAST_SEEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     stream.write_all(&serde_json::to_vec(&digest)?)
 }
 
 fn reset(mut stream: TcpStream) -> std::io::Result<()> {
     stream.read_exact(&mut [0])?;
     // Lingering for no time makes close() send RST instead of FIN.
-    setsockopt(&stream, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 })?;
+    setsockopt(
+        &stream,
+        sockopt::Linger,
+        &nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        },
+    )?;
     Ok(())
 }
 

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use crate::{Journey, ensure};
 
-pub(crate) const JOURNEYS: [Journey; 1] =
-    [("one_change_among_two_thousand_pods_and_a_restart_resend_nothing_else", thousands)];
+pub(crate) const JOURNEYS: [Journey; 1] = [(
+    "one_change_among_two_thousand_pods_and_a_restart_resend_nothing_else",
+    thousands,
+)];
 
 /// Pods that exist only as records, on a node that nobody runs.
 const PODS: usize = 2000;
@@ -53,17 +55,28 @@ fn change_and_restart(world: &World) -> Result<()> {
         let counted = counters(world)?;
         Ok((counted.sent > full.sent && settled(world)?).then_some(counted))
     })?;
-    ensure(after.recomputed - full.recomputed <= 2, || format!("{full:?} -> {after:?}"))?;
-    ensure(after.changed - full.changed == 1, || format!("{full:?} -> {after:?}"))?;
-    ensure(after.sent - full.sent == CLIENTS, || format!("{full:?} -> {after:?}"))?;
+    ensure(after.recomputed - full.recomputed <= 2, || {
+        format!("{full:?} -> {after:?}")
+    })?;
+    ensure(after.changed - full.changed == 1, || {
+        format!("{full:?} -> {after:?}")
+    })?;
+    ensure(after.sent - full.sent == CLIENTS, || {
+        format!("{full:?} -> {after:?}")
+    })?;
 
     // The controller is another process now; its clients come back and are sent nothing they hold.
     world.sandbox.kill_program("controller", false)?;
     let restarted = eventually("both proxies are back", PATIENCE, || {
         let counted = counters(world)?;
-        Ok((counted.open == CLIENTS && counted.acks + 1 >= CLIENTS && settled(world)?).then_some(counted))
+        Ok(
+            (counted.open == CLIENTS && counted.acks + 1 >= CLIENTS && settled(world)?)
+                .then_some(counted),
+        )
     })?;
-    ensure(restarted.sent == 0, || format!("resent after a restart: {restarted:?}"))?;
+    ensure(restarted.sent == 0, || {
+        format!("resent after a restart: {restarted:?}")
+    })?;
 
     // And they are really connected: the next change arrives, alone.
     world.apply(&pod(78, "third"))?;
@@ -89,12 +102,20 @@ fn pod(number: usize, revision: &str) -> String {
 }
 
 fn counters(world: &World) -> Result<Counted> {
-    let page = world.page(&Target::ControlPlane, "http://127.0.0.1:15014/debug/counters")?;
-    let number = |path: &str| page.pointer(path).and_then(Value::as_u64).unwrap_or_default();
+    let page = world.page(
+        &Target::ControlPlane,
+        "http://127.0.0.1:15014/debug/counters",
+    )?;
+    let number = |path: &str| {
+        page.pointer(path)
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+    };
     let escaped = ADDRESS.replace('/', "~1");
     let resources = |field| number(&format!("/resources/{escaped}/{field}"));
     let sent = |field| number(&format!("/discovery/types/{escaped}/{field}"));
-    page.pointer("/discovery").context("no counters of discovery")?;
+    page.pointer("/discovery")
+        .context("no counters of discovery")?;
     Ok(Counted {
         recomputed: resources("recomputed"),
         changed: resources("changed"),

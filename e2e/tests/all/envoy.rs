@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use e2e::app::client::{Seen, Task};
 use e2e::app::COLLECT;
+use e2e::app::client::{Seen, Task};
 use e2e::mint::{Minted, Signer};
 use e2e::world::{Pod, World};
 use serde_json::{Value, json};
@@ -22,14 +22,21 @@ const TYPES: &str = "type.googleapis.com/envoy.extensions";
 
 /// Envoy's executable, where `cargo xtask install` puts it.
 fn envoy() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("workspace")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("workspace")?;
     let libraries = root.join("target/tools/envoy/lib");
     let found = fs::read_dir(&libraries)
         .with_context(|| format!("{}: run `cargo xtask install`", libraries.display()))?
         .flatten()
         .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
         .find(|path| path.is_file());
-    found.with_context(|| format!("no envoy below {}: run `cargo xtask install`", libraries.display()))
+    found.with_context(|| {
+        format!(
+            "no envoy below {}: run `cargo xtask install`",
+            libraries.display()
+        )
+    })
 }
 
 fn tls(kind: &str, papers: &Minted, peer: &str) -> Value {
@@ -157,7 +164,11 @@ fn start(world: &World, name: &str, config: &Value, with_server: bool) -> Result
 }
 
 fn papers(world: &World) -> Result<Minted> {
-    world.mint(Signer::Mesh, "envoy", &["spiffe://cluster.local/ns/gate/sa/envoy"])
+    world.mint(
+        Signer::Mesh,
+        "envoy",
+        &["spiffe://cluster.local/ns/gate/sa/envoy"],
+    )
 }
 
 fn prepare(world: &World) -> Result<()> {
@@ -188,9 +199,19 @@ fn tunnel_in(world: &World) -> Result<()> {
     let authority = format!("{app}:{COLLECT}");
     let config = originator(&papers(world)?, &app.to_string(), &authority, APP);
     start(world, "envoy", &config, false)?;
-    digests(&world.client("gate/envoy", "127.0.0.1".parse()?, &Task::Bulk { streams: 4, bytes: 2_000_003 })?)?;
+    digests(&world.client(
+        "gate/envoy",
+        "127.0.0.1".parse()?,
+        &Task::Bulk {
+            streams: 4,
+            bytes: 2_000_003,
+        },
+    )?)?;
     let identity = "spiffe://cluster.local/ns/gate/sa/envoy";
-    world.logged("ztunnel/node-1", &["inbound", &format!("src.identity={identity}"), &authority])?;
+    world.logged(
+        "ztunnel/node-1",
+        &["inbound", &format!("src.identity={identity}"), &authority],
+    )?;
     Ok(())
 }
 
@@ -204,17 +225,31 @@ fn tunnel_out(world: &World) -> Result<()> {
     prepare(world)?;
     start(world, "envoy", &terminator(&papers(world)?, APP), true)?;
     let envoy = world.address("gate/envoy")?;
-    digests(&world.client("talk/app", envoy, &Task::Bulk { streams: 4, bytes: 2_000_003 })?)?;
+    digests(&world.client(
+        "talk/app",
+        envoy,
+        &Task::Bulk {
+            streams: 4,
+            bytes: 2_000_003,
+        },
+    )?)?;
     let identity = "dst.identity=spiffe://cluster.local/ns/gate/sa/envoy";
-    world.logged("ztunnel/node-1", &["outbound", identity, &format!("{envoy}:{COLLECT}")])?;
+    world.logged(
+        "ztunnel/node-1",
+        &["outbound", identity, &format!("{envoy}:{COLLECT}")],
+    )?;
     Ok(())
 }
 
 fn digests(seen: &Seen) -> Result<()> {
-    let Seen::Digests(pairs) = seen else { bail!("it ended early: {seen:?}") };
+    let Seen::Digests(pairs) = seen else {
+        bail!("it ended early: {seen:?}")
+    };
     ensure(pairs.len() == 4, || format!("{} of 4 streams", pairs.len()))?;
     for (sent, got) in pairs {
-        ensure(sent == got && sent.bytes == 2_000_003, || format!("sent {sent:?}, got {got:?}"))?;
+        ensure(sent == got && sent.bytes == 2_000_003, || {
+            format!("sent {sent:?}, got {got:?}")
+        })?;
     }
     Ok(())
 }

@@ -38,7 +38,9 @@ fn tests() -> ExitCode {
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {
-        Trial::test(name, move || journey().map_err(|e| Failed::from(format!("{e:?}"))))
+        Trial::test(name, move || {
+            journey().map_err(|e| Failed::from(format!("{e:?}")))
+        })
     });
     let mut arguments = Arguments::from_args();
     // Each journey is a cluster; more than two at once only slow each other down.
@@ -60,7 +62,7 @@ fn app(arguments: &[String]) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:?}");
+            complain(&format!("{error:?}"));
             ExitCode::FAILURE
         }
     }
@@ -68,13 +70,13 @@ fn app(arguments: &[String]) -> ExitCode {
 
 fn client(server: &str, task: &str) -> Result<()> {
     let seen = e2e::app::client::run(server.parse()?, &serde_json::from_str(task)?)?;
-    println!("{}", serde_json::to_string(&seen)?);
+    say(&serde_json::to_string(&seen)?);
     Ok(())
 }
 
 fn mint(wish: &str) -> Result<()> {
     let minted = e2e::mint::mint(&serde_json::from_str(wish)?)?;
-    println!("{}", serde_json::to_string(&minted)?);
+    say(&serde_json::to_string(&minted)?);
     Ok(())
 }
 
@@ -83,8 +85,25 @@ fn count(server: &str, port: &str) -> Result<()> {
     let address = std::net::SocketAddr::new(server.parse()?, port.parse()?);
     let mut text = String::new();
     std::io::Read::read_to_string(&mut std::net::TcpStream::connect(address)?, &mut text)?;
-    println!("{text}");
+    say(&text);
     Ok(())
+}
+
+/// What a program in a pod found out, for the journey that started it.
+#[expect(
+    clippy::print_stdout,
+    reason = "a program in a pod has no other way to answer"
+)]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a program in a pod has no other way to complain"
+)]
+fn complain(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Fails with a sentence unless the claim holds.
