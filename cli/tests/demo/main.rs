@@ -179,12 +179,27 @@ fn killed_by(as_nobody: bool, kill: impl Fn(&std::process::Child, &Path)) {
         );
         std::thread::yield_now();
     }
-    // A killed front-end cannot remove its directory; the next command does.
-    let status = weft
-        .command(&["sandbox", "status", "--name", "test-killed"])
-        .output()
-        .unwrap();
-    assert!(!status.status.success(), "it still runs");
+    // A killed front-end cannot remove its directory; the next command does, once all has ended.
+    let begun = Instant::now();
+    loop {
+        let status = weft
+            .command(&["sandbox", "status", "--name", "test-killed"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&status.stderr).into_owned();
+        assert!(!status.status.success(), "it still runs");
+        if said.contains("no sandbox test-killed is running") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{said}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for place in ["/tmp/weft-0", "/tmp/weft-65534", "/run/weft"] {
+        assert!(
+            !Path::new(place).join("test-killed").exists(),
+            "{place} holds leftovers"
+        );
+    }
     Machine::wait_until_clean(&before, &weft.path);
 }
 

@@ -45,7 +45,10 @@ fn tls(kind: &str, papers: &Minted, peer: &str) -> Value {
         "@type": format!("{TYPES}.transport_sockets.tls.v3.{kind}TlsContext"),
         "common_tls_context": {
             "alpn_protocols": ["h2"],
-            "tls_params": { "tls_minimum_protocol_version": "TLSv1_3" },
+            "tls_params": {
+                "tls_minimum_protocol_version": "TLSv1_3",
+                "tls_maximum_protocol_version": "TLSv1_3",
+            },
             "tls_certificates": [{
                 "certificate_chain": file(&papers.certificate),
                 "private_key": file(&papers.key),

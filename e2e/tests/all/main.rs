@@ -39,7 +39,7 @@ fn tests() -> ExitCode {
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {
         Trial::test(name, move || {
-            journey().map_err(|e| Failed::from(format!("{e:?}")))
+            journey().map_err(|e| Failed::from(format!("{e:#}")))
         })
     });
     let mut arguments = Arguments::from_args();
