@@ -64,6 +64,9 @@ pub enum SandboxCommand {
         /// Manifest file; `-` is standard input.
         #[arg(short = 'f', long = "filename", required = true)]
         files: Vec<String>,
+        /// Then wait until every pod is ready and every service leads to its own, 60 s at most.
+        #[arg(long)]
+        wait: bool,
     },
     /// Delete an object that was applied.
     Delete {

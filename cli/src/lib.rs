@@ -2,6 +2,7 @@
 //!
 //! Table of contents, top-down: a module may use only modules declared below it.
 
+pub mod reference;
 pub mod demo;
 mod sandbox;
 mod run;

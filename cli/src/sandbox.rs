@@ -3,12 +3,16 @@
 use std::io::Read;
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sandbox::{Options, PodName, Sandbox, Status, Target};
 
 use crate::args::SandboxCommand;
 use crate::print;
+
+/// How long `apply --wait` waits.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Carries out one `weft sandbox` command.
 pub(crate) fn main(command: SandboxCommand) -> Result<ExitCode> {
@@ -28,13 +32,16 @@ pub(crate) fn main(command: SandboxCommand) -> Result<ExitCode> {
             print::line(&format!("sandbox {} is up", sandbox.name()));
             print::line(&format!("logs: {}", sandbox.logs().display()));
         }
-        SandboxCommand::Apply { name, files } => {
+        SandboxCommand::Apply { name, files, wait } => {
             let sandbox = Sandbox::connect(&name)?;
             for file in files {
                 let yaml = read(&file).with_context(|| file.clone())?;
                 for line in sandbox.apply(&yaml).with_context(|| file.clone())? {
                     print::line(&line);
                 }
+            }
+            if wait {
+                sandbox.wait_settled(PATIENCE)?;
             }
         }
         SandboxCommand::Delete {

@@ -3,9 +3,13 @@
 //! A program's `config/env.rs` asks for each variable by name; nothing else reads the environment.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// What a reference page says of a variable: name (`*` stands for any ending), default as text, meaning.
+pub type Variable = (&'static str, &'static str, &'static str);
 
 /// One value that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +36,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The variables of this process.
+    /// The variables of this process. What is not UTF-8 is read with replacement characters: a stranger's variable must
+    /// not keep a program from starting, and one of ours will not parse or will be named with its path.
     pub fn from_env() -> Self {
-        Self {
-            values: std::env::vars().collect(),
-            problems: Vec::new(),
-        }
+        Self::from_os(std::env::vars_os())
+    }
+
+    fn from_os(values: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let text = |value: OsString| value.to_string_lossy().into_owned();
+        Self::from_values(values.map(|(name, value)| (text(name), text(value))))
     }
 
     /// Variables given as values, for tests and for programs started in-process.
@@ -184,6 +191,17 @@ mod tests {
             ["A", "B", "C"]
         );
         assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_disturbs_nobody() {
+        use std::os::unix::ffi::OsStringExt;
+        let strange = (OsString::from("X"), OsString::from_vec(vec![0xff, b'7']));
+        let fine = (OsString::from("A"), OsString::from("7"));
+        let mut reader = Reader::from_os([strange, fine].into_iter());
+        assert_eq!(reader.parse("A", 1u16), 7);
+        assert_eq!(reader.parse("X", 1u16), 1);
+        assert_eq!(reader.finish().unwrap_err().problems[0].name, "X");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Cluster {
                 match source.next().await {
                     Ok(batch) => sender.send_modify(|view| Arc::make_mut(view).take(batch)),
                     Err(error) => {
-                        let error = crate::chain(&error);
+                        let error = mesh::telemetry::report(&error);
                         tracing::error!(%error, "the cluster's directory cannot be followed any more");
                         return;
                     }
@@ -203,7 +203,7 @@ impl Writer {
 
     fn report(&self, key: &Key, outcome: Result<(), sink::Error>) -> bool {
         if let Err(error) = &outcome {
-            let error = crate::chain(error);
+            let error = mesh::telemetry::report(error);
             tracing::warn!(manager = self.manager, %key, %error, "cannot write");
         }
         outcome.is_ok()

@@ -120,7 +120,7 @@ pub fn main(spec: &Spec) -> ExitCode {
     };
     #[expect(clippy::print_stderr, reason = "standard error is the program's log")]
     {
-        eprintln!("sandbox: {}", crate::chain(&error));
+        eprintln!("sandbox: {}", mesh::telemetry::report(&error));
     }
     ExitCode::from(code)
 }

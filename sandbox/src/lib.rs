@@ -30,15 +30,3 @@ pub use messages::{PodName, Status, Target};
 pub use options::Options;
 pub use process::Exit;
 pub use sandbox::Sandbox;
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

@@ -88,6 +88,11 @@ pub enum Request {
         /// Milliseconds.
         milliseconds: u64,
     },
+    /// Answer when every pod that should be is ready and every service leads to its own, or with an error after this long.
+    WaitSettled {
+        /// Milliseconds.
+        milliseconds: u64,
+    },
     /// What is there and how it is.
     Status,
     /// Kill a program (`controller`, `cni-agent/node-1`, `ztunnel/node-1`).

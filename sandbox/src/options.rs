@@ -2,7 +2,25 @@
 
 use std::path::PathBuf;
 
+use mesh::settings::Variable;
 use serde::{Deserialize, Serialize};
+
+/// What the sandbox and the echo program read of the environment: name, default, meaning.
+pub const VARIABLES: &[Variable] = &[
+    (
+        "XDG_RUNTIME_DIR",
+        "/tmp/weft-<uid>",
+        "where sandboxes keep their directories, below `weft`; used when it is the user's own",
+    ),
+    (
+        "WEFT_SANDBOX_LOG",
+        "info",
+        "log filter of the sandbox itself; its programs have RUST_LOG",
+    ),
+    ("PORT", "8080", "echo: port of the HTTP server"),
+    ("TCP_PORT", "none", "echo: port of the TCP echo"),
+    ("POD_NAME", "", "echo: the name it answers with"),
+];
 
 /// Most nodes one sandbox may have: node numbers are part of addresses (`10.244.N.0/24`).
 pub const MOST_NODES: u16 = 64;

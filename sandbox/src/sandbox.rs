@@ -246,6 +246,12 @@ impl Sandbox {
         .map(drop)
     }
 
+    /// Waits until every pod that should be is ready and every service leads to its own; the error says what is missing.
+    pub fn wait_settled(&self, deadline: Duration) -> Result<(), Error> {
+        let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        self.done(&Request::WaitSettled { milliseconds }).map(drop)
+    }
+
     /// The state of everything.
     pub fn status(&self) -> Result<Status, Error> {
         match self.request(&Request::Status)? {

@@ -51,7 +51,7 @@ pub(crate) fn main(orders: Orders) -> ExitCode {
     match run(orders, &mut answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let reason = crate::chain(&error);
+            let reason = mesh::telemetry::report(&error);
             tracing::error!(%reason, "the sandbox ends");
             report(&mut answer, &Report::Failed { reason });
             ExitCode::FAILURE

@@ -1,6 +1,7 @@
 //! Everything that stands inside one sandbox, wired together: network, picture, roles, kubelets, programs.
 
 mod requests;
+mod settled;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -183,7 +184,7 @@ impl World {
                 token.bearer.pod_uid = uid;
                 loop {
                     if let Err(error) = token.write(&context.issuer, &context.cluster.view()) {
-                        tracing::error!(error = %crate::chain(&error), "cannot write a program's token");
+                        tracing::error!(error = %mesh::telemetry::report(&error), "cannot write a program's token");
                     }
                     sleep(LIFE / 3).await;
                 }

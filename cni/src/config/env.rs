@@ -1,33 +1,78 @@
 //! The variables of the node agent and of the plugin: the only place of this crate that reads the environment.
 //!
-//! | variable | meaning | default |
-//! |---|---|---|
-//! | `NODE_NAME` | the node whose pods the agent enrols | must be set |
-//! | `WEFT_OBJECTS_DIR` | the directory of objects | must be set |
-//! | `INPOD_UDS` | the node socket, where ztunnel dials | `/var/run/ztunnel/ztunnel.sock` |
-//! | `WEFT_CNI_RUN_DIR` | where the agent remembers pods' namespaces | `/var/run/istio-cni` |
-//! | `WEFT_CNI_PLUGIN_SOCKET` | where the plugin asks | `pluginevent.sock` in the run directory |
-//! | `POD_NAMESPACE` | the namespace of the mesh's own programs | `weft-system` |
-//! | `EXCLUDE_NAMESPACES` | namespaces outside the mesh, with commas | `kube-system` |
-//! | `HOST_PROBE_SNAT_IP` | the address that the kubelet reaches pods from | `169.254.7.127` |
-//! | `HOST_PROBE_SNAT_IPV6` | the same for IPv6 | `fd16:9254:7127:1337:ffff:ffff:ffff:ffff` |
-//! | `WEFT_KUBELET_UID` | the user the kubelet runs as | `0` |
-//! | `AMBIENT_IPV6` | whether IPv6 is captured | `true` |
-//! | `AMBIENT_DNS_CAPTURE` | whether DNS is captured; ztunnel cannot answer DNS yet | `false` |
-//! | `WEFT_CNI_LOOK_UP_WAIT` | how long the plugin waits for the pod's object | `1s` |
-//! | `WEFT_CNI_CONFIRMATION_WAIT` | how long the plugin waits for ztunnel; below its own 12 s | `8s` |
-//! | `RUST_LOG` | log filter | `info` |
-//!
 //! The plugin reads the `CNI_*` variables of the CNI specification.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mesh::settings::{BadSettings, Reader};
+use mesh::settings::{BadSettings, Reader, Variable};
 
 use super::{Call, Config, Exclusions, Paths, Patience};
 use crate::add_event::SOCKET_NAME;
 use crate::rules;
+
+/// The agent's variables, in the order of the reference page.
+pub const VARIABLES: &[Variable] = &[
+    (
+        "NODE_NAME",
+        "",
+        "the node whose pods the agent enrols; required",
+    ),
+    ("WEFT_OBJECTS_DIR", "", "the directory of objects; required"),
+    (
+        "INPOD_UDS",
+        "/var/run/ztunnel/ztunnel.sock",
+        "the node socket, where ztunnel dials",
+    ),
+    (
+        "WEFT_CNI_RUN_DIR",
+        "/var/run/istio-cni",
+        "where the agent remembers pods' namespaces",
+    ),
+    (
+        "WEFT_CNI_PLUGIN_SOCKET",
+        "<WEFT_CNI_RUN_DIR>/pluginevent.sock",
+        "where the plugin asks",
+    ),
+    (
+        "POD_NAMESPACE",
+        "weft-system",
+        "the namespace of the mesh's own programs",
+    ),
+    (
+        "EXCLUDE_NAMESPACES",
+        "kube-system",
+        "namespaces outside the mesh, with commas",
+    ),
+    (
+        "HOST_PROBE_SNAT_IP",
+        "169.254.7.127",
+        "the address that the kubelet reaches pods from",
+    ),
+    (
+        "HOST_PROBE_SNAT_IPV6",
+        "fd16:9254:7127:1337:ffff:ffff:ffff:ffff",
+        "the same for IPv6",
+    ),
+    ("WEFT_KUBELET_UID", "0", "the user the kubelet runs as"),
+    ("AMBIENT_IPV6", "true", "whether IPv6 is captured"),
+    (
+        "AMBIENT_DNS_CAPTURE",
+        "false",
+        "whether DNS is captured; ztunnel cannot answer DNS yet",
+    ),
+    (
+        "WEFT_CNI_LOOK_UP_WAIT",
+        "1s",
+        "how long the plugin waits for the pod's object",
+    ),
+    (
+        "WEFT_CNI_CONFIRMATION_WAIT",
+        "8s",
+        "how long the plugin waits for ztunnel; below its own 12 s",
+    ),
+    ("RUST_LOG", "info", "log filter"),
+];
 
 /// Reads the agent's settings.
 ///

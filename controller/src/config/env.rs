@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mesh::names::NamespacedName;
-use mesh::settings::{BadSettings, Reader};
+use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log::Format;
 
 use super::{Config, Files, Listen, Log};
@@ -14,8 +14,8 @@ use crate::ca::authenticate::Expected;
 use crate::ca::sign::Lives;
 use crate::{ca, index};
 
-/// Variables: name, default, meaning. The reference page is made from this table.
-pub const VARIABLES: &[(&str, &str, &str)] = &[
+/// All variables, in the order of the reference page.
+pub const VARIABLES: &[Variable] = &[
     (
         "WEFT_OBJECTS_DIR",
         "",

@@ -35,6 +35,11 @@ macro_rules! reasons {
             const fn row(self) -> Row {
                 match self { $( Reason::$name => (Fault::$fault, $retry, $flag, $status, $word) ),+ }
             }
+
+            /// What it means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Reason::$name => concat!($($doc),+) ),+ }
+            }
         }
     };
 }

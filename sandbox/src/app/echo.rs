@@ -45,7 +45,7 @@ pub fn main(
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "this is a program's last word")]
             {
-                eprintln!("echo: {}", crate::chain(&error));
+                eprintln!("echo: {}", mesh::telemetry::report(&error));
             }
             ExitCode::FAILURE
         }

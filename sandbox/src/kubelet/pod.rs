@@ -68,7 +68,7 @@ pub(super) async fn live(
     tokio::join!(life, tell(&mut writer, &object, states));
     writer.take_back(key).await;
     if let Err(error) = context.sink.retire_now(key, &pod.metadata.uid) {
-        tracing::warn!(pod = %key, error = %crate::chain(&error), "cannot retire the pod's uid");
+        tracing::warn!(pod = %key, error = %mesh::telemetry::report(&error), "cannot retire the pod's uid");
     }
 }
 
@@ -169,7 +169,7 @@ fn check(object: &Object, pod: &Pod) -> Result<PodWish, Refusal> {
 
 /// Says in the pod's status, once, why it does not come up.
 fn report(object: &Object, state: &watch::Sender<PodState>, error: &Error) {
-    let trouble = (error.word(), crate::chain(error));
+    let trouble = (error.word(), mesh::telemetry::report(error));
     let is_news = state.send_if_modified(|state| {
         if state.trouble.as_ref() == Some(&trouble) {
             return false;
@@ -248,7 +248,7 @@ async fn renew(context: &Context, tokens: Vec<TokenFile>) {
         sleep(pause).await;
         for token in &tokens {
             if let Err(error) = token.write(&context.issuer, &context.cluster.view()) {
-                tracing::warn!(error = %crate::chain(&error), "cannot renew a token");
+                tracing::warn!(error = %mesh::telemetry::report(&error), "cannot renew a token");
             }
         }
     }
@@ -270,10 +270,10 @@ async fn take_down(context: &Context, wish: &PodWish, live: &LivePod) {
         let kill = move || std::fs::metadata(path).map(|meta| kill_namespace(meta.ino()));
         let _ = tokio::task::spawn_blocking(kill).await;
         if let Err(error) = call_plugin(context, live, "DEL").await {
-            tracing::warn!(pod = %live.name, error = %crate::chain(&error), "CNI DEL failed");
+            tracing::warn!(pod = %live.name, error = %mesh::telemetry::report(&error), "CNI DEL failed");
         }
         if let Err(error) = live.network.clone().remove() {
-            tracing::warn!(pod = %live.name, error = %crate::chain(&error), "namespace left behind");
+            tracing::warn!(pod = %live.name, error = %mesh::telemetry::report(&error), "namespace left behind");
         }
         context
             .pods

@@ -145,7 +145,7 @@ pub(crate) fn ask(node: &Namespace, attempt: &Attempt, timeout: Duration) -> Res
         Attempt::Exec { .. } => Err("not asked over the network".to_owned()),
         Attempt::Impossible { reason } => Err((*reason).to_owned()),
     });
-    asked.unwrap_or_else(|error| Err(crate::chain(&error)))
+    asked.unwrap_or_else(|error| Err(mesh::telemetry::report(&error)))
 }
 
 fn http(address: SocketAddr, request: &str, timeout: Duration) -> Result<(), String> {

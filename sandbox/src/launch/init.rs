@@ -54,7 +54,7 @@ pub fn main(orders: Orders) -> ExitCode {
             report(
                 &mut io::stdout(),
                 &Report::Failed {
-                    reason: crate::chain(&error),
+                    reason: mesh::telemetry::report(&error),
                 },
             );
             ExitCode::FAILURE

@@ -50,6 +50,9 @@ pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
 /// Why a pod has no node, in words for its status.
 pub(crate) fn why_unplaced(object: &Object) -> String {
     let selector = node_selector(object);
+    if selector.is_empty() {
+        return "no node has been chosen yet".to_owned();
+    }
     let asked: Vec<String> = selector
         .iter()
         .map(|(key, value)| format!("{key}={value}"))

@@ -33,7 +33,7 @@ pub(crate) async fn run(cluster: Cluster, nodes: Vec<Namespace>) {
                 let command = [Command::Replace(wanted.clone())];
                 let outcome = node.run(|| cni::nft::apply(&command));
                 if let Ok(Err(error)) = outcome {
-                    let error = crate::chain(&error);
+                    let error = mesh::telemetry::report(&error);
                     tracing::error!(node = %node.path().display(), %error, "cannot set service addresses");
                 }
             }

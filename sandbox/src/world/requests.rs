@@ -9,6 +9,7 @@ use objects::kubernetes::Pod;
 use tokio::time::timeout;
 
 use super::World;
+use super::settled::{waits_for, why_not_ready};
 use crate::apply;
 use crate::capture::open::open;
 use crate::cluster::View;
@@ -17,7 +18,6 @@ use crate::messages::{Answer, NodeStatus, PodName, PodStatus, Request, Status, T
 use crate::network::topology::pod_port;
 use crate::process::{Environment, Process, Streams};
 use crate::programs::Program;
-use crate::roles::scheduler;
 
 /// How long `apply` waits until everybody inside can see what it wrote.
 const VISIBLE: Duration = Duration::from_secs(5);
@@ -56,6 +56,11 @@ impl World {
                     .await?;
                 done(Vec::new())
             }
+            Request::WaitSettled { milliseconds } => {
+                self.wait_settled(Duration::from_millis(milliseconds))
+                    .await?;
+                done(Vec::new())
+            }
             Request::Status => Ok((Answer::Status(Box::new(self.status())), None)),
             Request::Kill { program, hold } => {
                 self.program(&program)?.kill(hold).await;
@@ -73,7 +78,7 @@ impl World {
     async fn apply(&self, yaml: &str) -> Result<Vec<String>, String> {
         let (context, view) = (&self.context, self.context.cluster.view());
         let applied = apply::apply(&context.place.cluster(), &context.sink, &view, yaml)
-            .map_err(|error| crate::chain(&error))?;
+            .map_err(|error| mesh::telemetry::report(&error))?;
         let all_there = |view: &View| {
             applied
                 .keys
@@ -88,7 +93,7 @@ impl World {
     async fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<Vec<String>, String> {
         let (context, view) = (&self.context, self.context.cluster.view());
         let gone = apply::delete(&context.place.cluster(), &view, kind, namespace, name)
-            .map_err(|error| crate::chain(&error))?;
+            .map_err(|error| mesh::telemetry::report(&error))?;
         let none_left = |view: &View| gone.iter().all(|key| view.get(key).is_none()).then_some(());
         let _ = timeout(VISIBLE, context.cluster.until(none_left)).await;
         Ok(gone.iter().map(|key| format!("{key} deleted")).collect())
@@ -117,7 +122,7 @@ impl World {
     /// What is known about why a pod is not there.
     fn hint(&self, name: &PodName) -> String {
         let view = self.context.cluster.view();
-        let message = trouble(&view, name);
+        let message = why_not_ready(&view, name);
         message
             .map(|message| format!(": {message}"))
             .unwrap_or_default()
@@ -150,13 +155,25 @@ impl World {
                 let view = self.context.cluster.view();
                 let why = match view.pod(&name.namespace, &name.name) {
                     None => "there is no such pod".to_owned(),
-                    Some(pod) => trouble(&view, name)
+                    Some(pod) => why_not_ready(&view, name)
                         .unwrap_or_else(|| format!("it is {:?}", pod.status.phase)),
                 };
                 Err(format!(
                     "pod {name} was not ready within {patience:?}: {why}"
                 ))
             }
+        }
+    }
+
+    async fn wait_settled(&self, patience: Duration) -> Result<(), String> {
+        let cluster = &self.context.cluster;
+        let is_settled = |view: &View| waits_for(view).is_none().then_some(());
+        if timeout(patience, cluster.until(is_settled)).await.is_ok() {
+            return Ok(());
+        }
+        match waits_for(&cluster.view()) {
+            None => Ok(()),
+            Some(why) => Err(format!("not settled within {patience:?}: {why}")),
         }
     }
 
@@ -169,7 +186,7 @@ impl World {
         let slot = pod
             .slot
             .ok_or_else(|| format!("pod {name} has no link of its own"))?;
-        open(&pod.node.namespace, &pod_port(slot)).map_err(|error| crate::chain(&error))
+        open(&pod.node.namespace, &pod_port(slot)).map_err(|error| mesh::telemetry::report(&error))
     }
 
     fn program(&self, name: &str) -> Result<&Program, String> {
@@ -244,40 +261,10 @@ fn pod_status(view: &View, pod: &Pod) -> PodStatus {
         phase: format!("{:?}", pod.status.phase),
         ready: pod.is_ready(),
         restarts: u32::try_from(restarts).unwrap_or(u32::MAX),
-        message: trouble(view, &name),
+        message: why_not_ready(view, &name),
         enrolled: meta.annotations.is(ENROLLED.0, ENROLLED.1),
         pod: name,
     }
-}
-
-/// Why a pod is not as wished, in the words of whoever holds it up.
-fn trouble(view: &View, name: &PodName) -> Option<String> {
-    let object = view.get(&Key::new(Kind::Pod, &name.namespace, &name.name))?;
-    let pod = object.pod()?;
-    if pod.is_ready() || pod.has_ended() {
-        return None;
-    }
-    if pod.spec.node_name.is_empty() {
-        return Some(scheduler::why_unplaced(object));
-    }
-    let raw = object.raw();
-    let text = |pointer: &str| {
-        raw.pointer(pointer)?
-            .as_str()
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    let waiting = raw
-        .pointer("/status/containerStatuses")?
-        .as_array()?
-        .iter()
-        .find_map(|one| {
-            let message = one.pointer("/state/waiting/message")?.as_str()?;
-            (!message.is_empty()).then(|| message.to_owned())
-        });
-    text("/status/message")
-        .or(waiting)
-        .or_else(|| Some("its probes have not answered yet".to_owned()))
 }
 
 /// A command whose asker may hang up: then it ends.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh::identity::TrustDomain;
 use mesh::net::sockopt::KeepAlive;
-use mesh::settings::{BadSettings, Reader};
+use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log;
 use mesh::xds;
 
@@ -14,9 +14,6 @@ use super::{
     Admin, Certificates, Config, Discovery, Doors, Limits, Node, OriginalSource, Pods, Server,
     Tunnels,
 };
-
-/// A variable: name, default as text, meaning.
-pub type Variable = (&'static str, &'static str, &'static str);
 
 /// All variables, in the order of the reference page.
 pub const VARIABLES: &[Variable] = &[

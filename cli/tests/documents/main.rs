@@ -1,0 +1,70 @@
+//! What the documents say is true: reference pages are current, and the README's commands do what it shows.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+
+mod commands;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The top of the tree.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn reference_pages_are_current() {
+    for (name, text) in cli::reference::pages() {
+        let committed = fs::read_to_string(root().join("docs/reference").join(name));
+        assert!(
+            committed.is_ok_and(|committed| committed == text),
+            "docs/reference/{name} is out of date: run `cargo run -p cli --example reference`"
+        );
+    }
+}
+
+/// A program's variables and the file that reads them.
+const READERS: [(&[mesh::settings::Variable], &str); 3] = [
+    (ztunnel::config::env::VARIABLES, "ztunnel/src/config/env.rs"),
+    (
+        controller::config::env::VARIABLES,
+        "controller/src/config/env.rs",
+    ),
+    (cni::config::env::VARIABLES, "cni/src/config/env.rs"),
+];
+
+#[test]
+fn every_variable_that_is_read_is_in_its_table_and_the_other_way_round() {
+    for (table, file) in READERS {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let (_, code) = text.split_once("\n];\n").unwrap();
+        let read: Vec<&str> = code.split('"').skip(1).step_by(2).collect();
+        for (name, ..) in table {
+            let name = name.trim_end_matches('*');
+            assert!(read.contains(&name), "{file}: {name} is never read");
+        }
+        let is_name = |text: &&&str| {
+            text.contains('_') && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        };
+        for name in read
+            .iter()
+            .filter(is_name)
+            .filter(|n| !n.starts_with("CNI_"))
+        {
+            let is_known = table.iter().any(|(known, default, meaning)| {
+                known.trim_end_matches('*') == *name
+                    || default.contains(name)
+                    || meaning.contains(name)
+            });
+            assert!(is_known, "{file}: {name} is not in its table");
+        }
+    }
+}
