@@ -82,7 +82,7 @@ impl Namespace {
                 AddressFamily::Inet6
             };
             let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-            let seconds = nix::sys::time::TimeVal::new(2, 0);
+            let seconds = nix::sys::time::TimeVal::new(10, 0);
             setsockopt(&socket, sockopt::SendTimeout, &seconds)?;
             if let Some(mark) = mark {
                 setsockopt(&socket, sockopt::Mark, &mark)?;
