@@ -65,7 +65,7 @@ pub async fn run_agent(config: Config) -> Result<()> {
 pub fn start_agent() -> ExitCode {
     let result = (|| -> Result<()> {
         let config = env::agent(Reader::from_env())?;
-        let _log = log::init(log::Format::Plain, &config.log_filter)?;
+        let _log = log::init(config.log_format, &config.log_filter)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

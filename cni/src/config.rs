@@ -26,6 +26,8 @@ pub struct Config {
     pub patience: Patience,
     /// What is logged, in the syntax of `RUST_LOG`.
     pub log_filter: String,
+    /// How lines of the log look.
+    pub log_format: mesh::telemetry::log::Format,
 }
 
 /// How long the plugin is kept waiting for an answer, at most; the runtime calls again after a refusal.

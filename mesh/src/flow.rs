@@ -6,7 +6,7 @@
 mod line;
 mod reason;
 
-pub use line::{Direction, Party, Record};
+pub use line::{ACCESS, Direction, Party, Record};
 pub use reason::{Fault, Reason};
 
 /// An error that can end a flow: it knows the reason it counts as.

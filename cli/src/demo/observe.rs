@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn reads_fields_with_and_without_quotes() {
-        let line = r#"x INFO access: connection complete direction="inbound" src.identity=spiffe://td/ns/a/sa/b bytes_sent=1"#;
+        let line = r#"x	info	access	connection complete	direction="inbound" src.identity="spiffe://td/ns/a/sa/b" bytes_sent=1"#;
         assert_eq!(value(line, "direction"), Some("inbound"));
         assert_eq!(value(line, "src.identity"), Some("spiffe://td/ns/a/sa/b"));
         assert_eq!(value(line, "identity"), None);

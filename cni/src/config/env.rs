@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mesh::settings::{BadSettings, Reader, Variable};
+use mesh::telemetry::log::Format;
 
 use super::{Call, Config, Exclusions, Paths, Patience};
 use crate::add_event::SOCKET_NAME;
@@ -72,6 +73,7 @@ pub const VARIABLES: &[Variable] = &[
         "how long the plugin waits for ztunnel; below its own 12 s",
     ),
     ("RUST_LOG", "info", "log filter"),
+    ("LOG_FORMAT", "plain", "log format, plain or json"),
 ];
 
 /// Reads the agent's settings.
@@ -110,6 +112,7 @@ pub fn agent(mut from: Reader) -> Result<Config, BadSettings> {
             confirmation: from.duration("WEFT_CNI_CONFIRMATION_WAIT", Duration::from_secs(8)),
         },
         log_filter: from.text_or("RUST_LOG", "info"),
+        log_format: log_format(&mut from),
     };
     from.finish()?;
     Ok(config)
@@ -129,6 +132,14 @@ pub fn plugin_call(from: &Reader) -> Call {
         netns: from.text_or("CNI_NETNS", ""),
         arguments: from.text_or("CNI_ARGS", ""),
     }
+}
+
+fn log_format(from: &mut Reader) -> Format {
+    let word = from.text_or("LOG_FORMAT", "plain");
+    Format::from_word(&word).unwrap_or_else(|| {
+        from.problem("LOG_FORMAT", "must be plain or json");
+        Format::Plain
+    })
 }
 
 fn list(text: &str) -> Vec<String> {

@@ -213,7 +213,11 @@ fn tunnel_in(world: &World) -> Result<()> {
     let identity = "spiffe://cluster.local/ns/gate/sa/envoy";
     world.logged(
         "ztunnel/node-1",
-        &["inbound", &format!("src.identity={identity}"), &authority],
+        &[
+            "inbound",
+            &format!("src.identity=\"{identity}\""),
+            &authority,
+        ],
     )?;
     Ok(())
 }
@@ -236,7 +240,7 @@ fn tunnel_out(world: &World) -> Result<()> {
             bytes: 2_000_003,
         },
     )?)?;
-    let identity = "dst.identity=spiffe://cluster.local/ns/gate/sa/envoy";
+    let identity = "dst.identity=\"spiffe://cluster.local/ns/gate/sa/envoy\"";
     world.logged(
         "ztunnel/node-1",
         &["outbound", identity, &format!("{envoy}:{COLLECT}")],

@@ -57,9 +57,10 @@ pub struct Record {
     pub service: Option<Arc<str>>,
     /// Which door.
     pub direction: Direction,
-    /// Bytes towards the destination.
+    /// Bytes that the reporting side's end sent: the source's at the outbound door, the destination's
+    /// at the inbound one.
     pub bytes_sent: u64,
-    /// Bytes towards the source.
+    /// Bytes that it received.
     pub bytes_received: u64,
     /// From accept to end.
     pub duration: Duration,
@@ -71,64 +72,77 @@ pub struct Record {
     pub origin: Option<Origin>,
 }
 
+/// Target of all lines. Source: docs/compat.md#access-log.
+pub const ACCESS: &str = "access";
+
 fn known<T: Display>(value: &Option<T>) -> Option<tracing::field::DisplayValue<&T>> {
     value.as_ref().map(tracing::field::display)
 }
 
+/// One line with the fields that every line about a tracked flow has, then `more`.
+macro_rules! line {
+    ($level:ident, $message:literal, $record:expr, { $($more:tt)* }) => {
+        tracing::$level!(
+            target: ACCESS,
+            {
+                src.addr = known(&$record.source.address),
+                src.workload = $record.source.workload.as_deref(),
+                src.namespace = $record.source.namespace.as_deref(),
+                src.identity = known(&$record.source.identity),
+                src.cluster = $record.source.cluster.as_deref(),
+                dst.addr = known(&$record.destination.address),
+                dst.hbone_addr = known(&$record.tunnel_authority),
+                dst.service = $record.service.as_deref(),
+                dst.workload = $record.destination.workload.as_deref(),
+                dst.namespace = $record.destination.namespace.as_deref(),
+                dst.identity = known(&$record.destination.identity),
+                dst.cluster = $record.destination.cluster.as_deref(),
+                direction = $record.direction.word(),
+                $($more)*
+            },
+            $message
+        )
+    };
+}
+
 impl Record {
-    /// Writes the line to the log target `access`: success at info, failure at error. Costs nothing
-    /// when that target is off.
+    /// Writes the line: success at info, failure at error, and what failed before anything was known
+    /// of either end at warn. Costs nothing when the target is off.
     pub fn log(&self) {
         if self.reason.is_success() {
-            tracing::info!(
-                target: "access",
-                {
-                src.addr = known(&self.source.address),
-                src.workload = self.source.workload.as_deref(),
-                src.namespace = self.source.namespace.as_deref(),
-                src.identity = known(&self.source.identity),
-                src.cluster = self.source.cluster.as_deref(),
-                dst.addr = known(&self.destination.address),
-                dst.hbone_addr = self.tunnel_authority.as_deref(),
-                dst.service = self.service.as_deref(),
-                dst.workload = self.destination.workload.as_deref(),
-                dst.namespace = self.destination.namespace.as_deref(),
-                dst.identity = known(&self.destination.identity),
-                dst.cluster = self.destination.cluster.as_deref(),
-                direction = self.direction.word(),
+            line!(info, "connection complete", self, {
                 bytes_sent = self.bytes_sent,
                 bytes_recv = self.bytes_received,
                 duration = %Milliseconds(self.duration),
+            });
+        } else if self.source.workload.is_none() && self.destination.workload.is_none() {
+            tracing::warn!(
+                target: ACCESS,
+                {
+                    src.addr = known(&self.source.address),
+                    dst.addr = known(&self.destination.address),
+                    direction = self.direction.word(),
+                    error = self.error.as_deref(),
+                    reason = self.reason.word(),
+                    origin = known(&self.origin),
                 },
-                "connection complete"
+                "connection failed"
             );
         } else {
-            tracing::error!(
-                target: "access",
-                {
-                src.addr = known(&self.source.address),
-                src.workload = self.source.workload.as_deref(),
-                src.namespace = self.source.namespace.as_deref(),
-                src.identity = known(&self.source.identity),
-                src.cluster = self.source.cluster.as_deref(),
-                dst.addr = known(&self.destination.address),
-                dst.hbone_addr = self.tunnel_authority.as_deref(),
-                dst.service = self.service.as_deref(),
-                dst.workload = self.destination.workload.as_deref(),
-                dst.namespace = self.destination.namespace.as_deref(),
-                dst.identity = known(&self.destination.identity),
-                dst.cluster = self.destination.cluster.as_deref(),
-                direction = self.direction.word(),
+            line!(error, "connection complete", self, {
                 bytes_sent = self.bytes_sent,
                 bytes_recv = self.bytes_received,
                 duration = %Milliseconds(self.duration),
                 error = self.error.as_deref(),
                 reason = self.reason.word(),
                 origin = known(&self.origin),
-                },
-                "connection complete"
-            );
+            });
         }
+    }
+
+    /// Writes at debug that the flow has begun.
+    pub fn log_opened(&self) {
+        line!(debug, "connection opened", self, {});
     }
 }
 
@@ -140,3 +154,6 @@ impl Display for Milliseconds {
         write!(f, "{}ms", self.0.as_millis())
     }
 }
+
+#[cfg(test)]
+mod tests;

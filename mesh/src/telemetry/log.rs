@@ -1,13 +1,19 @@
 //! The program's own log: format, filter, and changing the filter while running.
 
+mod lines;
+mod value;
+
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
 
-/// How lines look.
+use lines::Lines;
+
+/// How lines look. Source: docs/compat.md#access-log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// One line of text per event.
@@ -15,6 +21,17 @@ pub enum Format {
     Plain,
     /// One JSON object per event.
     Json,
+}
+
+impl Format {
+    /// As `LOG_FORMAT` names it: `plain` or `json`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "plain" => Some(Self::Plain),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 /// Changes the filter of the running program.
@@ -50,13 +67,14 @@ pub enum Error {
 pub fn init(format: Format, filter: &str) -> Result<Handle, Error> {
     let (filter_layer, reload) = reload::Layer::new(parse(filter)?);
     let registry = tracing_subscriber::registry().with(filter_layer);
-    match format {
-        Format::Plain => registry.with(fmt::layer().with_ansi(false)).try_init(),
-        Format::Json => registry
-            .with(fmt::layer().json().flatten_event(true))
-            .try_init(),
-    }
-    .map_err(Error::Twice)?;
+    let lines = Lines {
+        format,
+        now: SystemTime::now,
+    };
+    registry
+        .with(fmt::layer().event_format(lines))
+        .try_init()
+        .map_err(Error::Twice)?;
     Ok(Handle {
         reload,
         start: filter.into(),
