@@ -14,6 +14,7 @@ mod tests;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -159,6 +160,16 @@ pub struct Outcome {
 pub struct Counters {
     sent: AtomicU64,
     received: AtomicU64,
+    totals: OnceLock<Arc<Totals>>,
+}
+
+/// Bytes of many connections of one worker together; may be read from any thread.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Bytes taken from the first streams.
+    pub sent: AtomicU64,
+    /// Bytes taken from the second streams.
+    pub received: AtomicU64,
 }
 
 impl Counters {
@@ -172,15 +183,26 @@ impl Counters {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// Counts what moves from now on into `totals` too; only the first call counts.
+    pub fn count_into(&self, totals: Arc<Totals>) {
+        let _ = self.totals.set(totals);
+    }
+
     fn add(&self, from: Side, bytes: usize) {
-        let counter = match from {
+        let own = match from {
             Side::First => &self.sent,
             Side::Second => &self.received,
         };
-        // a single writer: no read-modify-write needed
-        counter.store(
-            counter.load(Ordering::Relaxed) + bytes as u64,
-            Ordering::Relaxed,
-        );
+        let of_all = self.totals.get().map(|totals| match from {
+            Side::First => &totals.sent,
+            Side::Second => &totals.received,
+        });
+        for counter in std::iter::once(own).chain(of_all) {
+            // a single writer, the worker: no read-modify-write needed
+            counter.store(
+                counter.load(Ordering::Relaxed) + bytes as u64,
+                Ordering::Relaxed,
+            );
+        }
     }
 }

@@ -15,7 +15,7 @@ pub mod backoff;
 mod counters;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message;
@@ -167,7 +167,10 @@ impl<A: Apply> Client<A> {
                 received = stream.receive() => match received {
                     Ok(Some(response)) => {
                         if !progress {
-                            self.counters.write(|c| c.streams += 1);
+                            self.counters.write(|c| {
+                                c.streams += 1;
+                                c.is_connected = true;
+                            });
                         }
                         progress = true;
                         self.take(&stream, response).await
@@ -189,7 +192,7 @@ impl<A: Apply> Client<A> {
         stream: &Stream,
         response: proto::discovery::DeltaDiscoveryResponse,
     ) -> Result<(), Error> {
-        let bytes = response.encoded_len() as u64;
+        let (receipt, bytes) = (Instant::now(), response.encoded_len() as u64);
         let received = response.resources.len() as u64;
         let delivery = match self.session.take(message::response(response)) {
             Taken::Apply(delivery) => delivery,
@@ -226,6 +229,8 @@ impl<A: Apply> Client<A> {
             counters.removed += removed;
             counters.rejects += settled.refused.len() as u64;
             counters.held = held;
+            c.last_message = Some(receipt);
+            c.apply_time += receipt.elapsed();
         });
         self.waiters.release(type_url, settled.answered);
         stream
@@ -269,11 +274,14 @@ impl<A: Apply> Client<A> {
             (true, true) => Ended::Normally,
             (true, false) => Ended::AfterProgress,
         });
-        self.counters.write(|c| match result {
-            Ok(()) => c.terminations.complete += 1,
-            Err(Error::Status(_)) if is_ordinary => c.terminations.reconnect += 1,
-            Err(Error::Status(_) | Error::Stuck) => c.terminations.error += 1,
-            Err(_) => c.terminations.connection_error += 1,
+        self.counters.write(|c| {
+            c.is_connected = false;
+            match result {
+                Ok(()) => c.terminations.complete += 1,
+                Err(Error::Status(_)) if is_ordinary => c.terminations.reconnect += 1,
+                Err(Error::Status(_) | Error::Stuck) => c.terminations.error += 1,
+                Err(_) => c.terminations.connection_error += 1,
+            }
         });
         match result {
             Ok(()) => tracing::info!(?wait, "the controller closed the stream"),

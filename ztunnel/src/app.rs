@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::config::{self, Config};
 use crate::dump::Dump;
 use crate::metrics::Metrics;
+use crate::metrics::collected::Certificates;
 use crate::netns::Home;
 use crate::pages::Pages;
 use crate::pod::Shared;
@@ -65,6 +66,7 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
         node: config.node.name.as_str().into(),
         on_demand: false,
     });
+    metrics.flows.follow(state.clone());
     let shared = Shared {
         tunnels: config.tunnels.settings(),
         state,
@@ -72,6 +74,8 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
         metrics: metrics.clone(),
         config: Arc::clone(&config),
     };
+    let certificates = Certificates(shared.certificates.clone());
+    registry.register(|registry| registry.register_collector(Box::new(certificates)));
     controller::follow(&config, store, &gates, &registry);
     let (workers, threads) = workers::start(&shared).context("cannot start the workers")?;
     let posts = workers.posts();

@@ -16,9 +16,10 @@ pub async fn carry<A: Duplex, B: Duplex>(
     client: A,
     destination: B,
     mut entry: Entry,
-    draft: Box<Draft>,
+    mut draft: Box<Draft>,
 ) {
     let counters = entry.counters();
+    draft.opened(&counters);
     tokio::select! {
         // A cut is said to be one even when it has torn the tunnel already.
         biased;

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
+use crate::metrics::handshakes;
 use crate::pod::{Attempt, Pod};
 use crate::record::{Draft, baggage};
 
@@ -37,6 +38,8 @@ pub struct Link {
     pub local: SocketAddr,
     /// Who the other end proved to be.
     pub peer: Rc<Peer>,
+    /// Counts the tunnel as open.
+    pub counted: handshakes::Tunnel,
 }
 
 /// Takes tunnels of other proxies until the drain begins; each connection is a task, and each
@@ -89,6 +92,7 @@ pub async fn serve_plain(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watc
 
 /// One connection of another proxy: handshake, then requests until it closes or we drain.
 async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drain::Watch) {
+    let _socket = pod.shared.metrics.table.socket(Direction::Inbound);
     let accepted = tokio::select! {
         accepted = accept::open(&pod, stream, source) => accepted,
         () = drain.draining() => return,
@@ -187,6 +191,7 @@ async fn open(
 
 /// One plain connection from accept to record.
 async fn plain(pod: &Pod, stream: TcpStream, source: SocketAddr) {
+    let _socket = pod.shared.metrics.table.socket(Direction::Inbound);
     let mut draft = Draft::open(Direction::Inbound, source, &pod.shared.metrics);
     match Box::pin(open_plain(pod, &stream, source, &mut draft)).await {
         Ok((application, entry)) => carry(pod, stream, application, entry, draft).await,

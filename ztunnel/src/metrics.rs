@@ -1,5 +1,7 @@
 //! Every metric the node proxy exports, in one list.
 
+use std::sync::Arc;
+
 use mesh::telemetry::metrics::Registry;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -9,10 +11,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use mesh::flow::{Direction, Reason};
 
 pub mod collected;
+pub mod handshakes;
+pub mod flows;
+pub mod labels;
 
 /// Handles to every metric; cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
+    /// Connections and bytes by who talks to whom, of all workers.
+    pub flows: flows::Flows,
+    /// This worker's part of them.
+    pub table: Arc<flows::Table>,
+    /// Handshakes and tunnels.
+    pub handshakes: handshakes::Handshakes,
     /// Pods served. Names: docs/compat.md#admin-endpoints.
     pub pods: PodMetrics,
     /// Flows that ended, by door and Weft's own reason.
@@ -45,7 +56,7 @@ pub struct EndLabels {
 
 /// A label value that is one of a fixed set of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Word(&'static str);
+pub(crate) struct Word(&'static str);
 
 impl EncodeLabelValue for Word {
     fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
@@ -56,7 +67,17 @@ impl EncodeLabelValue for Word {
 impl Metrics {
     /// Makes all metrics and lists them in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
-        let all = Self::default();
+        let flows = flows::Flows::default();
+        let all = Self {
+            table: flows.table(),
+            handshakes: handshakes::Handshakes::register(registry),
+            pods: PodMetrics::default(),
+            flows_ended: Family::default(),
+            flows_open: Gauge::default(),
+            bytes: Counter::default(),
+            flows,
+        };
+        registry.register_collector(Box::new(collected::Connections(all.flows.clone())));
         let pods = &all.pods;
         registry.register(
             "workload_manager_active_proxy_count",
@@ -100,6 +121,14 @@ impl Metrics {
         registry.register("istio_build", "Which program this is", build);
         registry.register_collector(Box::new(collected::Process));
         all
+    }
+
+    /// The same with a table of its own for connections: for one more worker.
+    pub fn for_worker(&self) -> Self {
+        Self {
+            table: self.flows.table(),
+            ..self.clone()
+        }
     }
 
     /// Counts the end of a flow.

@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::lifecycle::{drain, task};
@@ -12,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::carry::{abort, carry};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::pod::{Attempt, Pod};
-use crate::record::{Draft, baggage, party};
+use crate::record::{Draft, baggage};
 
 pub mod accept;
 pub mod resolve;
@@ -49,6 +48,7 @@ pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
 
 /// One captured connection from accept to record.
 async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr) {
+    let _socket = pod.shared.metrics.table.socket(Direction::Outbound);
     let mut draft = Draft::open(Direction::Outbound, source, &pod.shared.metrics);
     // Getting to a stream takes more room than carrying its bytes: boxed, it is given back here.
     match Box::pin(open(pod, &stream, source, &mut draft)).await {
@@ -139,11 +139,9 @@ async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Ca
             Answer::Refuse(why) => return Attempt::Answer(Err(why)),
         };
         let proven = matches!(hop.way, Way::Tunnel { .. }).then(|| own.identity().clone());
-        draft.source = party(Some(accepted.source), Some(own), proven);
-        draft.destination = party(Some(accepted.destination), hop.workload, None);
-        draft.service = hop
-            .service
-            .map(|service| Arc::clone(&service.key().hostname));
+        draft.source_is(accepted.source, Some(own), proven);
+        draft.destination_is(Some(accepted.destination), hop.workload, None);
+        draft.service_is(hop.service);
         Attempt::Answer(Ok(Call {
             way: hop.way,
             identity: own.identity().clone(),

@@ -113,7 +113,10 @@ impl Worker {
     /// No pods yet. Must be called on the worker's own thread, inside its runtime.
     pub fn new(shared: Shared) -> Self {
         Self {
-            shared,
+            shared: Shared {
+                metrics: shared.metrics.for_worker(),
+                ..shared
+            },
             buffers: Rc::new(Buffers::new()),
             pods: HashMap::default(),
         }

@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mesh::flow::{Direction, EndsFlow, Party, Reason, Record};
+use mesh::flow::{ACCESS, Direction, EndsFlow, Party, Reason, Record};
 use mesh::hbone::Baggage;
 use mesh::identity::Identity;
 use mesh::model::Origin;
-use mesh::relay::{End, Outcome, Side};
-use mesh::state::WorkloadView;
+use mesh::relay::{Counters, End, Outcome, Side};
+use mesh::state::{ServiceView, WorkloadView};
 use mesh::telemetry::report;
 
 use crate::metrics::Metrics;
+use crate::metrics::flows::Counted;
+use crate::metrics::labels::{Labels, Named, Who};
 
 /// A record in the making; every stage adds what it has learnt.
 #[derive(Debug)]
@@ -31,6 +33,16 @@ pub struct Draft {
     pub service: Option<Arc<str>>,
     /// The rule that decided.
     pub origin: Option<Origin>,
+    told: Told,
+}
+
+/// How far metrics know of the connection.
+#[derive(Debug)]
+enum Told {
+    /// Its labels are being gathered.
+    Nothing(Box<Labels>),
+    /// It was opened.
+    Open(Counted),
 }
 
 impl Draft {
@@ -49,7 +61,68 @@ impl Draft {
             tunnel_authority: None,
             service: None,
             origin: None,
+            told: Told::Nothing(Box::new(Labels::new(direction))),
         })
+    }
+
+    /// What the mesh knows of the caller, and what its certificate proved.
+    pub fn source_is(
+        &mut self,
+        address: SocketAddr,
+        workload: Option<WorkloadView<'_>>,
+        proven: Option<Identity>,
+    ) {
+        if let Told::Nothing(labels) = &mut self.told {
+            labels.source = workload.map_or_else(Who::default, |it| Who::of(it, None));
+        }
+        self.source = party(Some(address), workload, proven);
+    }
+
+    /// What the mesh knows of the destination, and what its certificate proved.
+    pub fn destination_is(
+        &mut self,
+        address: Option<SocketAddr>,
+        workload: Option<WorkloadView<'_>>,
+        proven: Option<Identity>,
+    ) {
+        if let Told::Nothing(labels) = &mut self.told {
+            let recorded = workload.map(|it| Who::of(it, Some(it.identity().clone())));
+            labels.destination = recorded.unwrap_or_default();
+        }
+        self.destination = party(address, workload, proven);
+    }
+
+    /// The service it was addressed to or is guessed to belong to.
+    pub fn service_is(&mut self, service: Option<ServiceView<'_>>) {
+        if let Told::Nothing(labels) = &mut self.told {
+            labels.service = service.map(Named::of).unwrap_or_default();
+        }
+        self.service = service.map(|it| Arc::clone(&it.key().hostname));
+    }
+
+    /// It has reached its destination, and its bytes will be counted here.
+    pub fn opened(&mut self, counters: &Counters) {
+        let labels = self.labels();
+        let counted = self.metrics.table.open(labels);
+        counters.count_into(counted.bytes());
+        self.told = Told::Open(counted);
+        if tracing::enabled!(target: ACCESS, tracing::Level::DEBUG) {
+            self.record(Reason::Complete, (0, 0), None).log_opened();
+        }
+    }
+
+    /// The labels as far as they are known now. Who proved what comes from the record: only TLS says it.
+    fn labels(&mut self) -> Labels {
+        let mut labels = match &mut self.told {
+            Told::Nothing(labels) => std::mem::replace(&mut **labels, Labels::new(self.direction)),
+            Told::Open(_) => Labels::new(self.direction),
+        };
+        labels.is_mutual_tls = self.source.identity.is_some();
+        labels.source.principal.clone_from(&self.source.identity);
+        if let Some(proven) = &self.destination.identity {
+            labels.destination.principal = Some(proven.clone());
+        }
+        labels
     }
 
     /// It never carried a byte, because of this.
@@ -77,33 +150,49 @@ impl Draft {
         self.write(reason, bytes, None);
     }
 
-    fn write(self, reason: Reason, (sent, received): (u64, u64), error: Option<String>) {
+    fn write(mut self, reason: Reason, (sent, received): (u64, u64), error: Option<String>) {
         self.metrics.flows_open.dec();
         self.metrics
             .flow_ended(self.direction, reason, sent + received);
+        let flag = reason.istio_flag();
+        match &mut self.told {
+            Told::Open(counted) => counted.close(flag),
+            Told::Nothing(_) => {
+                let labels = self.labels();
+                self.metrics.table.fail(labels, flag);
+            }
+        }
         let error = match error {
             None if !reason.is_success() => Some(reason.word().replace('_', " ")),
             error => error,
         };
-        let record = Record {
-            source: self.source,
-            destination: self.destination,
-            tunnel_authority: self.tunnel_authority,
-            service: self.service,
+        self.record(reason, (sent, received), error).log();
+    }
+
+    /// The line of the log; there, sent and received are this side's words.
+    fn record(&self, reason: Reason, bytes: (u64, u64), error: Option<String>) -> Record {
+        let (sent, received) = match self.direction {
+            Direction::Outbound => bytes,
+            Direction::Inbound => (bytes.1, bytes.0),
+        };
+        Record {
+            source: self.source.clone(),
+            destination: self.destination.clone(),
+            tunnel_authority: self.tunnel_authority.clone(),
+            service: self.service.clone(),
             direction: self.direction,
             bytes_sent: sent,
             bytes_received: received,
             duration: self.since.elapsed(),
             reason,
             error,
-            origin: self.origin,
-        };
-        record.log();
+            origin: self.origin.clone(),
+        }
     }
 }
 
 /// What the mesh knows of one end, for the record.
-pub fn party(
+fn party(
     address: Option<SocketAddr>,
     workload: Option<WorkloadView<'_>>,
     identity: Option<Identity>,

@@ -60,6 +60,7 @@ impl Connection {
         peer: Peer,
         local_address: SocketAddr,
         settings: &Settings,
+        kept: Box<dyn std::any::Any>,
     ) -> Result<Rc<Self>, Failure>
     where
         Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -86,6 +87,7 @@ impl Connection {
             })
             .await;
             over.set(true);
+            drop(kept);
         });
         Ok(Rc::new(Self {
             send,

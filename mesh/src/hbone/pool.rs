@@ -71,6 +71,8 @@ pub struct Dialed<Io> {
     pub peer: Peer,
     /// Our end of the TCP connection.
     pub local_address: SocketAddr,
+    /// Dropped when the connection has ended.
+    pub kept: Box<dyn std::any::Any>,
 }
 
 /// An open stream and what is known about its way.
@@ -287,12 +289,14 @@ impl<E: std::error::Error + 'static> Pool<E> {
             io,
             peer,
             local_address,
+            kept,
         } = dial().await.map_err(|error| {
             let error = Arc::new(error);
             *guard.dial.failure.borrow_mut() = Some(Arc::clone(&error));
             OpenError::Dial(error)
         })?;
-        let connection = Connection::start(io, peer, local_address, &self.settings).await?;
+        let settings = &self.settings;
+        let connection = Connection::start(io, peer, local_address, settings, kept).await?;
         let slot = connection.slot().ok_or(OpenError::Draining)?;
         if !self.is_draining.get() {
             if let Some(entry) = self.entries.borrow_mut().get_mut(&guard.key) {

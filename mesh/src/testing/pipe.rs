@@ -82,6 +82,7 @@ impl Exchange {
             io,
             peer,
             local_address,
+            kept: Box::new(()),
         })
     }
 }

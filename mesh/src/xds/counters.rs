@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Numbers since the client was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,12 @@ pub struct Counters {
     pub streams: u64,
     /// How connections and streams ended.
     pub terminations: Terminations,
+    /// When the last response came.
+    pub last_message: Option<Instant>,
+    /// From the receipt of a response until it was applied, all responses together.
+    pub apply_time: Duration,
+    /// Whether a stream is open and was answered.
+    pub is_connected: bool,
 }
 
 /// Numbers of one type.

@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use mesh::flow::{EndsFlow, Reason};
+use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::hbone::{Tunnel, server};
 use mesh::net::sockopt::{self, KeepAlive};
 use mesh::tls::{self, HANDSHAKE_DEADLINE};
@@ -85,7 +86,12 @@ pub async fn open(
         .get(&identity)
         .await
         .map_err(Error::Certificate)?;
-    let (stream, peer) = tls::server::accept(stream, &credentials, HANDSHAKE_DEADLINE).await?;
+    let begun = Instant::now();
+    let handshakes = &pod.shared.metrics.handshakes;
+    let (stream, peer) = tls::server::accept(stream, &credentials, HANDSHAKE_DEADLINE)
+        .await
+        .inspect_err(|error| handshakes.failed(Direction::Inbound, tls_reason(error)))?;
+    let counted = handshakes.succeeded(Direction::Inbound, begun);
     let tunnel = Tunnel::accept(stream, &pod.shared.tunnels).await?;
     Ok((
         tunnel,
@@ -93,6 +99,7 @@ pub async fn open(
             source,
             local,
             peer: Rc::new(peer),
+            counted,
         },
     ))
 }

@@ -2,7 +2,6 @@
 //! something is missing, and notes in its record who both ends are.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use mesh::flow::{EndsFlow, Reason};
 use mesh::hbone::ConnectHead;
@@ -11,7 +10,7 @@ use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
 use super::authorize::{self, Caller, Denial};
 use super::{Link, request};
 use crate::pod::{Attempt, Pod};
-use crate::record::{Draft, party};
+use crate::record::Draft;
 
 /// Why a connection is not admitted.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +50,7 @@ pub(super) async fn plain(
         };
         describe(snapshot, own, source, draft);
         let service = request::likely_service(snapshot, own, None, destination.port());
-        draft.service = service.map(|service| Arc::clone(&service.hostname));
+        draft.service_is(service);
         authorize::decide(snapshot, own, &caller, destination)
     });
     let verdict = outcome.await.map_err(NotAdmitted::Early)?;
@@ -88,7 +87,7 @@ pub(super) async fn tunnelled(
         };
         let named = head.forwarded.as_ref().and_then(|it| it.host.as_deref());
         let service = request::likely_service(snapshot, own, named, application.port());
-        draft.service = service.map(|service| Arc::clone(&service.hostname));
+        draft.service_is(service);
         match authorize::decide(snapshot, own, &caller, application) {
             Attempt::Answer(verdict) => Attempt::Answer(Ok((application, verdict))),
             Attempt::Later(why) => Attempt::Later(why),
@@ -110,13 +109,13 @@ fn describe(snapshot: &Snapshot, pod: WorkloadView<'_>, source: SocketAddr, draf
         Lookup::Found(Hit::Workload(id)) => snapshot.workload(id),
         _ => None,
     };
-    draft.source = party(Some(source), client, proven);
+    draft.source_is(source, client, proven);
     let own_identity = draft
         .source
         .identity
         .is_some()
         .then(|| pod.identity().clone());
-    draft.destination = party(draft.destination.address, Some(pod), own_identity);
+    draft.destination_is(draft.destination.address, Some(pod), own_identity);
 }
 
 /// Notes the rule behind a refusal.

@@ -7,7 +7,7 @@ use mesh::flow::Reason;
 use mesh::hbone::Authority;
 use mesh::model::{Destination, GatewayAddress, PortPair};
 use mesh::names::NamespacedHostname;
-use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
+use mesh::state::{Hit, Lookup, ServiceView, Snapshot, WorkloadView};
 
 use crate::config::Doors;
 
@@ -54,20 +54,20 @@ pub fn likely_service<'a>(
     pod: WorkloadView<'a>,
     named: Option<&str>,
     port: u16,
-) -> Option<&'a NamespacedHostname> {
+) -> Option<ServiceView<'a>> {
+    let known = |key| snapshot.service_by_name(key).found();
     let mut of_name = pod.services().map(|(service, _)| service);
     if let Some(found) = named.and_then(|name| of_name.find(|it| *it.hostname == *name)) {
-        return Some(found);
+        return known(found);
     }
-    let leads_to_port = |service: &NamespacedHostname, ports: &[PortPair]| {
-        let of_service = snapshot.service_by_name(service).found();
-        let of_service = of_service.map_or(&[][..], |service| service.ports());
+    let leads_to_port = |service: &ServiceView<'_>, ports: &[PortPair]| {
         ports.iter().any(|pair| pair.target_port == port)
-            || of_service.iter().any(|it| it.target_port == port)
+            || service.ports().iter().any(|it| it.target_port == port)
     };
-    let mut services = pod.services();
-    let found = services.find(|(service, ports)| leads_to_port(service, ports));
-    found.map(|(service, _)| service)
+    pod.services()
+        .filter_map(|(key, ports)| Some((known(key)?, ports)))
+        .find(|(service, ports)| leads_to_port(service, ports))
+        .map(|(service, _)| service)
 }
 
 /// An address is the pod's own when the tunnel was dialled to it. Exempt are pods that take tunnels

@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use mesh::flow::{EndsFlow, Reason};
+use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::hbone::{
     Authority, Baggage, ConnectHead, Dialed, Forwarded, OpenError, PoolKey, Traceparent,
     TunnelStream,
@@ -134,12 +135,17 @@ async fn dial_tunnel(
         stream => stream?,
     };
     let local_address = stream.local_addr().map_err(dial::Error::Socket)?;
+    let begun = Instant::now();
+    let handshakes = &pod.shared.metrics.handshakes;
     let (io, peer) = tls::client::connect(stream, &credentials, key.peers(), HANDSHAKE_DEADLINE)
         .await
+        .inspect_err(|error| handshakes.failed(Direction::Outbound, dial::tls_reason(error)))
         .map_err(|source| dial::Error::Tls { hop, source })?;
+    let counted = handshakes.succeeded(Direction::Outbound, begun);
     Ok(Dialed {
         io,
         peer,
         local_address,
+        kept: Box::new(counted),
     })
 }

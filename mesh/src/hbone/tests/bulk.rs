@@ -253,6 +253,7 @@ async fn small_round_trips_over_loopback_never_wait_for_a_delayed_acknowledgemen
                 io,
                 peer,
                 local_address,
+                kept: Box::new(()),
             })
         };
         let head = ConnectHead::new(Authority::Ip(application));

@@ -125,7 +125,7 @@ fn the_service_is_guessed_from_the_callers_word_or_the_port() {
         (Some("made.up"), 8080, Some("one")),
     ] {
         let found = likely_service(&snapshot, pod, named, port);
-        let name = found.map(|it| it.hostname.split('.').next().unwrap());
+        let name = found.map(|it| it.key().hostname.split('.').next().unwrap());
         assert_eq!(name, expected, "{named:?} {port}");
     }
 }
