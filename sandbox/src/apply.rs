@@ -12,6 +12,7 @@ use objects::sink::directory::DirectorySink;
 use serde_json::Value;
 
 use crate::cluster::View;
+use crate::roles::replicas::{self, MOST_PODS};
 
 /// Why nothing was applied or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -109,13 +110,18 @@ fn flatten(document: Document) -> Vec<Document> {
 
 /// Whether the fields that Weft reads can be read.
 fn check(key: &Key, document: &Document) -> Result<(), String> {
-    let parts = Parts {
-        file: Path::new("").into(),
-        document: Arc::new(document.clone().pack()),
-        patches: Vec::new(),
-    };
+    let packed = Arc::new(document.clone().pack());
+    let parts = Parts::new(Path::new("").into(), packed);
     match Object::read(key.clone(), parts, 0) {
-        Ok(_) => Ok(()),
+        Ok(object) => match replicas::asked_for(&object) {
+            Some((field, number)) if number > MOST_PODS => {
+                let line = document.line();
+                Err(format!(
+                    "line {line}: {key}: {field}: {number} pods are more than a sandbox has room for ({MOST_PODS})"
+                ))
+            }
+            _ => Ok(()),
+        },
         Err(error) => {
             let line = if error.line > 0 {
                 error.line

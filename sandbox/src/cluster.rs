@@ -68,6 +68,22 @@ impl View {
     }
 }
 
+#[cfg(test)]
+impl View {
+    /// Puts a document into the picture as a source would, for tests of plans.
+    pub(crate) fn see(&mut self, document: Value) {
+        let document = objects::raw::Document::without_lines(document);
+        let key = objects::object::identify(&document).unwrap();
+        let file = std::path::Path::new("test").into();
+        let parts = objects::object::Parts::new(file, Arc::new(document.pack()));
+        let object = Some(Arc::new(Object::read(key.clone(), parts, 0).unwrap()));
+        self.take(Batch {
+            changes: vec![objects::change::Change { key, object }],
+            ..Batch::default()
+        });
+    }
+}
+
 /// The picture and the pen.
 #[derive(Clone)]
 pub(crate) struct Cluster {

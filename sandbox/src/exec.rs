@@ -38,7 +38,8 @@ pub struct Spec {
     pub join: Option<i32>,
     /// Mounts to make, in order.
     pub mounts: Vec<Mount>,
-    /// Mounts to hide from the program (the sandbox's run directory, from pods).
+    /// Folders that the program finds empty and files that it finds to be nothing: what gives power over the sandbox, from
+    /// pods. What is mounted there is let go.
     pub hide: Vec<PathBuf>,
     /// Hostname; none keeps the sandbox's.
     pub hostname: Option<String>,
@@ -197,11 +198,7 @@ fn prepare(spec: &Spec) -> Result<(), Error> {
         make(mount, &mut ours)?;
     }
     for path in &spec.hide {
-        // Covered already when it was below something that a mount of ours hides.
-        match umount2(path, MntFlags::MNT_DETACH) {
-            Ok(()) | Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOENT) => {}
-            Err(errno) => return Err(system("hide", path)(errno)),
-        }
+        hide(path)?;
     }
     if let Some(hostname) = &spec.hostname {
         unshare(CloneFlags::CLONE_NEWUTS).map_err(system("make", "a hostname"))?;
@@ -248,6 +245,32 @@ fn make(wanted: &Mount, ours: &mut Vec<PathBuf>) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+fn hide(path: &Path) -> Result<(), Error> {
+    match umount2(path, MntFlags::MNT_DETACH) {
+        // Not a mount, or covered already by something that a mount of ours hides.
+        Ok(()) | Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOENT) => {}
+        Err(errno) => return Err(system("hide", path)(errno)),
+    }
+    let Ok(there) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let covered = if there.is_dir() {
+        let flags =
+            MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let kind = Some("tmpfs");
+        mount(kind, path, kind, flags, Some("mode=0555"))
+    } else {
+        mount(
+            Some("/dev/null"),
+            path,
+            None::<&str>,
+            MsFlags::MS_BIND,
+            None::<&str>,
+        )
+    };
+    covered.map_err(system("hide", path))
 }
 
 /// Where a symbolic link leads, be there something or not (`/etc/resolv.conf` often leads below `/run`).

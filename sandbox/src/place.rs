@@ -106,6 +106,10 @@ impl Place {
     pub fn run(&self) -> PathBuf {
         self.path.join("run")
     }
+    /// What no pod may reach: keys and tokens, the objects, whom to give orders to.
+    pub fn hidden_from_pods(&self) -> Vec<PathBuf> {
+        vec![self.run(), self.cluster(), self.control_socket()]
+    }
     /// The file that the sandbox's first process keeps locked while it lives.
     pub fn lock_file(&self) -> PathBuf {
         self.path.join("lock")

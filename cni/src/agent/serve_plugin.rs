@@ -2,7 +2,9 @@
 //! (contract: CNI plugin and agent, docs/compat.md#cni-plugin).
 
 use std::convert::Infallible;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use mesh::lifecycle::task;
 use mesh::telemetry::report;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::add_event::{AddEvent, PATH};
 
@@ -27,8 +29,8 @@ const LONGEST: usize = 64 * 1024;
 /// So many pods may be on their way at once; more wait in the socket's backlog.
 const AT_ONCE: usize = 64;
 
-/// How long a plugin may take to say what it wants.
-const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a plugin may take for the head of its request, and again for the body.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A pod that waits to start, and where the answer goes: why it may not, in words for the runtime's log.
 #[derive(Debug)]
@@ -48,10 +50,13 @@ pub fn listen(path: &Path) -> io::Result<PluginSocket> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    Ok(PluginSocket {
+    let socket = PluginSocket {
         listener: UnixListener::bind(path)?,
         path: path.to_owned(),
-    })
+    };
+    // Whoever may write here may say which namespace is whose.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(socket)
 }
 
 /// The listening socket; its file goes with it, so that plugins fail at once while no agent runs.
@@ -100,7 +105,7 @@ async fn talk(stream: UnixStream, asked: mpsc::Sender<Asked>) {
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(PATIENCE)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -116,10 +121,11 @@ async fn answer(request: Request<Incoming>, asked: mpsc::Sender<Asked>) -> Respo
     if request.method() != Method::POST {
         return say(StatusCode::METHOD_NOT_ALLOWED, "only POST is understood");
     }
-    let Ok(body) = Limited::new(request.into_body(), LONGEST).collect().await else {
+    let body = Limited::new(request.into_body(), LONGEST).collect();
+    let Ok(Ok(body)) = timeout(PATIENCE, body).await else {
         return say(
             StatusCode::BAD_REQUEST,
-            "the request is too long or was cut off",
+            "the request is too long, too slow or was cut off",
         );
     };
     let event: AddEvent = match serde_json::from_slice(&body.to_bytes()) {

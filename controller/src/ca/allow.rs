@@ -27,7 +27,7 @@ pub enum Refusal {
     /// The wanted identity is no identity of a mesh.
     #[error("wanted identity {text:?} cannot be read")]
     Unreadable {
-        /// What was wanted.
+        /// What was wanted, its beginning.
         text: String,
         /// What is wrong with it.
         #[source]
@@ -137,7 +137,7 @@ pub fn allow(
         return Ok(caller.identity.clone());
     };
     let wanted = Identity::parse(text).map_err(|source| Refusal::Unreadable {
-        text: text.to_owned(),
+        text: shorten(text),
         source,
     })?;
     same_trust_domain(&wanted, rules)?;
@@ -157,6 +157,11 @@ pub fn allow(
         });
     }
     Ok(wanted)
+}
+
+/// Foreign text in errors is cut.
+fn shorten(text: &str) -> String {
+    text.chars().take(256).collect()
 }
 
 fn same_trust_domain(identity: &Identity, rules: &Rules<'_>) -> Result<(), Refusal> {

@@ -97,6 +97,12 @@ impl SigningRoot {
             // Another process may have been quicker: then its file stands, and is read below.
             keep::create_new(&private, &made)?;
         }
+        if keep::is_open_to_all(&private)? {
+            return Err(content(
+                &private,
+                "is open to every user of the machine, and must be its owner's alone (mode 0600)",
+            ));
+        }
         let text = keep::read(&private)?;
         let certificates = pem::certificates(&text, &private)?;
         let [certificate] = certificates.as_slice() else {

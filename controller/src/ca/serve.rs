@@ -59,7 +59,7 @@ impl IstioCertificateService for Service {
             })),
             Err(error) => {
                 let caller = error.caller().map(ToString::to_string).unwrap_or_default();
-                let wanted = wanted.unwrap_or_default();
+                let wanted: String = wanted.iter().flat_map(|w| w.chars()).take(256).collect();
                 let reason = report(&error);
                 tracing::warn!(caller, wanted, reason, "certificate request is refused");
                 Err(status(&error))

@@ -208,7 +208,9 @@ fn leaf(
     params.distinguished_name = DistinguishedName::new();
     params.subject_alt_names = names;
     params.not_before = moment.now - BACKDATE;
-    params.not_after = (moment.now + life).min(root.not_after);
+    // A life past the end of the calendar ends with the root, too.
+    let end = moment.now.checked_add(life);
+    params.not_after = end.map_or(root.not_after, |end| end.min(root.not_after));
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     // What RFC 8813 asks of EC keys; RSA keys have no further use in TLS 1.3 either.
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

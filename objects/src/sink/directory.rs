@@ -147,18 +147,25 @@ impl DirectorySink {
     fn replace(&self, file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         fs::create_dir_all(&self.folder)?;
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        // The leading dot keeps readers away.
-        let temporary = self
-            .folder
-            .join(format!(".{}-{count}.tmp", std::process::id()));
-        let mut options = fs::OpenOptions::new();
-        let mut open = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&temporary)?;
+        // Never a file that is there: a crash may have left one of another mode, and a program in another process
+        // namespace may have our number.
+        let (temporary, mut open) = loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            // The leading dot keeps readers away.
+            let name = format!(".{}-{count}.tmp", std::process::id());
+            let temporary = self.folder.join(name);
+            let mut options = fs::OpenOptions::new();
+            match options
+                .write(true)
+                .create_new(true)
+                .mode(mode)
+                .open(&temporary)
+            {
+                Ok(open) => break (temporary, open),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        };
         let written = open
             .write_all(bytes)
             .and_then(|()| fs::rename(&temporary, file));

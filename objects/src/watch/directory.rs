@@ -14,7 +14,7 @@
 //!   seen within [`RESCAN`]), one to a folder is not followed.
 //! - A file is read when its writer closes it or renames it into place, not while it grows. Good news
 //!   counts at once; that a file or an object in it is gone or broken counts when it still looks so
-//!   after [`SETTLE`], so an editor's save is one change.
+//!   after [`SETTLE`], or [`PATIENCE`] while it is open for writing or empty, so an editor's save is one change.
 //! - A broken document leaves its object's last good version in place; a file that does not parse at all
 //!   leaves all of its objects in place. While a document of a file cannot even be named, no object of that
 //!   file is taken for deleted.
@@ -201,7 +201,10 @@ impl DirectorySource {
             // Weft's own files change by rename: what is gone there is meant to be gone.
             let is_doubtful =
                 path.parent() != Some(&status) && self.ledger.is_bad_news(&path, &reading);
-            match due.hold(now) {
+            // The kernel tells of a file's truncation when it is over, which on a busy disk is long after it can be seen.
+            let is_at_work =
+                due.is_growing() || self.pending.is_growing(&path) || reading.says_nothing();
+            match due.hold(now, is_at_work) {
                 Some(held) if is_doubtful => self.pending.again(&path, held),
                 _ => self.ledger.accept(&path, stamp, reading, &mut batch),
             }

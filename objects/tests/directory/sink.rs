@@ -49,6 +49,25 @@ async fn two_managers_add_to_one_object_and_take_back_only_their_own() {
     assert!(view.pod("web").unwrap().is_ready());
 }
 
+/// A secret's file is made with its mode; a file that a crash left open to all is not taken for it.
+#[tokio::test]
+async fn a_secret_s_file_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let status = world.path("status");
+    fs::create_dir(&status).unwrap();
+    for count in 0..64 {
+        let left = format!(".{}-{count}.tmp", std::process::id());
+        fs::write(status.join(left), "").unwrap();
+    }
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "word", "namespace": "a"},
+        "stringData": {"word": "abracadabra"}});
+    world.sink().apply("sandbox", secret).await.unwrap();
+    let file = status.join("secrets_a_word@sandbox.json");
+    let mode = fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
 #[tokio::test]
 async fn an_applied_object_exists_because_of_its_manager_and_a_patch_makes_none() {
     let world = World::new();

@@ -193,6 +193,22 @@ async fn thousands_of_files_are_one_batch_and_one_change_stays_one() {
 }
 
 #[tokio::test]
+async fn a_pipe_in_a_file_s_place_is_a_problem_and_holds_nobody_up() {
+    let mut world = World::new();
+    nix::unistd::mkfifo(
+        &world.path("a.yaml"),
+        nix::sys::stat::Mode::from_bits_truncate(0o600),
+    )
+    .unwrap();
+    world.write("b.yaml", &config_map("one", "1"));
+    let mut view = world.watch();
+    let batch = view.step().await;
+    assert!(view.has(&map_key("one")));
+    assert_eq!(batch.problems.len(), 1);
+    assert_eq!(batch.problems[0].reason, "not a file");
+}
+
+#[tokio::test]
 async fn rapid_rewrites_never_flap_and_the_last_one_is_never_lost() {
     let mut world = World::new();
     let text = |value: u32| {

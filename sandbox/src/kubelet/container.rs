@@ -1,5 +1,6 @@
 //! The life of one container: start, probe, notice its end, start again with back-off.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A container that ran this long starts with the first pause again.
 const STABLE: Duration = Duration::from_secs(60);
+
+/// How much of a log's end is looked at for its last line, bytes.
+const LAST_WORDS: u64 = 1024;
 
 /// What a container is and how it is run.
 #[derive(Debug, Clone)]
@@ -177,13 +181,34 @@ fn last_words(log: &Path, exit: Exit) -> String {
     let could_not_start =
         exit == Exit::Code(NOT_FOUND.into()) || exit == Exit::Code(CANNOT_RUN.into());
     let line = || {
-        let text = std::fs::read(log).ok()?;
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let mut log = std::fs::File::open(log).ok()?;
+        let end = log.seek(SeekFrom::End(0)).ok()?;
+        log.seek(SeekFrom::Start(end.saturating_sub(LAST_WORDS)))
+            .ok()?;
+        let mut bytes = Vec::new();
+        log.take(LAST_WORDS).read_to_end(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Some(text.lines().next_back()?.to_owned())
     };
     match (exit, could_not_start.then(line).flatten()) {
         (_, Some(line)) => line,
         (Exit::Code(code), None) => format!("the program ended with code {code}"),
         (Exit::Signal(signal), None) => format!("the program was killed by signal {signal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_of_a_long_log_is_found_at_its_end() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let text = "chatter\n".repeat(10_000) + "sandbox: cannot run it\n";
+        std::fs::write(log.path(), text).unwrap();
+        let not_found = Exit::Code(NOT_FOUND.into());
+        assert_eq!(last_words(log.path(), not_found), "sandbox: cannot run it");
+        let ended = last_words(log.path(), Exit::Code(3));
+        assert_eq!(ended, "the program ended with code 3");
     }
 }

@@ -16,6 +16,9 @@ use crate::exec::Mount;
 use crate::network::addresses::DNS_V4;
 use crate::roles::tokens::{self, Bearer, ISSUER, Issuer, LIFE, replace_file};
 
+/// Longest life of a token that is given, seconds, as in Kubernetes.
+const LONGEST_LIFE: u64 = 1 << 32;
+
 /// Why a pod's files cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -27,6 +30,8 @@ pub(crate) enum Error {
         kind: Kind,
         name: String,
     },
+    #[error("Secret {name}: data.{entry} is not base64")]
+    NotBase64 { name: String, entry: String },
     #[error("volume {volume}: {path} would leave the volume")]
     Outside { volume: String, path: PathBuf },
     #[error(
@@ -186,9 +191,9 @@ fn token(
         path,
         bearer: bearer.clone(),
         audience: source.audience.clone().unwrap_or_else(|| ISSUER.to_owned()),
-        life: source
-            .expiration_seconds
-            .map_or(LIFE, |seconds| Duration::from_secs(seconds.max(600))),
+        life: source.expiration_seconds.map_or(LIFE, |seconds| {
+            Duration::from_secs(seconds.clamp(600, LONGEST_LIFE))
+        }),
     })
 }
 
@@ -216,7 +221,12 @@ fn entries(
     }
     if let Some(secret) = object.secret() {
         for (key, text) in &secret.data {
-            let bytes = STANDARD.decode(text.reveal()).unwrap_or_default();
+            let bytes = STANDARD
+                .decode(text.reveal())
+                .map_err(|_| Error::NotBase64 {
+                    name: name.to_owned(),
+                    entry: key.clone(),
+                })?;
             write(&home.join(inside(volume, Path::new(key))?), bytes)?;
         }
         for (key, text) in &secret.string_data {

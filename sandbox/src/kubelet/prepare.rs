@@ -122,7 +122,7 @@ impl Shared<'_> {
             network: Some(self.live.network.path().to_owned()),
             join: None,
             mounts,
-            hide: vec![self.context.place.run()],
+            hide: self.context.place.hidden_from_pods(),
             hostname: (!self.pod.spec.host_network).then(|| self.hostname.clone()),
             user: self.user(&own.security_context),
             is_confined: !is_privileged,

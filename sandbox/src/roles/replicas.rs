@@ -14,6 +14,19 @@ use crate::cluster::{View, Wanted, Words};
 /// Label that tells the pods of one version of a Deployment from those of another.
 const HASH_LABEL: &str = "pod-template-hash";
 
+/// Most pods that one object may ask for; `apply` refuses more. A node has room for about a hundred.
+pub(crate) const MOST_PODS: u32 = 1000;
+
+/// How many pods an object asks for, and the field that says so.
+pub(crate) fn asked_for(object: &Object) -> Option<(&'static str, u32)> {
+    match object.typed() {
+        Typed::Deployment(deployment) => Some(("spec.replicas", deployment.spec.replicas?)),
+        Typed::StatefulSet(set) => Some(("spec.replicas", set.spec.replicas?)),
+        Typed::Job(job) => Some(("spec.completions", job.spec.completions?)),
+        _ => None,
+    }
+}
+
 /// Every pod that should exist because of another object, and what those objects' status says.
 pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
     let mut wanted = Wanted::new();
@@ -21,16 +34,23 @@ pub(crate) fn plan(view: &View, before: &Wanted) -> Wanted {
         for object in view.of(kind) {
             match object.typed() {
                 Typed::Deployment(deployment) => {
-                    let replicas = deployment.spec.replicas.unwrap_or(1);
+                    let replicas = deployment.spec.replicas.unwrap_or(1).min(MOST_PODS);
                     deployment_pods(view, before, object, replicas, &mut wanted);
                 }
                 Typed::StatefulSet(set) => {
-                    stateful_pods(view, object, set.spec.replicas.unwrap_or(1), &mut wanted);
+                    stateful_pods(
+                        view,
+                        object,
+                        set.spec.replicas.unwrap_or(1).min(MOST_PODS),
+                        &mut wanted,
+                    );
                 }
                 Typed::Job(job) => {
                     let spec = &job.spec;
-                    let (most, wished) =
-                        (spec.parallelism.unwrap_or(1), spec.completions.unwrap_or(1));
+                    let (most, wished) = (
+                        spec.parallelism.unwrap_or(1),
+                        spec.completions.unwrap_or(1).min(MOST_PODS),
+                    );
                     job_pods(view, object, most, wished, &mut wanted);
                 }
                 _ => {}

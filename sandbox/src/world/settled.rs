@@ -77,29 +77,9 @@ fn trouble(object: &Object) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use objects::change::{Batch, Change};
-    use objects::object::{Parts, identify};
-    use objects::raw::Document;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-
-    fn see(view: &mut View, document: Value) {
-        let document = Document::without_lines(document);
-        let key = identify(&document).unwrap();
-        let parts = Parts {
-            file: std::path::Path::new("test").into(),
-            document: Arc::new(document.pack()),
-            patches: Vec::new(),
-        };
-        let object = Some(Arc::new(Object::read(key.clone(), parts, 0).unwrap()));
-        view.take(Batch {
-            changes: vec![Change { key, object }],
-            ..Batch::default()
-        });
-    }
 
     fn waits(view: &View, words: &str) {
         let waits = waits_for(view).unwrap_or_default();
@@ -110,15 +90,12 @@ mod tests {
     fn waits_for_pods_then_their_health_then_the_endpoints() {
         let mut view = View::default();
         assert_eq!(waits_for(&view), None);
-        see(
-            &mut view,
-            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+        view.see(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
                 "replicas": 1,
                 "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}},
             }}),
         );
-        see(
-            &mut view,
+        view.see(
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
                 "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}),
         );
@@ -128,18 +105,18 @@ mod tests {
         let Words::Apply(mut pod) = pod else {
             panic!("a pod of nobody")
         };
-        see(&mut view, pod.clone());
+        view.see(pod.clone());
         waits(&view, "no node has been chosen yet");
         pod["spec"]["nodeName"] = json!("node-1");
-        see(&mut view, pod.clone());
+        view.see(pod.clone());
         waits(&view, "it has not been started yet");
         pod["status"] = json!({"phase": "Running", "podIPs": [{"ip": "10.244.1.2"}], "podIP": "10.244.1.2",
             "conditions": [{"type": "Ready", "status": "True"}]});
-        see(&mut view, pod);
+        view.see(pod);
         waits(&view, "is not up to date yet");
         for words in endpoints::plan(&view, &Wanted::new()).into_values() {
             if let Words::Apply(slice) = words {
-                see(&mut view, slice);
+                view.see(slice);
             }
         }
         assert_eq!(waits_for(&view), None);

@@ -38,6 +38,10 @@ pub(crate) fn tests() -> Vec<Test> {
             "a_deleted_pod_leaves_no_process_and_its_successor_is_another",
             deletion,
         ),
+        (
+            "a_pod_reaches_neither_the_sandbox_s_keys_nor_its_objects_nor_its_control_socket",
+            hidden,
+        ),
         ("a_pod_may_run_as_another_user", user),
         ("a_command_ends_when_its_asker_hangs_up", hang_up),
         (
@@ -302,6 +306,11 @@ fn bad_manifest() -> anyhow::Result<()> {
             "kind: Pod\napiVersion: v1\nmetadata: {name: a, namespace: nowhere}\n".to_owned(),
             "nowhere",
         ),
+        (
+            "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: many}\nspec: {replicas: 4000000000}\n"
+                .to_owned(),
+            "spec.replicas: 4000000000 pods",
+        ),
         (String::new(), "nothing to apply"),
     ] {
         let error = sandbox
@@ -329,6 +338,39 @@ fn bad_manifest() -> anyhow::Result<()> {
         "{lines:?}"
     );
     Ok(sandbox.down()?)
+}
+
+fn hidden() -> anyhow::Result<()> {
+    let sandbox = up("hidden")?;
+    sandbox.apply(
+        &("apiVersion: v1\nkind: Secret\nmetadata: {name: word}\nstringData: {word: abracadabra}\n"
+            .to_owned() + &echo("a", "node-1", "")),
+    )?;
+    ready(&sandbox, &["a"])?;
+    let place = sandbox.place();
+    let ask = |command: &[&str]| sandbox.exec(&Target::Pod(pod("a")), command);
+    for folder in [place.run(), place.cluster()] {
+        let output = ask(&["ls", "-A", &folder.display().to_string()])?;
+        ensure!(
+            output.exit.is_success() && output.stdout.is_empty(),
+            "{output:?}"
+        );
+    }
+    let socket = place.control_socket().display().to_string();
+    let output = ask(&["test", "-S", &socket])?;
+    ensure!(
+        output.exit.code() == 1,
+        "the control socket is there: {output:?}"
+    );
+    // Neither by way of somebody else's view of the file system.
+    let way_around =
+        format!("for s in /proc/[0-9]*/root{socket}; do test -S $s && echo $s; done; true");
+    let output = ask(&["sh", "-c", &way_around])?;
+    ensure!(
+        output.exit.is_success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
+    Ok(())
 }
 
 fn own_files() -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::RootError;
@@ -38,6 +38,12 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, RootError> {
     }
 }
 
+/// Whether everybody may read or write the file. A group may: that is how Kubernetes shares volumes with a pod.
+pub(super) fn is_open_to_all(path: &Path) -> Result<bool, RootError> {
+    let metadata = std::fs::metadata(path).map_err(file_error("look at", path))?;
+    Ok(metadata.permissions().mode() & 0o007 != 0)
+}
+
 /// Makes a private file that was not there; leaves one that appeared meanwhile as it is.
 pub(super) fn create_new(path: &Path, text: &str) -> Result<(), RootError> {
     let draft = write_draft(path, text, 0o600)?;
@@ -65,8 +71,15 @@ fn write_draft(path: &Path, text: &str, mode: u32) -> Result<PathBuf, RootError>
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.draft", std::process::id()));
     let draft = path.with_file_name(name);
+    // One that a crash left behind may have another mode, and whoever opened it then may still read it.
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(file_error("remove", &draft)(error));
+        }
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(mode);
+    options.write(true).create_new(true).mode(mode);
     let mut file = options.open(&draft).map_err(file_error("create", &draft))?;
     file.write_all(text.as_bytes())
         .map_err(file_error("write", &draft))?;

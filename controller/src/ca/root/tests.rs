@@ -48,6 +48,50 @@ fn a_damaged_file_is_named_and_left_alone() {
 }
 
 #[test]
+fn a_key_that_every_user_may_read_is_not_used() {
+    let directory = tempfile::tempdir().unwrap();
+    load(directory.path()).unwrap();
+    let private = directory.path().join(PRIVATE_FILE);
+    let allow = |mode| std::fs::set_permissions(&private, PermissionsExt::from_mode(mode)).unwrap();
+    allow(0o644);
+    let error = load(directory.path()).err().unwrap().to_string();
+    assert!(
+        error.contains(PRIVATE_FILE) && error.contains("0600"),
+        "{error}"
+    );
+    allow(0o660);
+    assert!(load(directory.path()).is_ok(), "a group may share it");
+}
+
+#[test]
+fn a_draft_that_a_crash_left_behind_is_not_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let draft = format!("{PRIVATE_FILE}.{}.draft", std::process::id());
+    let draft = directory.path().join(draft);
+    std::fs::write(&draft, "open to all").unwrap();
+    let mut reader = std::fs::File::open(&draft).unwrap();
+    load(directory.path()).unwrap();
+    let mut seen = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut seen).unwrap();
+    assert_eq!(seen, "open to all", "whoever opened it before sees no key");
+}
+
+#[test]
+fn a_life_past_the_end_of_the_calendar_ends_with_the_root() {
+    use crate::ca::sign::{Moment, sign_server};
+    let directory = tempfile::tempdir().unwrap();
+    let root = load(directory.path()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let moment = Moment {
+        now: now(),
+        serial: [7; 16],
+    };
+    let names = ["a".to_owned()];
+    let signed = sign_server(&root, moment, Duration::MAX, &key, &names).unwrap();
+    assert_eq!(signed.not_after, root.not_after());
+}
+
+#[test]
 fn a_lost_private_file_is_not_made_anew_under_running_proxies() {
     let directory = tempfile::tempdir().unwrap();
     load(directory.path()).unwrap();

@@ -39,11 +39,18 @@ impl Due {
         now >= self.since + PATIENCE
     }
 
-    /// The same with bad news held back; `None` when it has been held back long enough.
-    pub(super) fn hold(self, now: Instant) -> Option<Due> {
+    /// Whether somebody was writing it when it was taken out.
+    pub(super) fn is_growing(&self) -> bool {
+        self.is_growing
+    }
+
+    /// The same with bad news held back; `None` when it has been held back long enough. Somebody at work on
+    /// the file may leave it empty for as long as the machine is busy: it will be written, unless its writer hangs.
+    pub(super) fn hold(self, now: Instant, is_at_work: bool) -> Option<Due> {
         let since = self.held_since.unwrap_or(now);
-        (now < since + SETTLE).then_some(Due {
-            at: since + SETTLE,
+        let limit = if is_at_work { PATIENCE } else { SETTLE };
+        (now < since + limit).then_some(Due {
+            at: since + limit,
             held_since: Some(since),
             ..self
         })
@@ -149,14 +156,20 @@ mod tests {
         let mut pending = Pending::default();
         pending.note(file, Signal::Vanished, now);
         let (_, due) = pending.take(now).remove(0);
-        pending.again(file, due.hold(now).unwrap());
+        pending.again(file, due.hold(now, false).unwrap());
         assert!(pending.take(now).is_empty());
         let (_, due) = pending.take(now + SETTLE).remove(0);
-        assert!(due.hold(now + SETTLE).is_none());
+        assert!(due.hold(now + SETTLE, false).is_none());
+
+        assert!(
+            due.hold(now + SETTLE, true).is_some(),
+            "its writer is at work"
+        );
+        assert!(due.hold(now + PATIENCE, true).is_none());
 
         pending.again(file, due);
         pending.note(file, Signal::Complete, now + SETTLE);
         let (_, due) = pending.take(now + SETTLE).remove(0);
-        assert!(due.hold(now + SETTLE).is_some());
+        assert!(due.hold(now + SETTLE, false).is_some());
     }
 }

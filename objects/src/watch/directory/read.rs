@@ -1,11 +1,13 @@
 //! One file becomes documents and problems.
 
 use std::collections::HashSet;
-use std::fs::{self, Metadata};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+
+use nix::fcntl::OFlag;
 
 use crate::change::Problem;
 use crate::kinds::Key;
@@ -55,6 +57,13 @@ pub(super) enum Reading {
     },
 }
 
+impl Reading {
+    /// Whether the file is there and holds no document, not even a broken one.
+    pub(super) fn says_nothing(&self) -> bool {
+        matches!(self, Reading::Documents { good, problems, .. } if good.is_empty() && problems.is_empty())
+    }
+}
+
 /// Reads a file; the stamp was taken before its content, so a change in between shows later.
 pub(super) fn read(file: &Arc<Path>, in_status: bool) -> (Option<Stamp>, Reading) {
     let refused = |reason: String| {
@@ -67,8 +76,13 @@ pub(super) fn read(file: &Arc<Path>, in_status: bool) -> (Option<Stamp>, Reading
             reason,
         })
     };
-    let metadata = match fs::metadata(file) {
-        Ok(metadata) => metadata,
+    let opened = File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits()) // a pipe in a file's place must not hold us up
+        .open(file)
+        .and_then(|open| Ok((open.metadata()?, open)));
+    let (metadata, open) = match opened {
+        Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (None, Reading::Gone),
         Err(error) => return (None, refused(format!("cannot be read: {error}"))),
     };
@@ -79,11 +93,11 @@ pub(super) fn read(file: &Arc<Path>, in_status: bool) -> (Option<Stamp>, Reading
     if metadata.len() > MAX_BYTES as u64 {
         return (stamp, refused(raw::ErrorKind::TooLong.to_string()));
     }
-    let bytes = match fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return (None, Reading::Gone),
-        Err(error) => return (stamp, refused(format!("cannot be read: {error}"))),
-    };
+    // It may have grown since.
+    let mut bytes = Vec::new();
+    if let Err(error) = open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes) {
+        return (stamp, refused(format!("cannot be read: {error}")));
+    }
     let reading = if in_status {
         status(file, &bytes)
     } else {

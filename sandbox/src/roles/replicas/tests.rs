@@ -1,27 +1,8 @@
 //! Deployments, StatefulSets and Jobs against pictures.
 
-use std::sync::Arc;
-
 use objects::change::{Batch, Change};
-use objects::object::{Parts, identify};
-use objects::raw::Document;
 
 use super::*;
-
-fn see(view: &mut View, document: Value) {
-    let document = Document::without_lines(document);
-    let key = identify(&document).unwrap();
-    let parts = Parts {
-        file: std::path::Path::new("test").into(),
-        document: Arc::new(document.pack()),
-        patches: Vec::new(),
-    };
-    let object = Some(Arc::new(Object::read(key.clone(), parts, 0).unwrap()));
-    view.take(Batch {
-        changes: vec![Change { key, object }],
-        ..Batch::default()
-    });
-}
 
 fn deployment(replicas: u32, version: &str) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
@@ -36,7 +17,7 @@ fn play(view: &mut View, wanted: &Wanted, status: &Value) {
         if let Words::Apply(pod) = words {
             let mut pod = pod.clone();
             pod["status"] = status.clone();
-            see(view, pod);
+            view.see(pod);
         }
     }
 }
@@ -53,10 +34,10 @@ fn pods(wanted: &Wanted) -> Vec<String> {
 #[test]
 fn scaling_keeps_the_pods_that_stay() {
     let mut view = View::default();
-    see(&mut view, deployment(3, "v1"));
+    view.see(deployment(3, "v1"));
     let three = plan(&view, &Wanted::new());
     assert_eq!(pods(&three).len(), 3);
-    see(&mut view, deployment(1, "v1"));
+    view.see(deployment(1, "v1"));
     let one = plan(&view, &three);
     assert_eq!(pods(&one).len(), 1);
     assert!(pods(&three).contains(&pods(&one)[0]));
@@ -65,9 +46,9 @@ fn scaling_keeps_the_pods_that_stay() {
 #[test]
 fn an_old_pod_goes_for_every_new_one_that_is_ready() {
     let mut view = View::default();
-    see(&mut view, deployment(2, "v1"));
+    view.see(deployment(2, "v1"));
     let old = plan(&view, &Wanted::new());
-    see(&mut view, deployment(2, "v2"));
+    view.see(deployment(2, "v2"));
     let both = plan(&view, &old);
     assert_eq!(pods(&both).len(), 4);
     play(&mut view, &both, &ready());
@@ -79,7 +60,7 @@ fn an_old_pod_goes_for_every_new_one_that_is_ready() {
 #[test]
 fn a_deployment_that_is_gone_takes_its_pods_along() {
     let mut view = View::default();
-    see(&mut view, deployment(2, "v1"));
+    view.see(deployment(2, "v1"));
     let before = plan(&view, &Wanted::new());
     let key = Key::new(Kind::Deployment, "default", "web");
     view.take(Batch {
@@ -92,8 +73,7 @@ fn a_deployment_that_is_gone_takes_its_pods_along() {
 #[test]
 fn stateful_pods_come_one_after_the_other() {
     let mut view = View::default();
-    see(
-        &mut view,
+    view.see(
         json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
         "spec": {"replicas": 2, "template": {"spec": {"containers": []}}}}),
     );
@@ -106,8 +86,7 @@ fn stateful_pods_come_one_after_the_other() {
 #[test]
 fn a_job_starts_as_many_as_it_may_at_a_time() {
     let mut view = View::default();
-    see(
-        &mut view,
+    view.see(
         json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sum"},
         "spec": {"completions": 3, "parallelism": 2, "template": {"spec": {"containers": []}}}}),
     );
@@ -115,4 +94,12 @@ fn a_job_starts_as_many_as_it_may_at_a_time() {
     assert_eq!(pods(&first).len(), 2);
     play(&mut view, &first, &json!({"phase": "Succeeded"}));
     assert_eq!(pods(&plan(&view, &first)).len(), 3);
+}
+
+#[test]
+fn nobody_gets_more_pods_than_there_is_room_for() {
+    let mut view = View::default();
+    view.see(deployment(u32::MAX, "v1"));
+    let wanted = plan(&view, &Wanted::new());
+    assert_eq!(pods(&wanted).len(), usize::try_from(MOST_PODS).unwrap());
 }
