@@ -299,6 +299,7 @@ fn workload_links(workload: &Workload) -> Links {
             .map(|it| it.service.to_string())
             .collect(),
         node: Some(workload.node.to_string()).filter(|node| !node.is_empty()),
+        is_scoped: false,
     }
 }
 

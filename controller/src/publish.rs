@@ -11,7 +11,7 @@
 //! lose a policy while workloads name it. All types share one count of changes, and what belongs together is published at
 //! once. A session sends addresses only up to the moment of which the client is known to hold all policies, and the
 //! removal of a policy only when the client is known to hold all addresses of a later moment. So within one stream the
-//! order is: new policies, their answer, addresses, their answer, removals of policies; whatever the
+//! order is: new policies (and the end of those that apply without being named), their answer, addresses, their answer, removals of policies; whatever the
 //! order in which the client subscribed. A client that has not asked for policies within
 //! [`session::GRACE`] of the stream's beginning does not want any, and gets addresses without waiting.
 

@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
+use mesh::model::{Policy, PolicyScope};
+use mesh::wire::policy;
 use tokio::sync::watch;
 
-pub use table::{Keys, Links, Resource, TOMBSTONES, Table};
+pub use table::{Keys, Links, Resource, SCOPED, TOMBSTONES, Table};
 
 /// A resource to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,19 @@ impl From<(String, Bytes)> for Upsert {
             name,
             bytes,
             links: Links::default(),
+        }
+    }
+}
+
+impl From<&Policy> for Upsert {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            name: policy.key.to_string(),
+            bytes: policy::encode(policy),
+            links: Links {
+                is_scoped: policy.scope != PolicyScope::WorkloadSelector,
+                ..Links::default()
+            },
         }
     }
 }

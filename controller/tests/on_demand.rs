@@ -151,6 +151,7 @@ impl World {
                     aliases: vec![format!("/10.0.0.{address}")],
                     services: service.iter().map(|s| format!("ns/s{s}")).collect(),
                     node: Some(format!("n{node}")),
+                    is_scoped: false,
                 },
             }
         };

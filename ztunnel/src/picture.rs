@@ -5,8 +5,9 @@ use mesh::state::{Removal, Store};
 use mesh::wire::{self, Update};
 use mesh::xds;
 
-/// Type URLs this proxy subscribes to.
-pub const TYPES: [&str; 2] = [wire::address::TYPE_URL, wire::policy::TYPE_URL];
+/// Type URLs this proxy subscribes to, in this order: a controller that hears first of policies sends no
+/// workload before what judges it, however long the second request is under way.
+pub const TYPES: [&str; 2] = [wire::policy::TYPE_URL, wire::address::TYPE_URL];
 
 /// Applies what the controller sends.
 pub struct Picture {

@@ -17,6 +17,9 @@ use super::index::Index;
 /// Removed names that are remembered. A subscriber that is further behind must say what it holds.
 pub const TOMBSTONES: usize = 16_384;
 
+/// Behind the version of a policy that applies without being named.
+pub const SCOPED: &str = "s";
+
 /// What a resource is found by beside its name; only on-demand clients need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
@@ -26,6 +29,8 @@ pub struct Links {
     pub services: Vec<String>,
     /// Of a workload: the node it runs on.
     pub node: Option<String>,
+    /// Of a policy: it applies without being named, so nobody is left alone when it goes.
+    pub is_scoped: bool,
 }
 
 /// [`Links`] of a published resource; texts that many share are kept once.
@@ -37,6 +42,8 @@ pub struct Keys {
     pub services: Box<[Name]>,
     /// See [`Links::node`].
     pub node: Option<Name>,
+    /// See [`Links::is_scoped`].
+    pub is_scoped: bool,
 }
 
 impl Keys {
@@ -49,6 +56,7 @@ impl Keys {
         same(&self.aliases, &links.aliases)
             && same(&self.services, &links.services)
             && self.node.as_deref() == links.node.as_deref()
+            && self.is_scoped == links.is_scoped
     }
 }
 
@@ -65,12 +73,18 @@ pub struct Resource {
     pub links: Keys,
     /// Number of the change that brought this version.
     pub changed: u64,
+    /// [`Links::is_scoped`] of this version or of one before it, which some client may still hold.
+    was_scoped: bool,
 }
 
 impl Resource {
     /// The version as it is sent. Source: docs/compat.md#resource-names.
+    ///
+    /// That of a policy that applies without being named ends in a mark: a client that comes back names
+    /// the versions it holds, and so tells a controller that has just started what it cannot know.
     pub fn version_text(&self) -> String {
-        format!("{:016x}", self.version)
+        let mark = if self.links.is_scoped { SCOPED } else { "" };
+        format!("{:016x}{mark}", self.version)
     }
 }
 
@@ -80,8 +94,9 @@ pub struct Table {
     by_name: BTreeMap<Name, Arc<Resource>>,
     /// Latest change of every name, also of those that are gone.
     log: BTreeMap<u64, Name>,
-    /// Names that are gone, with the change that removed them.
-    gone: HashMap<Name, u64>,
+    /// Names that are gone, with the change that removed them, and whether
+    /// they were those of policies that applied without being named.
+    gone: HashMap<Name, (u64, bool)>,
     /// The same by change.
     gone_by_change: BTreeMap<u64, Name>,
     forgotten: u64,
@@ -143,6 +158,13 @@ impl Table {
         self.forgotten
     }
 
+    /// Whether a name that is gone was, in any version, that of a policy that applied without being named.
+    pub fn was_scoped(&self, name: &str) -> bool {
+        self.gone
+            .get(name)
+            .is_some_and(|(_, was_scoped)| *was_scoped)
+    }
+
     /// Names of resources with this alias.
     pub fn with_alias(&self, alias: &str) -> impl Iterator<Item = &Arc<Resource>> {
         self.indexed(&self.by_alias, alias)
@@ -176,8 +198,8 @@ impl Table {
             self.unlink(old);
             self.log.remove(&old.changed);
         }
-        let name: Name = match old {
-            Some(old) => Arc::clone(&old.name),
+        let (name, was_scoped) = match old {
+            Some(old) => (Arc::clone(&old.name), old.was_scoped),
             None => self.bring_back(name),
         };
         let mut hasher = XxHash64::with_seed(0);
@@ -188,6 +210,7 @@ impl Table {
             bytes,
             links: self.link(&name, &links),
             changed: at,
+            was_scoped: was_scoped || links.is_scoped,
         });
         self.log.insert(at, Arc::clone(&name));
         self.by_name.insert(name, resource);
@@ -202,7 +225,8 @@ impl Table {
         self.unlink(&old);
         self.log.remove(&old.changed);
         self.log.insert(at, Arc::clone(&old.name));
-        self.gone.insert(Arc::clone(&old.name), at);
+        self.gone
+            .insert(Arc::clone(&old.name), (at, old.was_scoped));
         self.gone_by_change.insert(at, Arc::clone(&old.name));
         while self.gone_by_change.len() > TOMBSTONES {
             let Some((at, name)) = self.gone_by_change.pop_first() else {
@@ -216,14 +240,14 @@ impl Table {
     }
 
     /// A name that did not exist a moment ago; drops its tombstone.
-    fn bring_back(&mut self, name: String) -> Name {
+    fn bring_back(&mut self, name: String) -> (Name, bool) {
         match self.gone.remove_entry(name.as_str()) {
-            Some((name, at)) => {
+            Some((name, (at, was_scoped))) => {
                 self.log.remove(&at);
                 self.gone_by_change.remove(&at);
-                name
+                (name, was_scoped)
             }
-            None => name.into(),
+            None => (name.into(), false),
         }
     }
 
@@ -235,6 +259,7 @@ impl Table {
             aliases: all(&links.aliases, &mut self.by_alias),
             services: all(&links.services, &mut self.by_service),
             node: links.node.as_deref().map(|key| self.by_node.add(key, name)),
+            is_scoped: links.is_scoped,
         }
     }
 
@@ -243,6 +268,7 @@ impl Table {
             aliases,
             services,
             node,
+            is_scoped: _,
         } = &resource.links;
         for key in aliases {
             self.by_alias.remove(key, &resource.name);

@@ -97,6 +97,7 @@ fn finds_by_alias_service_and_node_until_they_change() {
             aliases: vec!["/10.0.0.1".into()],
             services: vec!["ns/s".into()],
             node: Some(node.into()),
+            is_scoped: false,
         },
     };
     resources.update(TYPE, vec![upsert("n1")], vec![]);

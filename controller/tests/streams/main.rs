@@ -194,6 +194,7 @@ async fn asks_for_names_on_demand() {
             aliases: vec![alias.into()],
             services: service.into_iter().map(str::to_owned).collect(),
             node: None,
+            is_scoped: false,
         },
     };
     let all = vec![

@@ -28,7 +28,7 @@ use tally::{Tally, assert_covers, count_outcome, count_world, look_closely};
 const THREADS: u64 = 2;
 const WORLDS_PER_THREAD: usize = 130_000;
 /// One world in so many is looked at closely: which field decided each match.
-const CLOSELY: usize = 16;
+const CLOSELY: usize = 64;
 
 #[test]
 fn the_engine_and_the_tables_agree_on_a_million_connections() {

@@ -229,8 +229,8 @@ impl Follow {
         let Some(until) = walk.go_on(table, limit, page) else {
             return;
         };
-        while let Some(name) = walk.next_gone() {
-            if self.type_url == type_urls::AUTHORIZATION {
+        while let Some((name, is_scoped)) = walk.next_gone() {
+            if self.type_url == type_urls::AUTHORIZATION && !is_scoped {
                 self.held.insert(name, until);
             } else {
                 page.remove(name);
@@ -322,7 +322,7 @@ impl Follow {
                     self.held.remove(name);
                     self.note_change(table, resource, node, limit, page);
                 }
-                None => self.note_removal(at, name, page),
+                None => self.note_removal(at, name, table.was_scoped(name), page),
             }
             self.cursor = Some(at);
         }
@@ -330,12 +330,14 @@ impl Follow {
         Ok(())
     }
 
-    fn note_removal(&mut self, at: u64, name: &Name, page: &mut Page) {
+    /// A policy that workloads name stays until they name it no longer; others go at once, before
+    /// anything that is newer than their end.
+    fn note_removal(&mut self, at: u64, name: &Name, is_scoped: bool, page: &mut Page) {
         let is_wanted = self.is_wildcard || self.wanted.contains(name);
         if !self.sent.remove(name) && !is_wanted {
             return;
         }
-        if self.type_url == type_urls::AUTHORIZATION {
+        if self.type_url == type_urls::AUTHORIZATION && !is_scoped {
             self.held.insert(Arc::clone(name), at);
         } else {
             page.remove(Arc::clone(name));

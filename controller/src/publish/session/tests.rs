@@ -246,6 +246,63 @@ fn a_new_policy_overtakes_the_address_and_its_removal_waits_for_it() {
     assert_eq!(order, expected);
 }
 
+/// A policy that applies without being named, by what its content says.
+fn put_scoped(tables: &mut Published, name: &str, content: &'static str) {
+    let links = Links {
+        is_scoped: true,
+        ..Links::default()
+    };
+    tables.commit(vec![Change {
+        type_url: AUTHORIZATION,
+        upserts: vec![Upsert {
+            name: name.into(),
+            bytes: content.into(),
+            links,
+        }],
+        removed: vec![],
+    }]);
+}
+
+#[test]
+fn a_policy_that_applies_without_being_named_goes_before_newer_addresses() {
+    let mut tables = tables();
+    put_scoped(&mut tables, "p", "allow");
+    put(&mut tables, ADDRESS, &[("w", "1")]);
+    let mut session = settled(&tables);
+    drop_names(&mut tables, AUTHORIZATION, &["p"]);
+    put(&mut tables, ADDRESS, &[("v", "1")]);
+    let pushes = settle(&mut session, &tables);
+    let order: Vec<_> = pushes.iter().map(told).collect();
+    let expected = [
+        (AUTHORIZATION, vec![], vec!["p"]),
+        (ADDRESS, vec!["v"], vec![]),
+    ];
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn the_same_after_a_restart_of_the_controller() {
+    let mut before = tables();
+    put_scoped(&mut before, "p", "allow");
+    let version = before.table(AUTHORIZATION).unwrap().find("p").unwrap();
+    let version = version.version_text();
+    let mut tables = tables();
+    put(&mut tables, ADDRESS, &[("v", "1")]);
+    let mut session = session(PageSize::PAGED);
+    session.receive(Request {
+        initial_versions: [("p".to_owned(), version)].into(),
+        ..first(AUTHORIZATION)
+    });
+    session.receive(first(ADDRESS));
+    let pushes = settle(&mut session, &tables);
+    let order: Vec<_> = pushes.iter().map(told).collect();
+    let expected = [
+        (AUTHORIZATION, vec![], vec!["p"]),
+        (ADDRESS, vec!["v"], vec![]),
+    ];
+    assert_eq!(order, expected);
+}
+
 #[test]
 fn a_removal_that_waits_is_dropped_when_the_policy_comes_back() {
     let mut tables = tables();
@@ -355,6 +412,7 @@ fn small_mesh() -> Published {
             aliases: vec![alias.into()],
             services: service.into_iter().map(str::to_owned).collect(),
             node: node.map(str::to_owned),
+            is_scoped: false,
         },
     };
     tables.commit(vec![Change {

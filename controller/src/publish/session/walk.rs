@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Page;
-use crate::resources::Table;
+use crate::resources::{SCOPED, Table};
 
 /// How far the walk is.
 #[derive(Debug)]
@@ -47,8 +47,10 @@ impl Walk {
         Some(until)
     }
 
-    /// Once everything was met: the next name that the client holds and that is gone.
-    pub(super) fn next_gone(&mut self) -> Option<Arc<str>> {
-        self.unmet.pop_first().map(|(name, _)| name.into())
+    /// Once everything was met: the next name that the client holds and that is gone, and whether
+    /// its version says that it is a policy that applies without being named.
+    pub(super) fn next_gone(&mut self) -> Option<(Arc<str>, bool)> {
+        let (name, version) = self.unmet.pop_first()?;
+        Some((name.into(), version.ends_with(SCOPED)))
     }
 }
