@@ -1,7 +1,7 @@
 //! Documents are true: every path they name exists, every anchor that code cites is there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -9,9 +9,6 @@ use crate::sources;
 
 /// The document whose anchors code cites.
 const CONTRACT: &str = "docs/compat.md";
-
-/// Documents whose file names in backticks must exist.
-const CHECKED: [&str; 2] = ["ARCHITECTURE.md", "README.md"];
 
 /// Citations of anchors that are missing from the contract document.
 ///
@@ -60,26 +57,67 @@ fn citations(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Files that documents name and that do not exist.
+/// Files that documents name and that do not exist: those of the tree's top and of `docs`, whose paths start at the top,
+/// and every crate's README, whose paths may start at the crate or its `src` too.
 ///
 /// # Errors
 /// When a document cannot be read.
 pub fn paths(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    for document in CHECKED {
-        let text = fs::read_to_string(root.join(document)).context(document)?;
-        for named in text.split('`').skip(1).step_by(2) {
-            let is_path = named.contains('/')
-                && [".rs", ".md", ".toml", ".proto"]
-                    .iter()
-                    .any(|e| named.ends_with(e))
-                && !named.contains(['{', '*', '<', ' ']);
-            if is_path && !root.join(named).exists() {
-                findings.push(format!("{document}: names {named}, which does not exist"));
-            }
+    for folder in ["", "docs", "docs/reference"] {
+        for document in markdown(&root.join(folder))? {
+            findings.extend(missing(root, &document, &[root, &root.join(folder)])?);
+        }
+    }
+    for member in sources::members(root)? {
+        let home = root.join(&member);
+        let readme = home.join("README.md");
+        if readme.exists() {
+            let bases = [root, &home, &home.join("src")];
+            findings.extend(missing(root, &readme, &bases)?);
+        } else if member != "xtask" {
+            findings.push(format!("{member}: has no README.md"));
         }
     }
     Ok(findings)
+}
+
+fn markdown(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
+    found.sort();
+    Ok(found)
+}
+
+/// Names of files in backticks, and targets of links, that exist below none of `bases`.
+fn missing(root: &Path, document: &Path, bases: &[&Path]) -> Result<Vec<String>> {
+    let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
+    let shown = document.strip_prefix(root)?.display();
+    let in_backticks = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| is_path(name));
+    let linked = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next());
+    let linked = linked.filter(|target| !target.is_empty() && !target.contains("://"));
+    let lost = in_backticks
+        .chain(linked)
+        .filter(|name| !bases.iter().any(|base| base.join(name).exists()));
+    Ok(lost
+        .map(|name| format!("{shown}: names {name}, which does not exist"))
+        .collect())
+}
+
+fn is_path(name: &str) -> bool {
+    let endings = [".rs", ".md", ".toml", ".proto", ".yaml"];
+    name.contains('/')
+        && !name.starts_with('/')
+        && endings.iter().any(|ending| name.ends_with(ending))
+        && !name.contains(['{', '*', '<', ' ', '$', '\n'])
 }
 
 #[cfg(test)]
@@ -93,6 +131,24 @@ mod tests {
             Some("spiffe-identity")
         );
         assert_eq!(anchor("text"), None);
+    }
+
+    #[test]
+    fn a_document_that_names_a_lost_file_is_found() {
+        let folder = std::env::temp_dir().join(format!("xtask-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let document = folder.join("a.md");
+        let text = "`b/a.md` [here](a.md#top) [there](lost.md) `src/lost.rs` `x/*.rs` [out](https://a/b.md)";
+        fs::write(&document, text).unwrap();
+        fs::create_dir_all(folder.join("b")).unwrap();
+        fs::write(folder.join("b/a.md"), "").unwrap();
+        let lost = missing(&folder, &document, &[&folder]).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(
+            lost,
+            ["src/lost.rs", "lost.md"]
+                .map(|name| format!("a.md: names {name}, which does not exist"))
+        );
     }
 
     #[test]
