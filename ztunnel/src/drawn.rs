@@ -107,6 +107,7 @@ pub(crate) fn snapshot(
         .into_iter()
         .map(|it| Update::Workload(Box::new(it)));
     let services = services.into_iter().map(|it| Update::Service(Box::new(it)));
+    store.know_policies();
     store.apply(workloads.chain(services).collect::<Vec<_>>(), Vec::new());
     reader.snapshot()
 }

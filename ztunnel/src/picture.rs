@@ -50,6 +50,9 @@ impl xds::Apply for Picture {
                 false => Removal::Address(name.into()),
             })
             .collect();
+        if is_policy {
+            self.store.know_policies();
+        }
         self.store.apply(updates, removed);
         rejected
     }

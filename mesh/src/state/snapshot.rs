@@ -22,6 +22,7 @@ pub struct Snapshot {
     pub(super) hasher: RandomState,
     pub(super) version: u64,
     pub(super) policy_version: u64,
+    pub(super) knows_policies: bool,
     /// By id.
     pub(super) workloads: Trie<Arc<Record>>,
     pub(super) by_uid: Trie<WorkloadId>,
@@ -49,6 +50,7 @@ impl Snapshot {
             hasher: RandomState::default(),
             version: 0,
             policy_version: 0,
+            knows_policies: false,
             workloads: Trie::default(),
             by_uid: Trie::default(),
             by_address: Trie::default(),
@@ -72,6 +74,12 @@ impl Snapshot {
     /// connections are decided again when it moves.
     pub fn policy_version(&self) -> u64 {
         self.policy_version
+    }
+
+    /// Whether the controller has said which policies there are. Before, that none is found means
+    /// nothing: policies of the mesh and of namespaces are named by no workload.
+    pub fn knows_policies(&self) -> bool {
+        self.knows_policies
     }
 
     /// The network this proxy is on.

@@ -56,6 +56,11 @@ impl Store {
         self.changed.send_replace(self.writer.snapshot.version());
     }
 
+    /// The controller has said which policies there are; shown with the next batch.
+    pub fn know_policies(&mut self) {
+        self.writer.snapshot.knows_policies = true;
+    }
+
     /// How many shared values are held, for tests of churn.
     #[cfg(test)]
     pub(super) fn interned(&self) -> usize {

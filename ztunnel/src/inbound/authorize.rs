@@ -19,8 +19,9 @@ pub struct Caller<'a> {
     pub address: IpAddr,
 }
 
-/// Decides whether a new connection is admitted. A policy that the workload names and that has not
-/// arrived makes it wait: no policy, no admission. Source: docs/compat.md#authorization-record.
+/// Decides whether a new connection is admitted. It waits until the controller has said which
+/// policies there are, and for one that the workload names and that has not arrived: no policy, no
+/// admission. Source: docs/compat.md#authorization-record.
 pub fn decide(
     snapshot: &Snapshot,
     pod: WorkloadView<'_>,
@@ -30,7 +31,7 @@ pub fn decide(
     let Some(policies) = snapshot.policies_for(pod.id()) else {
         return Attempt::Later(Reason::WorkloadUnknown);
     };
-    if policies.missing().next().is_some() {
+    if !snapshot.knows_policies() || policies.missing().next().is_some() {
         return Attempt::Later(Reason::PolicyNotArrived);
     }
     Attempt::Answer(

@@ -20,10 +20,11 @@ pub async fn follow_policies(pod: Rc<Pod>) {
         if snapshot.policy_version() == seen {
             continue;
         }
-        seen = snapshot.policy_version();
+        // Without the pod's record nothing is decided, and the change stays to be dealt with.
         let Attempt::Answer(own) = pod.own_record(&snapshot) else {
             continue;
         };
+        seen = snapshot.policy_version();
         pod.connections.close_where(|facts| {
             if facts.direction != Direction::Inbound {
                 return None;

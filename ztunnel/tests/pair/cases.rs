@@ -42,8 +42,16 @@ pub(crate) const ALL: &[Case] = &[
     ),
     ("a_denied_client_is_refused_and_both_ends_say_so", denied),
     ("a_policy_change_cuts_a_live_connection", policy_change),
+    (
+        "a_policy_change_while_the_pods_record_is_away_cuts_when_it_is_back",
+        policy_change_without_record,
+    ),
     ("garbage_on_the_tunnel_door_harms_nobody", garbage),
     ("a_connection_waits_for_the_pods_record", record_is_late),
+    (
+        "nobody_is_admitted_before_the_controller_has_spoken_of_policies",
+        policies_are_late,
+    ),
     ("drain_lets_a_connection_finish_and_takes_no_more", drain),
     ("drain_cuts_what_does_not_finish", drain_deadline),
     ("a_removed_pod_is_closed_at_once", removed_pod),
@@ -244,6 +252,23 @@ fn policy_change() {
     world.two.learn(Vec::new(), gone);
 }
 
+fn policy_change_without_record() {
+    let world = World::new();
+    let (client, _application) = world.connection(&world.listen(TWO.into()));
+    let gone = vec![Removal::Address(web().uid.0.as_ref().into())];
+    let policy = vec![Update::Policy(Box::new(deny_all()))];
+    world.two.learn(policy, gone);
+    client.set_read_timeout(Some(A_WHILE)).unwrap();
+    let kept = (&client).read(&mut [0]).unwrap_err();
+    assert_eq!(kept.kind(), std::io::ErrorKind::WouldBlock);
+    client
+        .set_read_timeout(Some(crate::proxy::PATIENCE))
+        .unwrap();
+    world.two.learn(everything(), Vec::new());
+    assert!(is_refused(&client));
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyChanged);
+}
+
 fn garbage() {
     let world = World::new();
     let at = SocketAddr::new(TWO.into(), 15008);
@@ -280,6 +305,24 @@ fn record_is_late() {
     world.one.learn(everything(), Vec::new());
     assert_eq!(ask(&call, b"?"), b"patience");
     application.join().unwrap();
+}
+
+fn policies_are_late() {
+    let world = World::empty();
+    world.one.learn(everything(), Vec::new());
+    // Workloads come first, and name no policy of their namespace.
+    world.two.learn_addresses(everything(), Vec::new());
+    let _listener = world.listen(TWO.into());
+    let call = world.call();
+    call.set_read_timeout(Some(A_WHILE)).unwrap();
+    (&call).write_all(b"?").unwrap();
+    assert!((&call).read(&mut [0]).is_err(), "nothing can have come yet");
+    call.set_read_timeout(Some(crate::proxy::PATIENCE)).unwrap();
+    world
+        .two
+        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
+    assert!(is_refused(&call));
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyDenied);
 }
 
 fn drain() {

@@ -139,8 +139,14 @@ impl Proxy {
         }
     }
 
-    /// Changes the picture of the mesh in one batch.
+    /// Changes the picture of the mesh in one batch; policies that are not in it do not exist.
     pub(crate) fn learn(&self, updates: Vec<Update>, removed: Vec<Removal>) {
+        self.store.lock().unwrap().know_policies();
+        self.learn_addresses(updates, removed);
+    }
+
+    /// The same from a controller that has not spoken of policies yet.
+    pub(crate) fn learn_addresses(&self, updates: Vec<Update>, removed: Vec<Removal>) {
         self.store.lock().unwrap().apply(updates, removed);
     }
 
