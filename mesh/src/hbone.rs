@@ -61,6 +61,9 @@ pub struct Settings {
     pub ping_timeout: Duration,
     /// Time for the HTTP/2 preface and for TLS. Weft's own.
     pub handshake_deadline: Duration,
+    /// Time for the answer to a CONNECT: the other proxy waits for its own controller and for its
+    /// application before it answers. Weft's own.
+    pub answer_deadline: Duration,
 }
 
 impl Default for Settings {
@@ -80,6 +83,7 @@ impl Default for Settings {
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(20),
             handshake_deadline: crate::tls::HANDSHAKE_DEADLINE,
+            answer_deadline: Duration::from_secs(30),
         }
     }
 }

@@ -121,6 +121,8 @@ reasons! {
     RefusedByPeerPolicy = (Policy, false, "CONNECT", 401, "refused_by_peer_policy"),
     /// The other proxy answered the CONNECT with another status than 200 or 401.
     RefusedByPeer = (Upstream, true, "CONNECT", 503, "refused_by_peer"),
+    /// The other proxy took the CONNECT and did not answer it in time.
+    AnswerTimeout = (Upstream, true, "CONNECT", 503, "answer_timeout"),
     /// No certificate for the pod's identity could be had.
     NoOwnCertificate = (Us, true, "IDENTITY_ERROR", 503, "no_own_certificate"),
     /// The original destination of a redirected connection could not be read.

@@ -95,6 +95,12 @@ pub enum OpenError<E: std::error::Error + 'static> {
     /// No connection; shared by all who waited for it.
     #[error("cannot reach the tunnel's other end")]
     Dial(#[source] Arc<E>),
+    /// The peer took the request and did not answer.
+    #[error("no answer to the request within {} ms", deadline.as_millis())]
+    Deadline {
+        /// How long we waited.
+        deadline: Duration,
+    },
     /// The peer answered something other than 200.
     #[error("peer refused the stream with {0}")]
     Refused(StatusCode),
@@ -147,10 +153,14 @@ struct DialGuard<E> {
 
 impl<E> Drop for DialGuard<E> {
     fn drop(&mut self) {
-        if let Some(pool) = self.pool.upgrade()
-            && let Some(entry) = pool.entries.borrow_mut().get_mut(&self.key)
-        {
-            entry.dial = None;
+        if let Some(pool) = self.pool.upgrade() {
+            let mut entries = pool.entries.borrow_mut();
+            if let Some(entry) = entries.get_mut(&self.key) {
+                entry.dial = None;
+                if entry.connections.is_empty() {
+                    entries.remove(&self.key);
+                }
+            }
         }
         self.dial.done.notify_waiters();
     }
@@ -210,7 +220,14 @@ impl<E: std::error::Error + 'static> Pool<E> {
             };
             let request = request.take().map_or_else(|| head.write(), Ok);
             let request = request.map_err(OpenError::Head)?;
-            match Connection::open(slot, request).await {
+            let deadline = self.settings.answer_deadline;
+            // boxed for the same reason
+            let answer = Box::pin(Connection::open(slot, request));
+            let answered = tokio::time::timeout(deadline, answer);
+            match answered
+                .await
+                .map_err(|_| OpenError::Deadline { deadline })?
+            {
                 Ok((stream, baggage)) => {
                     return Ok(Opened {
                         stream,
@@ -244,6 +261,12 @@ impl<E: std::error::Error + 'static> Pool<E> {
             .values()
             .map(|entry| entry.connections.len())
             .sum()
+    }
+
+    /// Keys that are held, with or without connections.
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> usize {
+        self.entries.borrow().len()
     }
 
     /// What to do for a stream now; decided without waiting.

@@ -70,6 +70,7 @@ impl EndsFlow for Error {
                 OpenError::Dial(error) => error.reason(),
                 OpenError::Refused(status) if status.as_u16() == 401 => Reason::RefusedByPeerPolicy,
                 OpenError::Refused(_) => Reason::RefusedByPeer,
+                OpenError::Deadline { .. } => Reason::AnswerTimeout,
                 OpenError::Tls(error) => dial::tls_reason(error),
                 OpenError::Lost(_) => Reason::TunnelLost,
                 OpenError::Head(_) => Reason::BadHeader,

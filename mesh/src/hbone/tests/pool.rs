@@ -77,6 +77,7 @@ async fn a_failed_dial_fails_all_who_waited_and_the_next_one_dials_again() {
                 .all(|opened| matches!(opened, Err(OpenError::Dial(_))))
         );
         assert_eq!(pair.exchange.dials(), 1);
+        assert_eq!(pair.pool.keys(), 0, "nothing is left of it");
         pair.echo(listener, Settings::default());
         pair.open("10.0.0.2:1").await.unwrap();
         assert_eq!(pair.exchange.dials(), 2);
@@ -240,6 +241,28 @@ async fn a_refusal_carries_its_status_and_leaves_the_connection_in_use() {
             assert_eq!(status, StatusCode::UNAUTHORIZED);
         }
         assert_eq!(pair.exchange.dials(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_answers_is_not_waited_for_for_ever() {
+    on_a_worker(async {
+        let settings = Settings {
+            answer_deadline: Duration::from_millis(50),
+            ..Settings::default()
+        };
+        let (pair, listener) = Pair::new(settings);
+        let unanswered = Rc::new(RefCell::new(Vec::new()));
+        let kept = Rc::clone(&unanswered);
+        pair.serve(listener, Settings::default(), move |incoming| {
+            kept.borrow_mut().push(incoming.respond);
+        });
+        let opened = pair.open("10.0.0.2:1").await;
+        assert!(matches!(opened, Err(OpenError::Deadline { .. })));
+        let mut respond = unanswered.borrow_mut().pop().unwrap();
+        respond.gone().await;
+        assert_eq!(pair.pool.connections(), 1, "others may go on with it");
     })
     .await;
 }
