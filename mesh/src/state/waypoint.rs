@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::lookup::{Hit, Lookup};
 use super::pick::{Endpoint, Pick, mix};
 use super::services::ServiceView;
 use super::snapshot::Snapshot;
@@ -96,6 +97,28 @@ impl Snapshot {
         }
     }
 
+    /// Whether `workload` is an instance of a waypoint in front of what lives at `address`: it then
+    /// takes tunnels for that address (contract: sandwich, docs/compat.md#inbound-status).
+    pub fn is_waypoint_of(&self, workload: WorkloadView<'_>, address: IpAddr) -> bool {
+        let leads_here = |gateway: &GatewayAddress| self.leads_to(gateway, workload);
+        let found = self.find_address(workload.network(), address, workload.namespace());
+        match found {
+            Lookup::Found(Hit::Workload(id)) => {
+                let waypoint = self.workload(id).and_then(WorkloadView::waypoint);
+                waypoint.is_some_and(leads_here)
+            }
+            Lookup::Found(Hit::Service(id)) => self.service(id).is_some_and(|service| {
+                let weighted = service.weighted_waypoints().iter().map(|it| &it.gateway);
+                service
+                    .waypoint()
+                    .into_iter()
+                    .chain(weighted)
+                    .any(leads_here)
+            }),
+            Lookup::Absent | Lookup::Ask(_) => false,
+        }
+    }
+
     fn resolve(&self, gateway: &GatewayAddress, client: ClientPlace<'_>, random: u64) -> Waypoint {
         match self.target(gateway) {
             Some(Target::Service(service)) => self.instance(service, gateway, client, random),
@@ -160,12 +183,15 @@ impl Snapshot {
         (identity, address): (&Identity, IpAddr),
     ) -> bool {
         let source = self.workload_by_address(client.network, address);
-        let Some(source) = source.filter(|it| it.identity() == identity) else {
-            return false;
-        };
+        let source = source.filter(|it| it.identity() == identity);
+        source.is_some_and(|source| self.leads_to(gateway, source))
+    }
+
+    /// Whether a gateway address leads to `workload`, directly or as one endpoint of a service.
+    fn leads_to(&self, gateway: &GatewayAddress, workload: WorkloadView<'_>) -> bool {
         match self.target(gateway) {
-            Some(Target::Workload(workload)) => workload.id() == source.id(),
-            Some(Target::Service(service)) => source.services().any(|(it, _)| it == service.key()),
+            Some(Target::Workload(it)) => it.id() == workload.id(),
+            Some(Target::Service(it)) => workload.services().any(|(key, _)| key == it.key()),
             None => false,
         }
     }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh::flow::Reason;
 use mesh::hbone::Authority;
-use mesh::model::{Destination, GatewayAddress, PortPair};
+use mesh::model::PortPair;
 use mesh::names::NamespacedHostname;
-use mesh::state::{Hit, Lookup, ServiceView, Snapshot, WorkloadView};
+use mesh::state::{ServiceView, Snapshot, WorkloadView};
 
 use crate::config::Doors;
 
@@ -80,7 +80,7 @@ fn own_address(
     let address = address.ip().to_canonical();
     if address == asked.dialled
         || asked.pod.application_tunnel().is_some()
-        || is_waypoint_of(snapshot, asked.pod, address)
+        || snapshot.is_waypoint_of(asked.pod, address)
     {
         return Ok(asked.dialled);
     }
@@ -113,43 +113,6 @@ fn port_of_service(
                 .filter(|target| *target != 0)
         })
         .ok_or(Reason::PortUnknown)
-}
-
-/// Whether the pod is an instance of a waypoint in front of what lives at `address`.
-fn is_waypoint_of(snapshot: &Snapshot, own: WorkloadView<'_>, address: IpAddr) -> bool {
-    let leads_here = |gateway: &GatewayAddress| leads_to(snapshot, gateway, own);
-    match snapshot.find_address(own.network(), address, own.namespace()) {
-        Lookup::Found(Hit::Workload(id)) => {
-            let waypoint = snapshot.workload(id).and_then(|it| it.waypoint());
-            waypoint.is_some_and(leads_here)
-        }
-        Lookup::Found(Hit::Service(id)) => snapshot.service(id).is_some_and(|service| {
-            let weighted = service.weighted_waypoints().iter();
-            let mut waypoints = service
-                .waypoint()
-                .into_iter()
-                .chain(weighted.map(|it| &it.gateway));
-            waypoints.any(leads_here)
-        }),
-        Lookup::Absent | Lookup::Ask(_) => false,
-    }
-}
-
-/// Whether a gateway address leads to `pod`, directly or as one endpoint of a service.
-fn leads_to(snapshot: &Snapshot, gateway: &GatewayAddress, pod: WorkloadView<'_>) -> bool {
-    let serves = |key: &NamespacedHostname| pod.services().any(|(member, _)| member == key);
-    match &gateway.destination {
-        Destination::Hostname(key) => serves(key),
-        Destination::Address(at) if pod.addresses().any(|own| own == at.address) => true,
-        Destination::Address(at) => {
-            match snapshot.find_address(&at.network, at.address, pod.namespace()) {
-                Lookup::Found(Hit::Service(id)) => snapshot
-                    .service(id)
-                    .is_some_and(|service| serves(service.key())),
-                _ => false,
-            }
-        }
-    }
 }
 
 #[cfg(test)]

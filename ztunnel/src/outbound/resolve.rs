@@ -79,7 +79,9 @@ pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> 
         doors,
         ..
     } = *inquiry;
-    if doors.is_own(destination.port()) && destination.ip().is_loopback() {
+    let is_own_address =
+        destination.ip().is_loopback() || own.addresses().any(|it| it == destination.ip());
+    if doors.is_own(destination.port()) && is_own_address {
         return Answer::Refuse(Reason::IllegalPort);
     }
     let answer = match snapshot.find_address(own.network(), destination.ip(), own.namespace()) {

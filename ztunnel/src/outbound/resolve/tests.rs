@@ -110,6 +110,11 @@ fn our_own_doors_are_never_a_destination() {
             refused
         );
         assert_eq!(decide(vec![], vec![], &format!("[::1]:{port}")), refused);
+        let own = decide(vec![], vec![], &format!("{CLIENT}:{port}"));
+        assert_eq!(
+            own, refused,
+            "a tunnel to ourselves would only be refused there"
+        );
         let dialled = decide_from(vec![], vec![], &format!("{WEB}:{port}"), false);
         assert_eq!(dialled, refused, "somebody dialled the door itself");
         let far = decide(vec![], vec![], &format!("1.2.3.4:{port}"));
@@ -230,6 +235,29 @@ fn a_waypoint_gets_what_the_application_dialled() {
     assert_eq!(hop, tunnel("10.0.0.9:15008", "10.0.0.2:80", &["gate"]));
     let hop = decide(workloads, vec![web(), gate], &format!("{VIP}:80"));
     assert_eq!(hop, tunnel("10.0.0.2:15008", "10.0.0.2:8080", &["web"]));
+}
+
+#[test]
+fn waypoints_that_share_nothing_leave_the_one_and_are_never_bypassed() {
+    let gate = service("gate", &[], &[(15008, 15008)]);
+    let gate_pod = serving(pod("gate", &["10.0.0.9"]), &gate, &[(15008, 15008)]);
+    let mut fronted = web();
+    fronted.weighted_waypoints = vec![mesh::model::WeightedWaypoint {
+        gateway: waypoint(&gate).unwrap(),
+        weight: 0,
+    }];
+    let vip = format!("{VIP}:80");
+    let decide_on = |fronted: &Service| {
+        let services = vec![fronted.clone(), gate.clone()];
+        decide(vec![web_pod(), gate_pod.clone()], services, &vip)
+    };
+    assert_eq!(
+        decide_on(&fronted),
+        Outcome::Hold(Reason::WaypointUnavailable)
+    );
+    fronted.waypoint = waypoint(&gate);
+    let hop = tunnel("10.0.0.9:15008", &vip, &["gate"]);
+    assert_eq!(decide_on(&fronted), hop);
 }
 
 #[test]
