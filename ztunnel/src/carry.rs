@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use mesh::flow::Reason;
+use mesh::lifecycle::drain;
 use mesh::relay::{self, Duplex};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::connections::Entry;
@@ -29,6 +32,15 @@ pub async fn carry<A: Duplex, B: Duplex>(
         outcome = relay::copy(client, destination, &counters, &pod.buffers) => {
             draft.finish(&outcome);
         }
+    }
+}
+
+/// Resolves when nobody waits any more for a connection that is being opened: its client has reset
+/// it, or the pod or this proxy has no time left. A client that has only finished sending waits on.
+pub async fn given_up(client: &TcpStream, drain: drain::Watch) -> Reason {
+    tokio::select! {
+        () = drain.closing() => Reason::Drained,
+        _ = client.ready(Interest::ERROR) => Reason::ClientReset,
     }
 }
 

@@ -9,11 +9,12 @@ use http::StatusCode;
 use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::hbone::{BadHead, Baggage, ConnectHead, Incoming, Responder};
 use mesh::lifecycle::{drain, task};
+use mesh::net::sockopt;
 use mesh::telemetry::report;
 use mesh::tls::Peer;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::carry::{abort, carry};
+use crate::carry::{abort, carry, given_up};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::metrics::handshakes;
 use crate::pod::{Attempt, Pod};
@@ -75,9 +76,9 @@ pub async fn serve_plain(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watc
             () = &mut draining => return,
             accepted = accept::next(&listener, &keep_alive) => match accepted {
                 Ok((stream, source)) => {
-                    let (pod, hold) = (Rc::clone(&pod), drain.hold());
+                    let (pod, drain, hold) = (Rc::clone(&pod), drain.clone(), drain.hold());
                     task::spawn_local("plain connection", async move {
-                        plain(&pod, stream, source).await;
+                        plain(&pod, stream, source, drain).await;
                         drop(hold);
                     });
                 }
@@ -93,14 +94,16 @@ pub async fn serve_plain(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watc
 /// One connection of another proxy: handshake, then requests until it closes or we drain.
 async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drain::Watch) {
     let _socket = pod.shared.metrics.table.socket(Direction::Inbound);
+    let local = stream.local_addr().ok().map(sockopt::canonical);
     let accepted = tokio::select! {
-        accepted = accept::open(&pod, stream, source) => accepted,
-        () = drain.draining() => return,
+        accepted = Box::pin(accept::open(&pod, stream, source)) => accepted,
+        () = drain.draining() => Err(accept::Error::Drained),
     };
     let (mut tunnel, link) = match accepted {
         Ok(accepted) => accepted,
         Err(error) => {
-            let draft = Draft::open(Direction::Inbound, source, &pod.shared.metrics);
+            let mut draft = Draft::open(Direction::Inbound, source, &pod.shared.metrics);
+            draft.destination.address = local;
             return draft.fail(&error);
         }
     };
@@ -128,8 +131,9 @@ async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drai
             Some(Ok(Incoming { head, respond })) => {
                 let (pod, link, hold) = (Rc::clone(&pod), Rc::clone(&link), drain.hold());
                 let head = Box::new(head);
+                let closing = drain.clone();
                 task::spawn_local("inbound connection", async move {
-                    connect_request(&pod, &link, head, respond).await;
+                    connect_request(&pod, &link, head, respond, closing).await;
                     drop(hold);
                 });
             }
@@ -138,14 +142,24 @@ async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drai
 }
 
 /// One CONNECT from its head to its record.
-async fn connect_request(pod: &Pod, link: &Link, head: Box<Head>, mut respond: Responder) {
+async fn connect_request(
+    pod: &Pod,
+    link: &Link,
+    head: Box<Head>,
+    mut respond: Responder,
+    drain: drain::Watch,
+) {
     let mut draft = Draft::open(Direction::Inbound, link.source, &pod.shared.metrics);
     draft.source.identity = Some(link.peer.identity.clone());
     draft.destination.address = Some(link.local);
     // Getting to a stream takes more room than carrying its bytes: boxed, it is given back here.
     let opened = tokio::select! {
-        opened = Box::pin(open(pod, link, head, &mut draft)) => opened,
+        biased;
+        () = Box::pin(async move { drain.closing().await }) => {
+            Err(Refused::Early(Reason::Drained))
+        }
         () = respond.gone() => Err(Refused::Early(Reason::ClientReset)),
+        opened = Box::pin(open(pod, link, head, &mut draft)) => opened,
     };
     match opened {
         Err(refused) => {
@@ -190,10 +204,15 @@ async fn open(
 }
 
 /// One plain connection from accept to record.
-async fn plain(pod: &Pod, stream: TcpStream, source: SocketAddr) {
+async fn plain(pod: &Pod, stream: TcpStream, source: SocketAddr, drain: drain::Watch) {
     let _socket = pod.shared.metrics.table.socket(Direction::Inbound);
     let mut draft = Draft::open(Direction::Inbound, source, &pod.shared.metrics);
-    match Box::pin(open_plain(pod, &stream, source, &mut draft)).await {
+    let opened = tokio::select! {
+        biased;
+        why = Box::pin(given_up(&stream, drain)) => Err(Refused::Early(why)),
+        opened = Box::pin(open_plain(pod, &stream, source, &mut draft)) => opened,
+    };
+    match opened {
         Ok((application, entry)) => carry(pod, stream, application, entry, draft).await,
         Err(refused) => {
             abort(stream);
@@ -246,7 +265,7 @@ enum Refused {
     #[error(transparent)]
     Head(#[from] BadHead),
     /// It makes no sense, or somebody gave it up.
-    #[error("refused: {}", .0.word())]
+    #[error("given up")]
     Early(Reason),
     /// It is not for this pod, or a policy says no.
     #[error(transparent)]
@@ -269,8 +288,11 @@ impl EndsFlow for Refused {
     }
 }
 
+/// What a peer hears of a request that is not served; never a success, whatever the reason.
 fn status(reason: Reason) -> StatusCode {
-    StatusCode::from_u16(reason.connect_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+    let status = StatusCode::from_u16(reason.connect_status()).ok();
+    let status = status.filter(|status| !status.is_success());
+    status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// What this pod says about itself in an answer.
@@ -292,7 +314,7 @@ mod tests {
     #[test]
     fn an_idle_connection_is_a_small_task() {
         fn size_of_future<F: Future>(
-            _: impl FnOnce(&'static Pod, &'static Link, Box<Head>, Responder) -> F,
+            _: impl FnOnce(&'static Pod, &'static Link, Box<Head>, Responder, drain::Watch) -> F,
         ) -> usize {
             size_of::<F>()
         }

@@ -8,7 +8,7 @@ use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::lifecycle::{drain, task};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::carry::{abort, carry};
+use crate::carry::{abort, carry, given_up};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::pod::{Attempt, Pod};
 use crate::record::{Draft, baggage};
@@ -31,9 +31,9 @@ pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
             () = &mut draining => return,
             accepted = accept::next(&listener, &keep_alive) => match accepted {
                 Ok((stream, source)) => {
-                    let (pod, hold) = (Rc::clone(&pod), drain.hold());
+                    let (pod, drain, hold) = (Rc::clone(&pod), drain.clone(), drain.hold());
                     task::spawn_local("outbound connection", async move {
-                        connection(&pod, stream, source).await;
+                        connection(&pod, stream, source, drain).await;
                         drop(hold);
                     });
                 }
@@ -47,11 +47,16 @@ pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
 }
 
 /// One captured connection from accept to record.
-async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr) {
+async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr, drain: drain::Watch) {
     let _socket = pod.shared.metrics.table.socket(Direction::Outbound);
     let mut draft = Draft::open(Direction::Outbound, source, &pod.shared.metrics);
     // Getting to a stream takes more room than carrying its bytes: boxed, it is given back here.
-    match Box::pin(open(pod, &stream, source, &mut draft)).await {
+    let opened = tokio::select! {
+        biased;
+        why = Box::pin(given_up(&stream, drain)) => Err(Failed::Early(why)),
+        opened = Box::pin(open(pod, &stream, source, &mut draft)) => opened,
+    };
+    match opened {
         Ok((Stream::Plain(hop), entry)) => carry(pod, stream, hop, entry, draft).await,
         Ok((Stream::Tunnel(hop), entry)) => carry(pod, stream, hop, entry, draft).await,
         Err(failed) => {
@@ -65,7 +70,7 @@ async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr) {
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     /// It makes no sense, leads nowhere, or something it needs has not arrived.
-    #[error("refused: {}", .0.word())]
+    #[error("not sent on")]
     Early(Reason),
     /// The next hop could not be opened.
     #[error(transparent)]
@@ -159,7 +164,7 @@ mod tests {
 
     /// Size of what `make` would make.
     fn size_of_future<F: Future>(
-        _: impl FnOnce(&'static Pod, TcpStream, SocketAddr) -> F,
+        _: impl FnOnce(&'static Pod, TcpStream, SocketAddr, drain::Watch) -> F,
     ) -> usize {
         size_of::<F>()
     }

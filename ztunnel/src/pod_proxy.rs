@@ -211,8 +211,9 @@ impl PodProxy {
     /// Closes the doors, lets connections finish for up to `deadline`, then closes the rest.
     /// Answers whether all finished by themselves.
     pub async fn drain(self, deadline: Duration) -> bool {
-        self.pod.pool.drain();
+        // Who was accepted before may still need a tunnel, so the pool is closed last.
         let finished = self.trigger.drain(deadline).await;
+        self.pod.pool.drain();
         self.policies.abort();
         if finished {
             return true;

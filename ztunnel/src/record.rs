@@ -1,4 +1,5 @@
-//! Turns what was learnt of a connection on its way into one `mesh::flow` record at its end.
+//! Turns what was learnt of a connection on its way into one `mesh::flow` record at its end, however
+//! it ends.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,11 +17,13 @@ use crate::metrics::Metrics;
 use crate::metrics::flows::Counted;
 use crate::metrics::labels::{Labels, Named, Who};
 
-/// A record in the making; every stage adds what it has learnt.
+/// A record in the making; every stage adds what it has learnt. One that is let go unwritten is
+/// written as cut by this proxy, so that every connection leaves exactly one line.
 #[derive(Debug)]
 pub struct Draft {
     since: Instant,
     metrics: Metrics,
+    is_written: bool,
     /// Which door.
     pub direction: Direction,
     /// Who opened it.
@@ -52,6 +55,7 @@ impl Draft {
         Box::new(Self {
             since: Instant::now(),
             metrics: metrics.clone(),
+            is_written: false,
             direction,
             source: Party {
                 address: Some(source),
@@ -126,18 +130,18 @@ impl Draft {
     }
 
     /// It never carried a byte, because of this.
-    pub fn fail(self, error: &(impl EndsFlow + 'static)) {
+    pub fn fail(mut self, error: &(impl EndsFlow + 'static)) {
         let text = report(error);
         self.write(error.reason(), (0, 0), Some(text));
     }
 
     /// It never carried a byte, for a reason that says everything.
-    pub fn refuse(self, reason: Reason) {
+    pub fn refuse(mut self, reason: Reason) {
         self.write(reason, (0, 0), None);
     }
 
     /// Both streams are done, or one of them failed.
-    pub fn finish(self, outcome: &Outcome) {
+    pub fn finish(mut self, outcome: &Outcome) {
         let (reason, error) = match &outcome.ended {
             Ok(()) => (Reason::Complete, None),
             Err((side, end)) => (reason_of(*side, end), Some(report(end))),
@@ -146,11 +150,12 @@ impl Draft {
     }
 
     /// It was closed from here while it carried bytes.
-    pub fn cut(self, reason: Reason, bytes: (u64, u64)) {
+    pub fn cut(mut self, reason: Reason, bytes: (u64, u64)) {
         self.write(reason, bytes, None);
     }
 
-    fn write(mut self, reason: Reason, (sent, received): (u64, u64), error: Option<String>) {
+    fn write(&mut self, reason: Reason, (sent, received): (u64, u64), error: Option<String>) {
+        self.is_written = true;
         self.metrics.flows_open.dec();
         self.metrics
             .flow_ended(self.direction, reason, sent + received);
@@ -187,6 +192,14 @@ impl Draft {
             reason,
             error,
             origin: self.origin.clone(),
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.write(Reason::Drained, (0, 0), None);
         }
     }
 }

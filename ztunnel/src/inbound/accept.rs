@@ -26,6 +26,9 @@ pub enum Error {
     /// Too many handshakes are under way.
     #[error("too many callers of this pod are in their handshake")]
     Crowded,
+    /// This proxy or the pod has no time left.
+    #[error("drained before the handshake was complete")]
+    Drained,
     /// There is no certificate to answer with.
     #[error("no certificate for the pod")]
     Certificate(#[source] Arc<cert::Error>),
@@ -45,6 +48,7 @@ impl EndsFlow for Error {
         match self {
             Error::Unknown(reason) => *reason,
             Error::Crowded => Reason::Overloaded,
+            Error::Drained => Reason::Drained,
             Error::Certificate(_) => Reason::NoOwnCertificate,
             Error::Tls(error) => tls_reason(error),
             Error::Tunnel(_) => Reason::Http2Failed,

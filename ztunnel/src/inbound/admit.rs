@@ -16,7 +16,7 @@ use crate::record::Draft;
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdmitted {
     /// It makes no sense, or something it needs has not arrived.
-    #[error("refused: {}", .0.word())]
+    #[error("not admitted")]
     Early(Reason),
     /// A policy says so.
     #[error(transparent)]

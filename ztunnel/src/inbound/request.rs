@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use mesh::flow::Reason;
 use mesh::hbone::Authority;
 use mesh::model::PortPair;
-use mesh::names::NamespacedHostname;
 use mesh::state::{ServiceView, Snapshot, WorkloadView};
 
 use crate::config::Doors;

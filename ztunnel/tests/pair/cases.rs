@@ -54,6 +54,14 @@ pub(crate) const ALL: &[Case] = &[
     ),
     ("drain_lets_a_connection_finish_and_takes_no_more", drain),
     ("drain_cuts_what_does_not_finish", drain_deadline),
+    (
+        "a_connection_that_is_not_open_yet_goes_with_its_client",
+        client_gives_up,
+    ),
+    (
+        "a_connection_that_is_not_open_yet_goes_with_its_pod",
+        pod_goes_while_opening,
+    ),
     ("a_removed_pod_is_closed_at_once", removed_pod),
     ("a_lost_session_with_the_agent_stops_nothing", lost_session),
     (
@@ -360,6 +368,44 @@ fn drain_deadline() {
         1
     );
     assert!(is_refused(&client));
+}
+
+/// A call that waits because the pod's record has not arrived.
+fn waiting_call() -> (World, TcpStream) {
+    let world = World::empty();
+    let call = world.call();
+    (&call).write_all(b"?").unwrap();
+    wait_until("it is accepted", || world.one.metrics.flows_open.get() == 1);
+    (world, call)
+}
+
+/// Well before the five seconds that a record is waited for.
+fn soon(began: std::time::Instant) {
+    assert!(began.elapsed() < ztunnel::pod::PATIENCE / 2, "it was held");
+}
+
+fn client_gives_up() {
+    let (world, call) = waiting_call();
+    let began = std::time::Instant::now();
+    socket2::SockRef::from(&call)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(call);
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::ClientReset);
+    soon(began);
+}
+
+fn pod_goes_while_opening() {
+    let (world, call) = waiting_call();
+    let began = std::time::Instant::now();
+    let gone = zds::Request::Delete {
+        uid: "uid-client".into(),
+    };
+    assert_eq!(world.one.tell(&gone, None), None);
+    let error = (&call).read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::Drained);
+    soon(began);
 }
 
 fn removed_pod() {
