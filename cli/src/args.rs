@@ -19,6 +19,11 @@ pub enum Command {
     /// A small cluster of network namespaces on this machine.
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+    /// Whether the mesh in a sandbox is well: programs, node proxies in sync, problems.
+    Status(StatusOptions),
+    /// What the node proxies of a sandbox know and do.
+    #[command(subcommand)]
+    Ztunnel(ZtunnelCommand),
     /// Run one of the mesh's programs; its settings come from the environment.
     #[command(subcommand)]
     Run(Program),
@@ -107,6 +112,55 @@ pub enum SandboxCommand {
         #[arg(long, default_value = "weft")]
         name: String,
     },
+}
+
+/// How things are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Which mesh to look at.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StatusOptions {
+    /// Name of the sandbox.
+    #[arg(long, default_value = "weft")]
+    pub name: String,
+    /// How to print it.
+    #[arg(short = 'o', long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+/// What to look at in the node proxies' dumps.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ZtunnelCommand {
+    /// Workloads they know.
+    Workloads(ZtunnelOptions),
+    /// Services they know.
+    Services(ZtunnelOptions),
+    /// Policies they enforce.
+    Policies(ZtunnelOptions),
+    /// Certificates they hold, without keys.
+    Certificates(ZtunnelOptions),
+    /// Connections that are open.
+    Connections(ZtunnelOptions),
+}
+
+/// Which node proxies to look at.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ZtunnelOptions {
+    /// Name of the sandbox.
+    #[arg(long, default_value = "weft")]
+    pub name: String,
+    /// Only the proxy of this node.
+    #[arg(long)]
+    pub node: Option<String>,
+    /// How to print it; JSON is the proxies' own, by node.
+    #[arg(short = 'o', long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
 }
 
 /// The mesh's programs.

@@ -5,6 +5,9 @@
 pub mod reference;
 pub mod demo;
 mod sandbox;
+mod status;
+mod ztunnel;
+mod look;
 mod run;
 mod print;
 pub mod args;
@@ -32,6 +35,8 @@ fn dispatch(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Demo(options) => demo::main(&options),
         Command::Sandbox(command) => sandbox::main(command),
+        Command::Status(options) => status::main(&options),
+        Command::Ztunnel(command) => ztunnel::main(command),
         Command::Run(program) => run::main(program),
     }
 }

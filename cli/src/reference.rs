@@ -4,13 +4,18 @@ use std::fmt::Write;
 
 use mesh::flow::{Fault, Reason};
 use mesh::settings::Variable;
+use mesh::telemetry::metrics::Described;
 
 /// A page: its file in docs/reference, and its text.
 pub type Page = (&'static str, String);
 
 /// All pages.
-pub fn pages() -> [Page; 2] {
-    [("env.md", variables()), ("reasons.md", reasons())]
+pub fn pages() -> [Page; 3] {
+    [
+        ("env.md", variables()),
+        ("metrics.md", metrics()),
+        ("reasons.md", reasons()),
+    ]
 }
 
 const GENERATED: &str =
@@ -18,7 +23,7 @@ const GENERATED: &str =
 
 fn variables() -> String {
     let programs: [(&str, &[Variable]); 4] = [
-        ("ztunnel", ztunnel::config::env::VARIABLES),
+        ("ztunnel", ::ztunnel::config::env::VARIABLES),
         ("controller", controller::config::env::VARIABLES),
         ("cni-agent", cni::config::env::VARIABLES),
         ("sandbox and echo", sandbox::options::VARIABLES),
@@ -40,6 +45,41 @@ fn variables() -> String {
                 value => format!("`{value}`"),
             };
             let _ = writeln!(page, "| `{name}` | {default} | {meaning} |");
+        }
+    }
+    page
+}
+
+fn metrics() -> String {
+    let programs: [(&str, &str, &[Described]); 3] = [
+        (
+            "all programs",
+            "`/metrics` of each",
+            mesh::telemetry::process::METRICS,
+        ),
+        (
+            "ztunnel",
+            "port 15020, `/metrics` and `/stats/prometheus`",
+            ::ztunnel::metrics::reference::METRICS,
+        ),
+        (
+            "controller",
+            "port 15014, `/metrics`",
+            controller::metrics::reference::METRICS,
+        ),
+    ];
+    let mut page = format!(
+        "# Metrics\n\n{GENERATED}\n\
+         A journey holds the pages of running programs against this one. Rules of the labels: [compat.md](../compat.md#metrics). \
+         Names that start with `weft_` are Weft's own.\n"
+    );
+    for (program, place, table) in programs {
+        let _ = write!(
+            page,
+            "\n## {program}\n\n{place}\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n"
+        );
+        for (name, kind, labels, meaning) in table {
+            let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {meaning} |");
         }
     }
     page

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh::lifecycle::ready::Gate;
 use mesh::lifecycle::task;
 use mesh::telemetry::report;
 use mesh::zds::{self, Listener, PodInfo};
@@ -72,6 +73,7 @@ pub enum Error {
 }
 
 /// Runs the agent until `stop` resolves. What is in place then stays: rules, marks, memory; the next agent goes on.
+/// `ready` is done when it serves ztunnel and the plugin.
 ///
 /// # Errors
 /// When it cannot start, or cannot follow the objects any more.
@@ -79,12 +81,14 @@ pub async fn run(
     config: Config,
     mut source: Box<dyn Source>,
     sink: Arc<dyn Sink>,
+    ready: Gate,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let mut agent = Agent::new(config, sink)?;
     agent.take_over(source.as_mut()).await?;
     let (asked, mut questions) = mpsc::channel(64);
     let servers = agent.open(asked)?;
+    ready.done();
     let mut stop = std::pin::pin!(stop);
     let result = loop {
         let next_deadline = agent.next_deadline();

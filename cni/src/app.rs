@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use mesh::lifecycle::shutdown;
+use mesh::lifecycle::ready::Gates;
+use mesh::lifecycle::{drain, shutdown};
 use mesh::settings::Reader;
 use mesh::telemetry::log;
 use objects::sink::directory::DirectorySink;
@@ -13,6 +14,7 @@ use objects::watch::directory::DirectorySource;
 
 use crate::agent;
 use crate::config::{Config, env};
+use crate::pages;
 use crate::plugin::{self, Reply};
 
 /// Runs the plugin when a container runtime calls it, and the agent otherwise.
@@ -46,7 +48,12 @@ pub fn run_plugin() -> ExitCode {
 ///
 /// # Errors
 /// When it cannot start, or cannot follow the objects any more.
-pub async fn run_agent(config: Config) -> Result<()> {
+pub async fn run_agent(config: Config, log: log::Handle) -> Result<()> {
+    let gates = Gates::default();
+    let ready = gates.add("pods");
+    // Dropped at the end: the pages go on until the agent has stopped.
+    let (_trigger, drain) = drain::channel();
+    pages::serve(&config.pages, gates, log, &drain).await?;
     let source = DirectorySource::open(&config.objects_directory)
         .context("cannot open the directory of objects")?;
     let sink = Arc::new(DirectorySink::new(&config.objects_directory));
@@ -56,7 +63,7 @@ pub async fn run_agent(config: Config) -> Result<()> {
             Err(error) => tracing::error!(%error, "signals cannot be heard, agent stops"),
         }
     };
-    agent::run(config, Box::new(source), sink, stop)
+    agent::run(config, Box::new(source), sink, ready, stop)
         .await
         .context("agent failed")
 }
@@ -65,13 +72,13 @@ pub async fn run_agent(config: Config) -> Result<()> {
 pub fn start_agent() -> ExitCode {
     let result = (|| -> Result<()> {
         let config = env::agent(Reader::from_env())?;
-        let _log = log::init(config.log_format, &config.log_filter)?;
+        let log = log::init(config.log_format, &config.log_filter)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .context("cannot make a runtime")?;
-        runtime.block_on(run_agent(config))
+        runtime.block_on(run_agent(config, log))
     })();
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 pub mod env;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub kubelet_user: u32,
     /// How long the plugin is kept waiting.
     pub patience: Patience,
+    /// Where its pages are.
+    pub pages: Pages,
     /// What is logged, in the syntax of `RUST_LOG`.
     pub log_filter: String,
     /// How lines of the log look.
@@ -48,6 +51,15 @@ pub struct Paths {
     pub plugin_socket: PathBuf,
     /// Where the agent keeps what must outlive it.
     pub run_directory: PathBuf,
+}
+
+/// Addresses of the agent's pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// Metrics and the log level; on loopback.
+    pub admin: SocketAddr,
+    /// Readiness.
+    pub ready: SocketAddr,
 }
 
 /// Which pods are never enrolled, whatever their labels say.

@@ -43,13 +43,14 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 /// When a setting is bad or a part cannot start.
 pub fn start() -> anyhow::Result<()> {
     let config = env::read(Reader::from_env())?;
-    log::init(config.log.format, &config.log.filter)?;
+    let log = log::init(config.log.format, &config.log.filter)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let requested = shutdown::requested();
-        run(config, async {
+        let listeners = Listeners::bind(&config)?;
+        serve(config, listeners, Some(log), async {
             match requested.await {
                 Ok(signal) => tracing::info!(signal, "asked to stop"),
                 Err(error) => tracing::error!(%error, "cannot listen for signals"),
@@ -57,15 +58,6 @@ pub fn start() -> anyhow::Result<()> {
         })
         .await
     })
-}
-
-/// Runs the program until `shutdown` resolves.
-///
-/// # Errors
-/// When a part cannot start.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let listeners = Listeners::bind(&config)?;
-    serve(config, listeners, shutdown).await
 }
 
 /// Where the program listens; bound before anything else, so that tests can ask for free ports.
@@ -95,13 +87,15 @@ impl Listeners {
     }
 }
 
-/// Runs the program on listeners that are bound already, until `shutdown` resolves.
+/// Runs the program on listeners that are bound already, until `shutdown` resolves. `log` is the handle of
+/// this process's log, for the page that changes its filter.
 ///
 /// # Errors
 /// When a part cannot start.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
+    log: Option<log::Handle>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     tls::install_default();
@@ -137,6 +131,7 @@ pub async fn serve(
         problems,
         discovery: discovery.clone(),
         type_urls: TYPE_URLS.to_vec(),
+        log,
     });
 
     task::spawn("admin", admin::serve(listeners.admin, pages, drain.clone()));

@@ -5,10 +5,11 @@ mod published;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, StatusCode};
 use mesh::admin::{self, Answer, Routes};
 use mesh::lifecycle::ready::Gates;
 use mesh::telemetry::metrics::Metrics as Registry;
+use mesh::telemetry::{log, process};
 use serde::Serialize;
 use serde_json::json;
 
@@ -35,6 +36,8 @@ pub struct Sources {
     pub discovery: publish::Service,
     /// Type URLs that are published.
     pub type_urls: Vec<&'static str>,
+    /// The log filter, where this program has set the log up itself.
+    pub log: Option<log::Handle>,
 }
 
 /// The pages by path.
@@ -46,6 +49,10 @@ pub fn routes(sources: Sources) -> Routes {
     sources
         .registry
         .register(|it| it.register_collector(Box::new(published)));
+    sources
+        .registry
+        .register(|it| process::register(it, "controller"));
+    let log = sources.log.clone();
     let sources = Arc::new(sources);
     let page = |show: fn(&Sources) -> Answer| {
         let sources = Arc::clone(&sources);
@@ -62,6 +69,12 @@ pub fn routes(sources: Sources) -> Routes {
             "/ready",
             page(|it| admin::ready_page(&it.gates)),
         )
+        .with(Method::POST, "/logging", move |question| {
+            std::future::ready(match &log {
+                Some(log) => admin::log_level_page(log, &question.query),
+                None => Answer::text(StatusCode::NOT_FOUND, "the log is not this program's own\n"),
+            })
+        })
         .with(Method::GET, "/debug/resources", page(resources))
         .with(Method::GET, "/debug/problems", page(problems))
         .with(Method::GET, "/debug/counters", page(counters))

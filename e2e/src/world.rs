@@ -247,6 +247,14 @@ impl World {
     /// # Errors
     /// When the page is not there.
     pub fn page(&self, target: &Target, url: &str) -> Result<serde_json::Value> {
+        serde_json::from_str(&self.text(target, url)?).with_context(|| url.to_owned())
+    }
+
+    /// Reads one of a program's pages as text.
+    ///
+    /// # Errors
+    /// When the page is not there.
+    pub fn text(&self, target: &Target, url: &str) -> Result<String> {
         let program = self.program.to_string_lossy();
         let output = self
             .sandbox
@@ -254,7 +262,7 @@ impl World {
         if !output.exit.is_success() {
             bail!("{url}: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        serde_json::from_slice(&output.stdout).with_context(|| url.to_owned())
+        Ok(output.text())
     }
 
     /// Ends the journey: tears the cluster down; after a failure its logs are printed first.

@@ -2,6 +2,7 @@
 
 pub mod log;
 pub mod metrics;
+pub mod process;
 mod report;
 
 pub use report::report;

@@ -3,6 +3,7 @@
 
 use mesh::cert::CertificateState;
 use mesh::flow::Direction;
+use mesh::state::Snapshot;
 use mesh::tls::CertificateInfo;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +11,8 @@ use crate::connections::View;
 use crate::pod::{PodView, Shared};
 use crate::workers::Posts;
 
+mod services;
+mod policies;
 mod records;
 
 /// Where a dump is taken from.
@@ -28,14 +31,14 @@ impl Dump {
         let snapshot = self.shared.state.load();
         json!({
             "workloads": snapshot.workloads().map(|w| records::workload(&w.to_model())).collect::<Vec<_>>(),
-            "services": snapshot.services().map(|s| records::service(s.as_model())).collect::<Vec<_>>(),
-            "policies": snapshot.policies().map(records::policy).collect::<Vec<_>>(),
+            "services": snapshot.services().map(|s| services::service(&snapshot, s)).collect::<Vec<_>>(),
+            "policies": snapshot.policies().map(policies::policy).collect::<Vec<_>>(),
             "stagedServices": snapshot.staged_services().map(ToString::to_string).collect::<Vec<_>>(),
             "staticConfig": {},
             "version": { "version": env!("CARGO_PKG_VERSION"), "program": "weft" },
             "config": self.config(),
             "certificates": self.shared.certificates.list().iter().map(certificate).collect::<Vec<_>>(),
-            "workloadState": workload_state(&pods),
+            "workloadState": workload_state(&snapshot, &pods),
         })
     }
 
@@ -65,19 +68,22 @@ fn millis(duration: std::time::Duration) -> u64 {
 }
 
 /// Pods with their connections, by unique id.
-fn workload_state(pods: &[PodView]) -> Value {
+fn workload_state(snapshot: &Snapshot, pods: &[PodView]) -> Value {
     let through = |pod: &PodView, door: Direction| -> Vec<Value> {
         let views = pod.connections.iter().filter(|view| view.direction == door);
         views.map(connection).collect()
     };
     let mut all = Map::new();
     for pod in pods {
+        let info = &pod.info;
+        let record = snapshot.find_workload(&info.namespace, &info.name, &info.service_account);
         let state = json!({
             "state": "Up",
             "info": {
                 "name": &*pod.info.name,
                 "namespace": &*pod.info.namespace,
                 "serviceAccount": &*pod.info.service_account,
+                "trustDomain": record.map(|it| it.identity().trust_domain.to_string()),
             },
             "netnsInode": pod.netns,
             "connections": {

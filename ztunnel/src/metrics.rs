@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mesh::telemetry::metrics::Registry;
+use mesh::telemetry::process;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,6 +15,7 @@ pub mod collected;
 pub mod handshakes;
 pub mod flows;
 pub mod labels;
+pub mod reference;
 
 /// Handles to every metric; cheap to clone.
 #[derive(Clone, Debug)]
@@ -114,12 +116,7 @@ impl Metrics {
             "Application bytes of connections that ended, both directions",
             all.bytes.clone(),
         );
-        let build = Family::<[(&str, &str); 2], Gauge>::default();
-        build
-            .get_or_create(&[("component", "ztunnel"), ("tag", env!("CARGO_PKG_VERSION"))])
-            .set(1);
-        registry.register("istio_build", "Which program this is", build);
-        registry.register_collector(Box::new(collected::Process));
+        process::register(registry, "ztunnel");
         all
     }
 

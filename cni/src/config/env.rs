@@ -2,13 +2,14 @@
 //!
 //! The plugin reads the `CNI_*` variables of the CNI specification.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log::Format;
 
-use super::{Call, Config, Exclusions, Paths, Patience};
+use super::{Call, Config, Exclusions, Pages, Paths, Patience};
 use crate::add_event::SOCKET_NAME;
 use crate::rules;
 
@@ -72,6 +73,12 @@ pub const VARIABLES: &[Variable] = &[
         "8s",
         "how long the plugin waits for ztunnel; below its own 12 s",
     ),
+    (
+        "WEFT_ADMIN_ADDRESS",
+        "127.0.0.1:15014",
+        "admin pages, a loopback address",
+    ),
+    ("WEFT_READY_ADDRESS", "0.0.0.0:8000", "readiness"),
     ("RUST_LOG", "info", "log filter"),
     ("LOG_FORMAT", "plain", "log format, plain or json"),
 ];
@@ -111,6 +118,7 @@ pub fn agent(mut from: Reader) -> Result<Config, BadSettings> {
             look_up: from.duration("WEFT_CNI_LOOK_UP_WAIT", Duration::from_secs(1)),
             confirmation: from.duration("WEFT_CNI_CONFIRMATION_WAIT", Duration::from_secs(8)),
         },
+        pages: pages(&mut from),
         log_filter: from.text_or("RUST_LOG", "info"),
         log_format: log_format(&mut from),
     };
@@ -132,6 +140,19 @@ pub fn plugin_call(from: &Reader) -> Call {
         netns: from.text_or("CNI_NETNS", ""),
         arguments: from.text_or("CNI_ARGS", ""),
     }
+}
+
+fn pages(from: &mut Reader) -> Pages {
+    let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 15014));
+    let ready = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8000));
+    let pages = Pages {
+        admin: from.parse("WEFT_ADMIN_ADDRESS", admin),
+        ready: from.parse("WEFT_READY_ADDRESS", ready),
+    };
+    if !pages.admin.ip().is_loopback() {
+        from.problem("WEFT_ADMIN_ADDRESS", "must be a loopback address");
+    }
+    pages
 }
 
 fn log_format(from: &mut Reader) -> Format {

@@ -101,8 +101,9 @@ impl Node {
         let sink = Arc::new(DirectorySink::new(&self.objects()));
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { stopped.await.unwrap_or_default() };
-        let running =
-            mesh::lifecycle::task::spawn("agent", agent::run(self.config(), source, sink, stopped));
+        let gate = mesh::lifecycle::ready::Gates::default().add("pods");
+        let agent = agent::run(self.config(), source, sink, gate, stopped);
+        let running = mesh::lifecycle::task::spawn("agent", agent);
         self.agent = Some((stop, running));
         let sockets = [
             self.run().join("ztunnel.sock"),

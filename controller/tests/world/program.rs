@@ -46,7 +46,7 @@ pub(crate) async fn start(directory: &Path) -> Program {
     );
     let (stop, stopped) = oneshot::channel();
     let done = task::spawn("controller", async move {
-        app::serve(config, listeners, async {
+        app::serve(config, listeners, None, async {
             let _ = stopped.await;
         })
         .await

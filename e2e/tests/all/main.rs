@@ -6,6 +6,7 @@ mod configuration;
 mod envoy;
 mod identities;
 mod malformed;
+mod metrics;
 mod streams;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn tests() -> ExitCode {
     journeys.extend(identities::JOURNEYS);
     journeys.extend(malformed::JOURNEYS);
     journeys.extend(configuration::JOURNEYS);
+    journeys.extend(metrics::JOURNEYS);
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {

@@ -11,6 +11,9 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
 }
 
+/// A metric on the reference page: name, type, labels in order, meaning.
+pub type Described = (&'static str, &'static str, &'static str, &'static str);
+
 /// Media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

@@ -1,12 +1,12 @@
-//! Pure. Workloads, services, policies and times as the public dump writes them.
+//! Pure. Workloads, certificates' bytes and times as the public dump writes them.
 
 use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mesh::model::{
-    Action, Destination, GatewayAddress, Health, NetworkMode, Policy, PolicyScope, Service,
-    TunnelKind, Workload, WorkloadKind,
+    ApplicationTunnel, Destination, GatewayAddress, Health, NetworkMode, TunnelKind, Workload,
+    WorkloadKind,
 };
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -14,19 +14,12 @@ use time::format_description::well_known::Rfc3339;
 
 /// A workload.
 pub(super) fn workload(workload: &Workload) -> Value {
-    let mut services = Map::new();
-    for endpoint in &workload.services {
-        let ports: Map<String, Value> = endpoint
-            .ports
-            .iter()
-            .map(|pair| (pair.service_port.to_string(), pair.target_port.into()))
-            .collect();
-        services.insert(endpoint.service.to_string(), Value::Object(ports));
-    }
     let mut shown = json!({
         "uid": &*workload.uid.0,
         "name": &*workload.name,
         "namespace": &*workload.namespace,
+        "hostname": &*workload.hostname,
+        "nativeTunnel": workload.native_tunnel,
         "workloadIps": workload.addresses,
         "protocol": match workload.tunnel {
             TunnelKind::Hbone => "HBONE",
@@ -50,7 +43,7 @@ pub(super) fn workload(workload: &Workload) -> Value {
             Health::Unhealthy => "Unhealthy",
         },
         "capacity": workload.capacity,
-        "services": services,
+        "services": memberships(workload),
         "locality": {
             "region": &*workload.locality.region,
             "zone": &*workload.locality.zone,
@@ -59,13 +52,13 @@ pub(super) fn workload(workload: &Workload) -> Value {
         "authorizationPolicies":
             workload.policies.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
+    let tunnel = |it: ApplicationTunnel| {
+        let protocol = if it.proxy_protocol { "PROXY" } else { "NONE" };
+        let port = Some(it.port).filter(|port| *port != 0);
+        json!({ "protocol": protocol, "port": port })
+    };
     let optional = [
-        (
-            "hostname",
-            Some(&workload.hostname)
-                .filter(|h| !h.is_empty())
-                .map(|h| json!(&**h)),
-        ),
+        ("applicationTunnel", workload.application_tunnel.map(tunnel)),
         ("waypoint", workload.waypoint.as_ref().map(gateway)),
         (
             "networkGateway",
@@ -73,64 +66,6 @@ pub(super) fn workload(workload: &Workload) -> Value {
         ),
     ];
     add(&mut shown, optional);
-    shown
-}
-
-/// A service.
-pub(super) fn service(service: &Service) -> Value {
-    let vips: Vec<String> = service
-        .addresses
-        .iter()
-        .map(|address| match address.prefix {
-            Some(prefix) => format!("{}/{}/{prefix}", address.network, address.address),
-            None => format!("{}/{}", address.network, address.address),
-        })
-        .collect();
-    let ports: Map<String, Value> = service
-        .ports
-        .iter()
-        .map(|port| (port.service_port.to_string(), port.target_port.into()))
-        .collect();
-    let mut shown = json!({
-        "name": &*service.name,
-        "namespace": &*service.key.namespace,
-        "hostname": &*service.key.hostname,
-        "vips": vips,
-        "ports": ports,
-        "subjectAltNames": service.subject_alt_names.iter().map(|n| &**n).collect::<Vec<_>>(),
-        "canonical": service.canonical,
-    });
-    add(
-        &mut shown,
-        [("waypoint", service.waypoint.as_ref().map(gateway))],
-    );
-    shown
-}
-
-/// A policy, with its rules counted; who wants their text finds it by the origin.
-pub(super) fn policy(policy: &Policy) -> Value {
-    let mut shown = json!({
-        "name": &*policy.key.name,
-        "namespace": &*policy.key.namespace,
-        "scope": match policy.scope {
-            PolicyScope::Global => "Global",
-            PolicyScope::Namespace => "Namespace",
-            PolicyScope::WorkloadSelector => "WorkloadSelector",
-        },
-        "action": match policy.action {
-            Action::Allow => "Allow",
-            Action::Deny => "Deny",
-        },
-        "dryRun": policy.dry_run,
-        "rules": policy.rules.len(),
-    });
-    add(
-        &mut shown,
-        [(
-            "origin",
-            policy.origin.as_ref().map(|o| json!(o.to_string())),
-        )],
-    );
     shown
 }
 
@@ -156,7 +91,21 @@ pub(super) fn pem(der: &[u8]) -> String {
     STANDARD.encode(text)
 }
 
-fn add<const N: usize>(shown: &mut Value, optional: [(&str, Option<Value>); N]) {
+/// Services by key, with the workload's ports in each.
+fn memberships(workload: &Workload) -> Map<String, Value> {
+    let mut services = Map::new();
+    for endpoint in &workload.services {
+        let ports: Map<String, Value> = endpoint
+            .ports
+            .iter()
+            .map(|pair| (pair.service_port.to_string(), pair.target_port.into()))
+            .collect();
+        services.insert(endpoint.service.to_string(), Value::Object(ports));
+    }
+    services
+}
+
+pub(super) fn add<const N: usize>(shown: &mut Value, optional: [(&str, Option<Value>); N]) {
     let Some(fields) = shown.as_object_mut() else {
         return;
     };
@@ -167,7 +116,7 @@ fn add<const N: usize>(shown: &mut Value, optional: [(&str, Option<Value>); N]) 
     }
 }
 
-fn gateway(gateway: &GatewayAddress) -> Value {
+pub(super) fn gateway(gateway: &GatewayAddress) -> Value {
     let destination = match &gateway.destination {
         Destination::Hostname(key) => key.to_string(),
         Destination::Address(address) => address.to_string(),
