@@ -9,6 +9,7 @@ use mesh::state::Removal;
 use mesh::wire::Update;
 use mesh::zds;
 
+use crate::counted;
 use crate::net::{self, ONE, ONE6, TWO, TWO6, VIP6};
 use crate::proxy::{Proxy, wait_until};
 use crate::world::{
@@ -82,6 +83,7 @@ pub(crate) const ALL: &[Case] = &[
     ),
     ("no_thread_stays_in_a_pods_namespace", at_home),
     ("the_dump_names_both_ends", dump),
+    ("metrics_tell_what_became_of_connections", counted::metrics),
 ];
 
 fn both_ways() {

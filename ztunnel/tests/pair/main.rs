@@ -10,6 +10,7 @@
 mod net;
 mod proxy;
 mod world;
+mod counted;
 mod cases;
 
 use libtest_mimic::{Arguments, Trial};

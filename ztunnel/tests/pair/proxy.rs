@@ -49,7 +49,7 @@ impl cert::CertificateAuthority for Authority {
 }
 
 /// What workers share, and the pen that draws the picture.
-fn shared(config: Config, authority: Authority) -> (Store, Shared) {
+fn shared(config: Config, authority: Authority, registry: &mut Registry) -> (Store, Shared) {
     let (store, state) = Store::new(state::Settings {
         network: "".into(),
         node: config.node.name.as_str().into(),
@@ -59,7 +59,7 @@ fn shared(config: Config, authority: Authority) -> (Store, Shared) {
         tunnels: config.tunnels.settings(),
         state,
         certificates: Keeper::start(authority, cert::Settings::default(), cert::system_clock()),
-        metrics: Metrics::register(&mut Registry::default()),
+        metrics: Metrics::register(registry),
         config: Arc::new(config),
     };
     (store, shared)
@@ -70,6 +70,7 @@ pub(crate) struct Proxy {
     pub(crate) runtime: Runtime,
     pub(crate) gates: Gates,
     pub(crate) metrics: Metrics,
+    registry: Registry,
     refuses: Arc<AtomicBool>,
     store: Mutex<Store>,
     agent: Mutex<Option<(zds::Listener, zds::Session)>>,
@@ -103,7 +104,8 @@ impl Proxy {
             ca: Arc::clone(ca),
             refuses: Arc::clone(&refuses),
         };
-        let (store, shared) = shared(config, authority);
+        let mut registry = Registry::default();
+        let (store, shared) = shared(config, authority, &mut registry);
         let metrics = shared.metrics.clone();
         let (workers, threads) = workers::start(&shared).unwrap();
         let posts = workers.posts();
@@ -128,6 +130,7 @@ impl Proxy {
             runtime,
             gates,
             metrics,
+            registry,
             refuses,
             store: Mutex::new(store),
             agent: Mutex::new(Some((listener, session))),
@@ -200,6 +203,19 @@ impl Proxy {
             zds::Session::greet(conn).await.unwrap()
         });
         *agent = Some((listener, session));
+    }
+
+    /// Waits until a line of the metrics page starts with `name`, holds all `parts` and is this number.
+    pub(crate) fn wait_for_metric(&self, name: &str, parts: &[&str], number: u64) {
+        wait_until(&format!("{name} {parts:?} {number}"), || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+            let mut lines = text.lines().filter(|line| line.starts_with(name));
+            lines.any(|line| {
+                parts.iter().all(|part| line.contains(part))
+                    && line.ends_with(&format!(" {number}"))
+            })
+        });
     }
 
     /// The configuration dump.
