@@ -1,5 +1,7 @@
 //! A journey's own cluster: started, filled, asked, and torn down; on failure its logs stay.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,10 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use sandbox::messages::PodStatus;
-use sandbox::sandbox::Output;
+use sandbox::sandbox::{Output, Running};
 use sandbox::{Options, PodName, Sandbox, Target};
 
-use crate::app::client::{Seen, Task};
+use crate::app::ECHO;
+use crate::app::client::{Seen, TALKING, Task};
 use crate::expect::eventually;
 use crate::mint::{Minted, Signer, Wish};
 
@@ -40,6 +43,39 @@ pub struct Pod<'a> {
     pub labels: &'a [(&'a str, &'a str)],
     /// Arguments to this executable; `serve` is the journeys' server.
     pub arguments: &'a [&'a str],
+}
+
+/// A client that talks on; it ends when this is dropped.
+pub struct Talk {
+    running: Running,
+    hush: PipeWriter,
+    output: BufReader<PipeReader>,
+}
+
+impl Talk {
+    /// Tells it to finish, and says what it saw.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub fn finish(self) -> Result<Seen> {
+        drop(self.hush);
+        report(self.output, self.running)
+    }
+
+    /// Waits until somebody else ends it, and says how it saw that.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub fn ended(self) -> Result<Seen> {
+        report(self.output, self.running)
+    }
+}
+
+fn report(mut output: BufReader<PipeReader>, running: Running) -> Result<Seen> {
+    let mut text = String::new();
+    output.read_to_string(&mut text)?;
+    let exit = running.wait()?;
+    serde_json::from_str(&text).with_context(|| format!("the talk ended with {exit:?}: {text}"))
 }
 
 impl World {
@@ -110,10 +146,16 @@ impl World {
             .chain(std::iter::once("app".to_owned()))
             .chain(pod.arguments.iter().map(|a| (*a).to_owned()))
             .collect();
+        // Ready when it listens on its last port, not when it has been started.
+        let probe = if pod.arguments == ["serve"] {
+            format!("      readinessProbe:\n        tcpSocket:\n          port: {ECHO}\n")
+        } else {
+            String::new()
+        };
         self.apply(&format!(
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
              {labels}spec:\n  nodeName: {}\n  serviceAccountName: {}\n  containers:\n    \
-             - name: app\n      image: journey\n      command: {}\n",
+             - name: app\n      image: journey\n      command: {}\n{probe}",
             pod.node,
             pod.account,
             serde_json::to_string(&command)?
@@ -175,6 +217,49 @@ impl World {
             );
         }
         serde_json::from_slice(&output.stdout).context("what the client saw")
+    }
+
+    /// Starts a client that talks to a pod's echo until it is told to finish, and waits until it
+    /// has been answered once.
+    ///
+    /// # Errors
+    /// When it cannot be started or is not answered.
+    pub fn talk(&self, pod: &str, server: IpAddr) -> Result<Talk> {
+        let task = serde_json::to_string(&Task::Talk { bytes: 100_000 })?;
+        let program = self.program.to_string_lossy();
+        let command = [&program, "app", "client", &server.to_string(), &task];
+        let (input, hush) = std::io::pipe()?;
+        let (output, writer) = std::io::pipe()?;
+        let nowhere = File::options().write(true).open("/dev/null")?;
+        let target = Target::Pod(PodName::parse(pod));
+        let streams = [input.into(), writer.into(), nowhere.into()];
+        let running = self.sandbox.spawn(&target, &command, streams)?;
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        if line.trim() != TALKING {
+            bail!("{pod} was not answered by {server}: {line:?}");
+        }
+        Ok(Talk {
+            running,
+            hush,
+            output,
+        })
+    }
+
+    /// Starts the journeys' server on a node, outside of any pod, until the result is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn serve_on(&self, node: &str) -> Result<Running> {
+        let nowhere = || File::options().read(true).write(true).open("/dev/null");
+        let streams = [nowhere()?.into(), nowhere()?.into(), nowhere()?.into()];
+        let program = self.program.to_string_lossy();
+        let target = Target::Node(node.to_owned());
+        let command = [&program, "app", "serve"];
+        self.sandbox
+            .spawn(&target, &command, streams)
+            .map_err(Into::into)
     }
 
     /// Runs this executable in a pod.

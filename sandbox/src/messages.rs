@@ -102,6 +102,12 @@ pub enum Request {
         /// Do not start it again until told to.
         hold: bool,
     },
+    /// Ask a program to end by itself (SIGTERM), and do not start it again until told to. Answered at
+    /// once.
+    Stop {
+        /// Its name.
+        program: String,
+    },
     /// Start a program that was held.
     Start {
         /// Its name.

@@ -127,6 +127,15 @@ impl Program {
         }
     }
 
+    /// Asks it to end by itself; it stays down.
+    pub(crate) fn ask_to_end(&self) {
+        self.state.send_modify(|state| state.held = true);
+        let process = self.state.borrow().process.clone();
+        if let Some(process) = process {
+            process.signal_group(Signal::SIGTERM);
+        }
+    }
+
     /// Starts it again after a hold.
     pub(crate) fn release(&self) {
         self.state.send_modify(|state| state.held = false);

@@ -269,6 +269,15 @@ impl Sandbox {
         .map(drop)
     }
 
+    /// Asks a program to end by itself; does not wait, and it stays down until
+    /// [`Sandbox::start_program`].
+    pub fn stop_program(&self, program: &str) -> Result<(), Error> {
+        self.done(&Request::Stop {
+            program: program.to_owned(),
+        })
+        .map(drop)
+    }
+
     /// Starts a program that was held.
     pub fn start_program(&self, program: &str) -> Result<(), Error> {
         self.done(&Request::Start {

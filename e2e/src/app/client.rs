@@ -12,6 +12,11 @@ use super::{COLLECT, Digest, Digester, ECHO, GREET, GREETING, LAST, RESET, patte
 /// Longest time one read or connect may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Line with which [`Task::Talk`] says that it goes on.
+pub const TALKING: &str = "talking";
+/// Pause between two words of a talk.
+const PACE: Duration = Duration::from_millis(5);
+
 /// What a client does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
@@ -40,6 +45,12 @@ pub enum Task {
     ExpectRefusal {
         /// Port to dial.
         port: u16,
+    },
+    /// Talks to the echo until its own standard input ends, then sends more and finishes. Says
+    /// [`TALKING`] once it has been answered.
+    Talk {
+        /// Bytes to send at the end.
+        bytes: usize,
     },
     /// Sends raw bytes and reads the answer to its end.
     Raw {
@@ -86,6 +97,7 @@ pub fn run(server: IpAddr, task: &Task) -> Result<Seen> {
             Ok(stream) => ending(stream, b"hello"),
             Err(error) => Ok(ended(how(&error), 0)),
         },
+        Task::Talk { bytes } => talk(connect(server, ECHO)?, bytes),
         Task::Raw { port, ref pieces } => {
             let mut stream = connect(server, port)?;
             for (piece, times) in pieces {
@@ -164,6 +176,35 @@ fn reset(server: IpAddr) -> Result<Seen> {
     Ok(Seen::Digests(vec![finish_first(server, 3, 1000)?]))
 }
 
+fn talk(mut stream: TcpStream, bytes: usize) -> Result<Seen> {
+    stream.set_nodelay(true)?;
+    exchange(&mut stream)?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{TALKING}")?;
+    out.flush()?;
+    let told = std::thread::spawn(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    while !told.is_finished() {
+        if let Err(error) = exchange(&mut stream) {
+            return Ok(ended(how(&error.into()), 0));
+        }
+        std::thread::sleep(PACE); // a talk, not a flood
+    }
+    let mut writer = stream.try_clone()?;
+    let sending = std::thread::spawn(move || send(&mut writer, 4, bytes));
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).context("the last answer")?;
+    let sent = sending.join().unwrap_or_else(|_| bail!("panic"))?;
+    let mut digester = Digester::default();
+    digester.add(&answer);
+    Ok(Seen::Digests(vec![(sent, digester.digest())]))
+}
+
+/// One word and its echo.
+fn exchange(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"word")?;
+    stream.read_exact(&mut [0; 4])
+}
+
 /// Sends, then reads until the connection ends one way or another.
 fn ending(mut stream: TcpStream, words: &[u8]) -> Result<Seen> {
     if let Err(error) = stream.write_all(words) {
@@ -190,6 +231,7 @@ fn how(error: &anyhow::Error) -> &'static str {
     {
         Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => "reset",
         Some(ErrorKind::ConnectionRefused) => "refused",
+        Some(ErrorKind::UnexpectedEof) => "end",
         Some(ErrorKind::TimedOut | ErrorKind::WouldBlock) => "timeout",
         _ => "failed",
     }

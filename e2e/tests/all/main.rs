@@ -2,6 +2,7 @@
 //! that cluster: hidden subcommands first, then what runs inside pods, then the tests.
 
 mod configuration;
+mod doors;
 #[cfg(feature = "packages")]
 mod envoy;
 mod identities;
@@ -37,6 +38,7 @@ fn tests() -> ExitCode {
     journeys.extend(malformed::JOURNEYS);
     journeys.extend(configuration::JOURNEYS);
     journeys.extend(metrics::JOURNEYS);
+    journeys.extend(doors::JOURNEYS);
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {

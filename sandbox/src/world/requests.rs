@@ -66,6 +66,10 @@ impl World {
                 self.program(&program)?.kill(hold).await;
                 done(Vec::new())
             }
+            Request::Stop { program } => {
+                self.program(&program)?.ask_to_end();
+                done(Vec::new())
+            }
             Request::Start { program } => {
                 self.program(&program)?.release();
                 done(Vec::new())
