@@ -16,6 +16,7 @@ mod pick;
 mod lookup;
 mod snapshot;
 mod policies;
+mod rejected;
 mod services;
 mod workloads;
 mod endpoints;

@@ -66,6 +66,11 @@ pub trait Apply: Send {
         resources: Vec<(String, Bytes)>,
         removed: Vec<String>,
     ) -> Vec<(String, String)>;
+
+    /// Takes note of `names` that came without content that could be read at all. The controller is told.
+    fn note_empty(&mut self, type_url: &'static str, names: Vec<String>) {
+        let _ = (type_url, names);
+    }
 }
 
 /// The client; [`Client::run`] is its life.
@@ -206,6 +211,10 @@ impl<A: Apply> Client<A> {
         };
         let type_url = delivery.type_url;
         let removed = delivery.removed.len() as u64;
+        let empty: Vec<String> = delivery.receipt.empty().map(str::to_owned).collect();
+        if !empty.is_empty() {
+            self.apply.note_empty(type_url, empty);
+        }
         let refused = self
             .apply
             .apply(type_url, delivery.resources, delivery.removed);

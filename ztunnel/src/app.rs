@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::config::{self, Config};
 use crate::dump::Dump;
 use crate::metrics::Metrics;
-use crate::metrics::collected::Certificates;
+use crate::metrics::collected::{Certificates, Policies};
 use crate::netns::Home;
 use crate::pages::Pages;
 use crate::pod::Shared;
@@ -54,6 +54,16 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     control.block_on(serve(Arc::new(config), home, log))
 }
 
+/// Shows what others keep, whenever somebody looks.
+fn collect(shared: &Shared, registry: &metrics::Metrics) {
+    let certificates = Certificates(shared.certificates.clone());
+    let policies = Policies(shared.state.clone());
+    registry.register(|it| {
+        it.register_collector(Box::new(certificates));
+        it.register_collector(Box::new(policies));
+    });
+}
+
 /// The program's life on the control runtime.
 async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow::Result<()> {
     let gates = Gates::default();
@@ -74,8 +84,7 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
         metrics: metrics.clone(),
         config: Arc::clone(&config),
     };
-    let certificates = Certificates(shared.certificates.clone());
-    registry.register(|registry| registry.register_collector(Box::new(certificates)));
+    collect(&shared, &registry);
     controller::follow(&config, store, &gates, &registry);
     let (workers, threads) = workers::start(&shared).context("cannot start the workers")?;
     let posts = workers.posts();

@@ -33,6 +33,7 @@ impl Dump {
             "workloads": snapshot.workloads().map(|w| records::workload(&w.to_model())).collect::<Vec<_>>(),
             "services": snapshot.services().map(|s| services::service(&snapshot, s)).collect::<Vec<_>>(),
             "policies": snapshot.policies().map(policies::policy).collect::<Vec<_>>(),
+            "rejectedPolicies": snapshot.rejected_policies().map(policies::rejected).collect::<Vec<_>>(),
             "stagedServices": snapshot.staged_services().map(ToString::to_string).collect::<Vec<_>>(),
             "staticConfig": {},
             "version": { "version": env!("CARGO_PKG_VERSION"), "program": "weft" },

@@ -12,17 +12,32 @@ pub const TYPES: [&str; 2] = [wire::policy::TYPE_URL, wire::address::TYPE_URL];
 /// Applies what the controller sends.
 pub struct Picture {
     store: Store,
+    root: Box<str>,
 }
 
 impl Picture {
-    /// The single writer of `store`.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    /// The single writer of `store`. Policies of the namespace `root` may be for the whole mesh.
+    pub fn new(store: Store, root: &str) -> Self {
+        let root = root.into();
+        Self { store, root }
+    }
+
+    /// A policy must have the name of its resource: by that name it will be removed.
+    fn policy(name: &str, bytes: &[u8]) -> Result<Update, String> {
+        match wire::policy::decode(bytes) {
+            Ok(policy) if policy.key.to_string() == name => Ok(Update::Policy(Box::new(policy))),
+            Ok(policy) => Err(format!(
+                "policy {:?} has another name",
+                policy.key.to_string()
+            )),
+            Err(error) => Err(mesh::telemetry::report(&error)),
+        }
     }
 }
 
 impl xds::Apply for Picture {
-    /// One push is one batch: readers see all of it or nothing.
+    /// One push is one batch: readers see all of it or nothing. Policies that cannot be read are known
+    /// to be there.
     fn apply(
         &mut self,
         type_url: &'static str,
@@ -32,15 +47,22 @@ impl xds::Apply for Picture {
         let is_policy = type_url == wire::policy::TYPE_URL;
         let mut updates = Vec::with_capacity(resources.len());
         let mut rejected = Vec::new();
+        let mut reaches = Vec::new();
         for (name, bytes) in resources {
             let decoded = if is_policy {
-                wire::policy::decode(&bytes).map(|policy| Update::Policy(Box::new(policy)))
+                Self::policy(&name, &bytes)
             } else {
-                wire::address::decode(&bytes)
+                wire::address::decode(&bytes).map_err(|error| mesh::telemetry::report(&error))
             };
             match decoded {
                 Ok(update) => updates.push(update),
-                Err(error) => rejected.push((name, mesh::telemetry::report(&error))),
+                Err(reason) => {
+                    if is_policy {
+                        let reach = wire::policy::reach(&name, &bytes, &self.root);
+                        reaches.push((name.as_str().into(), reach));
+                    }
+                    rejected.push((name, reason));
+                }
             }
         }
         let removed: Vec<_> = removed
@@ -53,7 +75,21 @@ impl xds::Apply for Picture {
         if is_policy {
             self.store.know_policies();
         }
-        self.store.apply(updates, removed);
+        self.store.apply_with(updates, removed, reaches);
         rejected
     }
+
+    fn note_empty(&mut self, type_url: &'static str, names: Vec<String>) {
+        if type_url == wire::policy::TYPE_URL {
+            let reach = |name: String| {
+                let reach = wire::policy::reach(&name, &[], &self.root);
+                (name.into(), reach)
+            };
+            let rejected: Vec<_> = names.into_iter().map(reach).collect();
+            self.store.apply_with([], [], rejected);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

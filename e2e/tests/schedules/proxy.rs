@@ -34,7 +34,7 @@ impl Proxy {
         let (store, reader) = Store::new(Settings::default());
         Self {
             session: Session::new(TYPES.map(|type_url| Subscription { type_url, mode })),
-            picture: Picture::new(store),
+            picture: Picture::new(store, "root"),
             reader,
             attempts: Attempt::all(),
             floors: BTreeMap::new(),

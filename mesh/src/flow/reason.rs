@@ -61,6 +61,8 @@ reasons! {
     PolicyChanged = (Policy, false, "DENY", 401, "policy_changed"),
     /// The workload names a policy that has not arrived within the time allowed.
     PolicyNotArrived = (Config, true, "DENY", 503, "policy_not_arrived"),
+    /// A policy that may apply to the workload could not be read and has no earlier version.
+    PolicyRejected = (Config, true, "DENY", 503, "policy_rejected"),
     /// The request was not a CONNECT.
     NotConnect = (Downstream, false, "-", 400, "not_connect"),
     /// The CONNECT authority could not be read.

@@ -26,6 +26,17 @@ pub enum PolicyScope {
     WorkloadSelector,
 }
 
+/// Which workloads a policy that could not be read may apply to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Any.
+    Mesh,
+    /// Those of a namespace.
+    Namespace(Arc<str>),
+    /// Those that name it in their record.
+    Named,
+}
+
 /// A pattern over text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StringMatch {

@@ -10,7 +10,7 @@ use super::snapshot::Snapshot;
 use super::trie::Trie;
 use super::workloads::WorkloadView;
 use super::{Removal, ServiceId, Settings, WorkloadId, hash};
-use crate::model::{Service, ServiceAddress, Workload};
+use crate::model::{Reach, Service, ServiceAddress, Workload};
 use crate::names::{NamespacedHostname, NamespacedName};
 use crate::wire::Update;
 
@@ -35,11 +35,12 @@ impl Writer {
         }
     }
 
-    /// One batch: removals, then updates.
+    /// One batch: removals, then updates, then policies that could not be read.
     pub(super) fn apply(
         &mut self,
         updates: impl IntoIterator<Item = Update>,
         removals: impl IntoIterator<Item = Removal>,
+        rejected: impl IntoIterator<Item = (Box<str>, Reach)>,
     ) {
         self.policies_changed = false;
         let mut released = 0;
@@ -52,6 +53,7 @@ impl Writer {
                 Update::Workload(workload) => self.put_workload(&workload),
                 Update::Service(service) => self.put_service(*service),
                 Update::Policy(policy) => {
+                    self.accept(&policy.key.to_string());
                     let Snapshot {
                         policies, hasher, ..
                     } = &mut self.snapshot;
@@ -59,6 +61,9 @@ impl Writer {
                 }
             }
             released += 1;
+        }
+        for (name, reach) in rejected {
+            self.reject(&name, reach);
         }
         self.shared.released(released);
         self.snapshot.version += 1;
@@ -79,6 +84,7 @@ impl Writer {
                 }
             }
             Removal::Policy(name) => {
+                self.accept(name);
                 let Snapshot {
                     policies, hasher, ..
                 } = &mut self.snapshot;
@@ -86,6 +92,22 @@ impl Writer {
                     self.policies_changed |= policies.remove(&key, hasher);
                 }
             }
+        }
+    }
+
+    /// A policy that could not be read. Where there is an earlier version, that one stays in force.
+    fn reject(&mut self, name: &str, reach: Reach) {
+        let has_earlier =
+            NamespacedName::parse(name).is_some_and(|key| self.snapshot.policy(&key).is_some());
+        if !has_earlier {
+            Arc::make_mut(&mut self.snapshot.rejected).put(name, reach);
+        }
+    }
+
+    /// It could be read after all, or is gone.
+    fn accept(&mut self, name: &str) {
+        if self.snapshot.rejected.name(name).is_some() {
+            Arc::make_mut(&mut self.snapshot.rejected).remove(name);
         }
     }
 

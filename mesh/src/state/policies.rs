@@ -5,6 +5,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::hash;
+use super::rejected::Rejected;
 use super::trie::{Trie, Weigh};
 use super::workloads::WorkloadView;
 use crate::model::{Policy, PolicyScope};
@@ -33,6 +34,7 @@ pub(super) struct Policies {
 #[derive(Clone, Copy, Debug)]
 pub struct PolicySet<'a> {
     policies: &'a Policies,
+    rejected: &'a Rejected,
     workload: WorkloadView<'a>,
     hasher: &'a RandomState,
 }
@@ -40,11 +42,13 @@ pub struct PolicySet<'a> {
 impl<'a> PolicySet<'a> {
     pub(super) fn new(
         policies: &'a Policies,
+        rejected: &'a Rejected,
         workload: WorkloadView<'a>,
         hasher: &'a RandomState,
     ) -> Self {
         Self {
             policies,
+            rejected,
             workload,
             hasher,
         }
@@ -78,6 +82,23 @@ impl<'a> PolicySet<'a> {
     pub fn missing(self) -> impl Iterator<Item = &'a NamespacedName> {
         let policies = self.workload.policies();
         policies.filter(move |key| self.policies.get(key, self.hasher).is_none())
+    }
+}
+
+impl<'a> PolicySet<'a> {
+    /// The resource name of a policy that may apply to the workload, could not be read and has no earlier
+    /// version. New connections are refused: what it says might refuse them.
+    pub fn rejected(self) -> Option<&'a str> {
+        if self.rejected.len() == 0 {
+            return None;
+        }
+        let named = || {
+            let mut missing = self.missing();
+            missing.find_map(|key| self.rejected.name(&key.to_string()))
+        };
+        self.rejected
+            .reaching(self.workload.namespace())
+            .or_else(named)
     }
 }
 

@@ -7,12 +7,13 @@ use foldhash::fast::RandomState;
 use super::endpoints::Entry;
 use super::policies::{Policies, PolicySet};
 use super::records::Record;
+use super::rejected::Rejected;
 use super::services::ServiceView;
 use super::trie::Trie;
 use super::workloads::WorkloadView;
 use super::{ServiceId, Settings, WorkloadId, hash};
 use crate::identity::Identity;
-use crate::model::Policy;
+use crate::model::{Policy, Reach};
 use crate::names::{NamespacedHostname, NamespacedName};
 
 /// One state of the mesh. Cheap to keep, never changes.
@@ -41,6 +42,8 @@ pub struct Snapshot {
     /// Prefix lengths in use, longest first, with the number of ranges.
     pub(super) prefixes: Arc<[(u8, usize)]>,
     pub(super) policies: Policies,
+    /// What could not be read and has no earlier version.
+    pub(super) rejected: Arc<Rejected>,
 }
 
 impl Snapshot {
@@ -62,6 +65,7 @@ impl Snapshot {
             by_service_hostname: Trie::default(),
             prefixes: Arc::default(),
             policies: Policies::default(),
+            rejected: Arc::default(),
         }
     }
 
@@ -133,10 +137,25 @@ impl Snapshot {
         self.policies.len()
     }
 
+    /// Policies that could not be read and have no earlier version, by resource name.
+    pub fn rejected_policies(&self) -> impl Iterator<Item = (&str, &Reach)> {
+        self.rejected.iter()
+    }
+
+    /// Number of them.
+    pub fn rejected_policy_count(&self) -> usize {
+        self.rejected.len()
+    }
+
     /// Policies that apply to a workload.
     pub fn policies_for(&self, id: WorkloadId) -> Option<PolicySet<'_>> {
         let workload = self.workload(id)?;
-        Some(PolicySet::new(&self.policies, workload, &self.hasher))
+        Some(PolicySet::new(
+            &self.policies,
+            &self.rejected,
+            workload,
+            &self.hasher,
+        ))
     }
 
     /// A policy by name.

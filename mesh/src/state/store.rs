@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::apply::Writer;
 use super::snapshot::Snapshot;
 use super::{Removal, Settings};
+use crate::model::Reach;
 use crate::wire::Update;
 
 /// Owns the picture; the task that applies what the controller sends holds it.
@@ -51,7 +52,19 @@ impl Store {
         updates: impl IntoIterator<Item = Update>,
         removals: impl IntoIterator<Item = Removal>,
     ) {
-        self.writer.apply(updates, removals);
+        self.apply_with(updates, removals, []);
+    }
+
+    /// The same, with policies that could not be read, by resource name and whom they may apply to. Until a
+    /// good version or the removal comes, [`super::PolicySet::rejected`] names them, unless there is
+    /// an earlier version: that one stays in force.
+    pub fn apply_with(
+        &mut self,
+        updates: impl IntoIterator<Item = Update>,
+        removals: impl IntoIterator<Item = Removal>,
+        rejected: impl IntoIterator<Item = (Box<str>, Reach)>,
+    ) {
+        self.writer.apply(updates, removals, rejected);
         self.current.store(Arc::new(self.writer.snapshot.clone()));
         self.changed.send_replace(self.writer.snapshot.version());
     }

@@ -9,7 +9,8 @@ use proto::security as pb;
 use super::field::{self, Subject};
 use super::{Error, Problem};
 use crate::model::{
-    Action, Clause, IpRange, Match, Policy, PolicyScope, Rule, ServiceAccountMatch, StringMatch,
+    Action, Clause, IpRange, Match, Policy, PolicyScope, Reach, Rule, ServiceAccountMatch,
+    StringMatch,
 };
 use crate::names::NamespacedName;
 
@@ -53,6 +54,27 @@ pub fn decode(bytes: &[u8]) -> Result<Policy, Error> {
         dry_run: message.dry_run,
         origin: field::origin(message.extensions),
     })
+}
+
+/// Whom a policy may apply to that [`decode`] refuses, from its resource `name` and what can be read of its bytes.
+///
+/// Where its scope cannot be read, it is taken for its namespace's, and in `root`, the namespace whose policies may
+/// be for the whole mesh, or without a namespace, for the mesh's.
+pub fn reach(name: &str, bytes: &[u8], root: &str) -> Reach {
+    let message = pb::Authorization::decode(bytes).ok();
+    let namespace = NamespacedName::parse(name).map(|it| it.namespace);
+    let is_sound = message.as_ref().is_some_and(|it| {
+        namespace.as_deref() == Some(it.namespace.as_str()) && !it.name.is_empty()
+    });
+    let scope = message
+        .filter(|_| is_sound)
+        .and_then(|it| pb::Scope::try_from(it.scope).ok());
+    match (scope, namespace) {
+        (Some(pb::Scope::WorkloadSelector), Some(_)) => Reach::Named,
+        (Some(pb::Scope::Namespace), Some(namespace)) => Reach::Namespace(namespace),
+        (None, Some(namespace)) if *namespace != *root => Reach::Namespace(namespace),
+        (Some(pb::Scope::Global) | None, _) | (_, None) => Reach::Mesh,
+    }
 }
 
 /// Bytes of the Authorization resource of a policy; equal values give equal bytes.

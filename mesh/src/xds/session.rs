@@ -17,6 +17,9 @@ pub const PENDING_NAMES: usize = 65_536;
 /// Reasons named in one refusal; the rest is only counted.
 const REASONS_IN_REFUSAL: usize = 64;
 
+/// The version we name of what we could not take; no resource has it.
+pub const REFUSED: &str = "refused";
+
 /// How much of a type we want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -140,6 +143,11 @@ pub enum Asked {
 }
 
 impl Receipt {
+    /// Names of what came without content that could be read at all.
+    pub fn empty(&self) -> impl Iterator<Item = &str> {
+        self.refused.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Notes what came; returns what has content of the right type.
     fn list(&mut self, resources: Vec<Resource>, type_url: &str) -> Vec<(String, Bytes)> {
         let mut good = Vec::with_capacity(resources.len());
@@ -205,6 +213,8 @@ struct Held {
     is_complete: bool,
     /// Version of every resource we hold, by name.
     versions: HashMap<Box<str>, Version>,
+    /// Names of what was refused and is not held in an earlier version.
+    refused: HashSet<Box<str>>,
     /// On demand: asked for, not yet answered.
     pending: HashSet<Box<str>>,
     /// On demand: names that are aliases of resources we hold.
@@ -221,6 +231,7 @@ impl Session {
             subscription,
             is_complete: false,
             versions: HashMap::new(),
+            refused: HashSet::new(),
             pending: HashSet::new(),
             aliases: HashMap::new(),
             absent: HashSet::new(),
@@ -297,6 +308,11 @@ impl Session {
         let held = self.types.get_mut(index)?;
         all_refused.extend(refused);
         let bad: HashSet<&str> = all_refused.iter().map(|(name, _)| name.as_str()).collect();
+        for name in &bad {
+            if !held.versions.contains_key(*name) {
+                held.refused.insert((*name).into());
+            }
+        }
         let mut answered = Vec::new();
         for name in removed {
             held.forget(&name);
@@ -387,6 +403,11 @@ impl Held {
         for name in self.pending.iter().chain(&self.absent) {
             initial_versions.entry(name.to_string()).or_default();
         }
+        // So that we are told when it is gone, or sent again what it is now.
+        for name in &self.refused {
+            let version = initial_versions.entry(name.to_string()).or_default();
+            REFUSED.clone_into(version);
+        }
         // What was found by another name stays subscribed to by it: something else may come to bear it.
         for (alias, holder) in &self.aliases {
             if let Some(version) = self.versions.get(holder) {
@@ -410,6 +431,7 @@ impl Held {
 
     fn remember(&mut self, name: &str, version: Version, aliases: &[String]) {
         self.versions.insert(name.into(), version);
+        self.refused.remove(name);
         self.absent.remove(name);
         for alias in aliases {
             // Only what was asked for by this alias: the others would be memory for nothing.
@@ -421,6 +443,7 @@ impl Held {
 
     fn forget(&mut self, name: &str) {
         let was_pending = self.pending.remove(name);
+        self.refused.remove(name);
         if self.versions.remove(name).is_some() {
             // What was found by another name must be asked for again: something else may bear it next.
             self.aliases.retain(|_, target| &**target != name);

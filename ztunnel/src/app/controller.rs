@@ -75,7 +75,11 @@ pub(super) fn follow(config: &Config, store: Store, gates: &Gates, registry: &me
         type_url,
         mode: xds::Mode::Wildcard,
     });
-    let (client, mut handle) = xds::Client::new(settings, everything, Picture::new(store));
+    let (client, mut handle) = xds::Client::new(
+        settings,
+        everything,
+        Picture::new(store, &node.pod_namespace),
+    );
     let counters = Box::new(Discovered(handle.clone()));
     registry.register(|registry| registry.register_collector(counters));
     let gate = gates.add("xds");

@@ -1,9 +1,21 @@
 //! Pure. Policies with their rules as the public dump writes them.
 
-use mesh::model::{Action, IpRange, Match, Policy, PolicyScope, ServiceAccountMatch, StringMatch};
+use mesh::model::{
+    Action, IpRange, Match, Policy, PolicyScope, Reach, ServiceAccountMatch, StringMatch,
+};
 use serde_json::{Map, Value, json};
 
 use super::records::add;
+
+/// A policy that could not be read, and whom it may apply to.
+pub(super) fn rejected((name, reach): (&str, &Reach)) -> Value {
+    let (scope, namespace) = match reach {
+        Reach::Mesh => ("Global", None),
+        Reach::Namespace(namespace) => ("Namespace", Some(&**namespace)),
+        Reach::Named => ("WorkloadSelector", None),
+    };
+    json!({ "name": name, "scope": scope, "namespace": namespace })
+}
 
 /// A policy: its rules, in each the clauses, in each the matches.
 pub(super) fn policy(policy: &Policy) -> Value {

@@ -20,8 +20,8 @@ pub struct Caller<'a> {
 }
 
 /// Decides whether a new connection is admitted. It waits until the controller has said which
-/// policies there are, and for one that the workload names and that has not arrived: no policy, no
-/// admission. Source: docs/compat.md#authorization-record.
+/// policies there are, for one that the workload names and that has not arrived, and while one may apply that could
+/// not be read: no policy, no admission. Source: docs/compat.md#authorization-record.
 pub fn decide(
     snapshot: &Snapshot,
     pod: WorkloadView<'_>,
@@ -31,6 +31,9 @@ pub fn decide(
     let Some(policies) = snapshot.policies_for(pod.id()) else {
         return Attempt::Later(Reason::WorkloadUnknown);
     };
+    if policies.rejected().is_some() {
+        return Attempt::Later(Reason::PolicyRejected);
+    }
     if !snapshot.knows_policies() || policies.missing().next().is_some() {
         return Attempt::Later(Reason::PolicyNotArrived);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use mesh::cert::KeeperHandle;
+use mesh::state::Reader;
 use mesh::xds;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -54,6 +55,23 @@ impl Collector for Certificates {
             }
         }
         Ok(())
+    }
+}
+
+/// Policies that could not be read: they keep connections out.
+#[derive(Debug)]
+pub struct Policies(pub Reader);
+
+impl Collector for Policies {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let rejected = encoder.encode_descriptor(
+            "weft_ztunnel_policies_rejected",
+            "Policies that could not be read and have no earlier version; where they may apply, nobody new is admitted",
+            None,
+            MetricType::Gauge,
+        )?;
+        let count = self.0.load().rejected_policy_count();
+        ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX)).encode(rejected)
     }
 }
 

@@ -123,7 +123,15 @@ fn names_what_was_refused_and_why() {
     let text = "c: content is a t/Other; d: resource has no content; b: bad port";
     assert_eq!(settled.request.refusal.as_deref(), Some(text));
     assert_eq!(settled.request.nonce, "n1");
-    assert_eq!(versions(&session), [pair("a", "1")]);
+    let [b, c, d] = ["b", "c", "d"].map(|name| pair(name, REFUSED));
+    assert_eq!(
+        versions(&session),
+        [pair("a", "1"), b, c, d],
+        "the next stream must tell us when they are gone"
+    );
+    let better = response("n2", vec![resource("b", "2")], &["c", "d"]);
+    settle(&mut session, better, &[]);
+    assert_eq!(versions(&session), [pair("a", "1"), pair("b", "2")]);
 }
 
 #[test]
