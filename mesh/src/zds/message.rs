@@ -157,12 +157,6 @@ impl Request {
             }),
         }
     }
-
-    /// Whether a namespace descriptor must travel with this request (and must not with any other).
-    #[must_use]
-    pub fn wants_descriptor(&self) -> bool {
-        matches!(self, Request::Add { .. })
-    }
 }
 
 impl Ack {

@@ -55,17 +55,6 @@ pub struct EnvVar {
 }
 
 impl Container {
-    /// Its probes, whichever there are.
-    pub fn probes(&self) -> impl Iterator<Item = &Probe> {
-        [
-            &self.readiness_probe,
-            &self.liveness_probe,
-            &self.startup_probe,
-        ]
-        .into_iter()
-        .flatten()
-    }
-
     /// The number of a port given by number or by one of this container's port names.
     #[must_use]
     pub fn port_number(&self, port: &IntOrString) -> Option<u16> {

@@ -28,7 +28,7 @@ pub struct EndpointSlice {
 pub struct Endpoint {
     /// Its addresses; one in practice. Text because the address type may be `FQDN`.
     pub addresses: Vec<String>,
-    /// Ready, serving, terminating.
+    /// Whether it is ready.
     pub conditions: EndpointConditions,
     /// The pod behind it.
     pub target_ref: Option<TargetRef>,
@@ -44,10 +44,6 @@ pub struct Endpoint {
 pub struct EndpointConditions {
     /// May get new traffic.
     pub ready: Option<bool>,
-    /// Answers, be it on its way out or not.
-    pub serving: Option<bool>,
-    /// On its way out.
-    pub terminating: Option<bool>,
 }
 
 /// The object behind an endpoint.
@@ -91,17 +87,5 @@ impl EndpointConditions {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.unwrap_or(true)
-    }
-
-    /// Unknown reads as what ready says.
-    #[must_use]
-    pub fn is_serving(&self) -> bool {
-        self.serving.unwrap_or_else(|| self.is_ready())
-    }
-
-    /// Unknown reads as not terminating.
-    #[must_use]
-    pub fn is_terminating(&self) -> bool {
-        self.terminating.unwrap_or(false)
     }
 }

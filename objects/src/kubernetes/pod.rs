@@ -135,22 +135,6 @@ impl PodSpec {
                 .map(|port| port.container_port),
         }
     }
-
-    /// The ports its probes connect to, without repeats, sorted.
-    #[must_use]
-    pub fn probe_ports(&self) -> Vec<u16> {
-        let mut ports: Vec<u16> = self
-            .running_containers()
-            .flat_map(|container| {
-                container
-                    .probes()
-                    .filter_map(|probe| container.port_number(probe.port()?))
-            })
-            .collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ports
-    }
 }
 
 impl PodStatus {

@@ -73,12 +73,3 @@ pub struct Exec {
     /// Program and arguments, no shell.
     pub command: Vec<String>,
 }
-
-impl Probe {
-    /// The port this probe connects to, if it connects.
-    #[must_use]
-    pub fn port(&self) -> Option<&IntOrString> {
-        let http = self.http_get.as_ref().map(|get| &get.port);
-        http.or_else(|| self.tcp_socket.as_ref().map(|socket| &socket.port))
-    }
-}

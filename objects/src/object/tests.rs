@@ -52,7 +52,6 @@ fn reads_what_it_needs_and_lists_the_rest_with_lines() {
     let pod = object.pod().unwrap();
     assert_eq!(pod.metadata.namespace, "default");
     assert_eq!(pod.spec.service_account(), "default");
-    assert_eq!(pod.spec.probe_ports(), [8080, 9000]);
     assert_eq!(pod.metadata.uid.len(), 36);
     let unread: Vec<_> = object
         .unread()
