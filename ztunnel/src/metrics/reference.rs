@@ -161,4 +161,10 @@ pub const METRICS: &[Described] = &[
         "url",
         "resources that could not be taken",
     ),
+    (
+        "weft_ztunnel_policies_rejected",
+        "gauge",
+        "",
+        "policies that could not be read and have no earlier version; where they may apply, nobody new is admitted",
+    ),
 ];
