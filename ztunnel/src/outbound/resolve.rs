@@ -200,8 +200,9 @@ fn to_waypoint<'a>(
     if workload.network() != inquiry.own.network() {
         return Answer::Refuse(Reason::OtherNetwork);
     }
+    // Only a host name: see below.
     let Some(address) = endpoint.address else {
-        return Answer::Hold(Reason::WaypointUnavailable);
+        return Answer::Refuse(Reason::Unsupported);
     };
     let found_by = found_by.and_then(|id| snapshot.service(id));
     Answer::Go(NextHop {
@@ -228,8 +229,9 @@ fn to_endpoint<'a>(
     if workload.network() != inquiry.own.network() {
         return Answer::Refuse(Reason::OtherNetwork);
     }
+    // Only a host name, which would have to be resolved first; this proxy has no resolver yet.
     let Some(address) = endpoint.address else {
-        return Answer::Refuse(Reason::HostUnknown);
+        return Answer::Refuse(Reason::Unsupported);
     };
     let target = SocketAddr::new(address, endpoint.port);
     match workload.tunnel() {

@@ -1,5 +1,8 @@
 //! The rows of the outbound decision as tables. Source: docs/compat.md#outbound-decision.
 
+mod rows;
+mod ties;
+
 use mesh::model::{Health, LoadBalancing, Mode, NetworkMode, Service, Workload};
 use mesh::names::NamespacedHostname;
 
