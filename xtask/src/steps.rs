@@ -38,6 +38,8 @@ pub fn test(root: &Path) -> Result<()> {
             "warnings",
         ],
     )?;
+    // The check looks at every target's crates, of which a build fetches only its own.
+    cargo(root, &["fetch", "--locked"])?;
     cargo(
         root,
         &["deny", "--offline", "check", "bans", "licenses", "sources"],
