@@ -187,11 +187,14 @@ fn killed_by(as_nobody: bool, kill: impl Fn(&std::process::Child, &Path)) {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&status.stderr).into_owned();
-        assert!(!status.status.success(), "it still runs");
+        // It answers for as long as it takes to end.
         if said.contains("no sandbox test-killed is running") {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{said}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it goes on: {said}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     for place in ["/tmp/weft-0", "/tmp/weft-65534", "/run/weft"] {
