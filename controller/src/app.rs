@@ -12,6 +12,7 @@ use mesh::net::listen::{SocketOptions, bind};
 use mesh::settings::Reader;
 use mesh::telemetry::{log, metrics, report};
 use mesh::{admin, tls};
+use objects::sink::directory::DirectorySink;
 use proto::type_urls;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -27,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pages::{self, Sources};
 use crate::problems::Problems;
 use crate::resources::Resources;
+use crate::status::{Statuses, Writer};
 use crate::watch::Feed;
 use crate::{listen, publish};
 
@@ -144,6 +146,9 @@ pub async fn serve(
         "gRPC",
         serve_grpc(incoming, discovery, authority, drain.clone()),
     );
+    let sink = Arc::new(DirectorySink::new(&config.files.objects));
+    let writer = Writer::new(sink, outlets.statuses.clone());
+    task::spawn("statuses", until_drain(drain.clone(), writer.run()));
     let following = follow(feed, index, outlets, synced_gate);
     let index = task::spawn("index", until_drain(drain.clone(), following));
     drop(drain);
@@ -201,6 +206,7 @@ fn between() -> (Outlets, Inlets) {
         trust_domain: trust_domain_sender,
         synced: synced_sender,
         moved: moved_sender,
+        statuses: Statuses::default(),
     };
     (
         outlets,
@@ -234,6 +240,7 @@ struct Outlets {
     trust_domain: watch::Sender<TrustDomain>,
     synced: watch::Sender<bool>,
     moved: watch::Sender<u64>,
+    statuses: Statuses,
 }
 
 /// The one task that owns all objects.
@@ -250,9 +257,12 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
             current.clone_from(trust_domain);
             is_new
         });
-        outlets
-            .resources
-            .update(type_urls::ADDRESS, outcome.upserts, outcome.removed);
+        outlets.resources.update(
+            type_urls::ADDRESS,
+            outcome.addresses.upserts,
+            outcome.addresses.removed,
+        );
+        outlets.statuses.wish(outcome.statuses);
         if let Some(gate) = gate.take_if(|_| is_synced) {
             outlets.resources.complete();
             outlets.synced.send_replace(true);

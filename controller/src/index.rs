@@ -18,12 +18,16 @@ use objects::change::{Batch, Problem};
 use objects::kinds::{Key, Kind};
 
 use crate::metrics::Metrics;
-use crate::problems::Problems;
+use crate::problems::{Found, Problems};
 use crate::resources::{Links, Upsert};
 use crate::shelf::residents::{Resident, Residents};
 use crate::shelf::{Replaced, Shelf};
+use crate::status::Wish;
 use crate::translate::Cluster;
 use crate::translate::mesh_config::{self, MeshConfig};
+use crate::translate::rule::Rule;
+use crate::translate::status::Status;
+use crate::translate::unread;
 use links::{Dirty, Output};
 
 /// What is fixed for the life of the process.
@@ -37,13 +41,22 @@ pub struct Settings {
     pub system_namespace: Arc<str>,
 }
 
-/// What a batch did to the Address resources.
+/// What a batch did to the resources of one type.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct Changes {
     /// New or recomputed resources by name, encoded once.
     pub upserts: Vec<Upsert>,
     /// Names that have no resource (any more); some never had one.
     pub removed: Vec<String>,
+}
+
+/// What a batch did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Workloads and services.
+    pub addresses: Changes,
+    /// What is to be said in the status of objects.
+    pub statuses: Vec<Wish>,
 }
 
 /// All objects, and what was made of them.
@@ -132,6 +145,9 @@ impl Index {
             self.metrics.count_recomputed(output.key().kind);
             let computed = refresh::compute(&output, &self.shelf, &self.cluster);
             self.note_findings(&output, computed.findings);
+            outcome
+                .statuses
+                .extend(self.wish(&output.key(), computed.status));
             let mut gone = match &output {
                 Output::Slice(_) => self.made.remove(&output).unwrap_or_default(),
                 single => vec![refresh::name_of(single, &self.cluster)],
@@ -143,12 +159,12 @@ impl Index {
                 };
                 gone.retain(|one| *one != upsert.name);
                 names.push(upsert.name.clone());
-                outcome.upserts.push(upsert);
+                outcome.addresses.upserts.push(upsert);
             }
             if matches!(output, Output::Slice(_)) && !names.is_empty() {
                 self.made.insert(output, names);
             }
-            outcome.removed.extend(gone);
+            outcome.addresses.removed.extend(gone);
         }
         outcome
     }
@@ -208,6 +224,7 @@ impl Index {
                     mesh::telemetry::report(&error)
                 );
                 vec![crate::translate::Finding::new(
+                    Rule::MeshConfigRefused,
                     &["data", mesh_config::DATA_KEY],
                     reason,
                 )]
@@ -232,17 +249,27 @@ impl Index {
         let object = self.shelf.find(&key);
         let findings = findings
             .into_iter()
-            .map(|finding| Problem {
-                file: object
-                    .map(|object| object.file().to_owned())
-                    .unwrap_or_default(),
-                line: object.map_or(0, |object| object.line_of(&finding.path)),
-                key: Some(key.clone()),
-                field: finding.path.to_string(),
-                reason: finding.reason,
+            .chain(object.map(unread::findings).unwrap_or_default())
+            .map(|finding| Found {
+                rule: finding.rule,
+                problem: Problem {
+                    file: object
+                        .map(|object| object.file().to_owned())
+                        .unwrap_or_default(),
+                    line: object.map_or(0, |object| object.line_of(&finding.path)),
+                    key: Some(key.clone()),
+                    field: finding.path.to_string(),
+                    reason: finding.reason,
+                },
             })
             .collect();
         self.problems.replace_findings(&key, findings);
+    }
+
+    /// What the writer of statuses needs to know; `None` when the object is gone, and its status with it.
+    fn wish(&self, key: &Key, status: Option<Status>) -> Option<Wish> {
+        let object = self.shelf.find(key)?;
+        Some(Wish::new(object, status?))
     }
 
     /// Everything recomputed from the objects at hand: what [`Index::apply`] must agree with.

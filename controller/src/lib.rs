@@ -8,6 +8,7 @@ pub mod config;
 pub mod watch;
 pub mod listen;
 pub mod index;
+pub mod status;
 pub mod publish;
 pub mod ca;
 pub mod resources;

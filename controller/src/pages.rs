@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::metrics::Metrics;
-use crate::problems::Problems;
+use crate::problems::{Found, Problems};
 use crate::publish;
 use crate::resources::Resources;
 use published::Published;
@@ -107,13 +107,15 @@ fn resources(sources: &Sources) -> Answer {
     Answer::json(&types)
 }
 
-/// Every problem: file, line, object, field, reason.
+/// Every problem: rule, severity, file, line, object, field, reason.
 fn problems(sources: &Sources) -> Answer {
     let problems = sources.problems.all();
     let shown: Vec<_> = problems
         .iter()
-        .map(|it| {
+        .map(|Found { rule, problem: it }| {
             json!({
+                "rule": rule.word(),
+                "severity": rule.severity().word(),
                 "file": it.file.display().to_string(),
                 "line": it.line,
                 "object": it.key.as_ref().map(ToString::to_string),

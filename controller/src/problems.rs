@@ -6,6 +6,17 @@ use std::sync::{Mutex, PoisonError};
 use objects::change::Problem;
 use objects::kinds::Key;
 
+use crate::translate::rule::Rule;
+
+/// A problem, and which row of the table of rules it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// The rule.
+    pub rule: Rule,
+    /// Where and why.
+    pub problem: Problem,
+}
+
 /// All problems that exist now. A problem leaves when its cause does.
 #[derive(Debug, Default)]
 pub struct Problems {
@@ -17,7 +28,7 @@ struct Book {
     /// Documents that could not be taken over.
     of_source: BTreeSet<Problem>,
     /// What translation found, by object.
-    findings: BTreeMap<Key, Vec<Problem>>,
+    findings: BTreeMap<Key, Vec<Found>>,
 }
 
 impl Problems {
@@ -35,16 +46,17 @@ impl Problems {
     }
 
     /// What translation found in an object, instead of what it found before. New ones are logged.
-    pub fn replace_findings(&self, key: &Key, findings: Vec<Problem>) {
+    pub fn replace_findings(&self, key: &Key, findings: Vec<Found>) {
         let mut book = self.lock();
         let before = book.findings.remove(key).unwrap_or_default();
-        let is_new = |one: &&Problem| {
-            !before
-                .iter()
-                .any(|old| old.field == one.field && old.reason == one.reason)
+        let says_the_same = |one: &Found, old: &Found| {
+            old.rule == one.rule
+                && old.problem.field == one.problem.field
+                && old.problem.reason == one.problem.reason
         };
+        let is_new = |one: &&Found| !before.iter().any(|old| says_the_same(one, old));
         for finding in findings.iter().filter(is_new) {
-            tracing::warn!(problem = %finding, "object is not honoured in full");
+            tracing::warn!(problem = %finding.problem, rule = finding.rule.word(), "object is not honoured in full");
         }
         if !findings.is_empty() {
             book.findings.insert(key.clone(), findings);
@@ -52,12 +64,14 @@ impl Problems {
     }
 
     /// All of them, sorted: documents first, then findings by object.
-    pub fn all(&self) -> Vec<Problem> {
+    pub fn all(&self) -> Vec<Found> {
         let book = self.lock();
-        book.of_source
-            .iter()
-            .chain(book.findings.values().flatten())
-            .cloned()
+        let of_source = book.of_source.iter().map(|problem| Found {
+            rule: Rule::Unreadable,
+            problem: problem.clone(),
+        });
+        of_source
+            .chain(book.findings.values().flatten().cloned())
             .collect()
     }
 

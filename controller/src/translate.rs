@@ -8,14 +8,19 @@ pub mod service;
 pub mod membership;
 pub mod waypoint;
 pub mod unhonoured;
+pub mod unread;
 pub mod locality;
 pub mod mesh_config;
+pub mod status;
+pub mod rule;
 
 use std::sync::Arc;
 
 use mesh::identity::TrustDomain;
 use mesh::names::NamespacedHostname;
 use objects::raw::Path;
+
+use rule::Rule;
 
 /// What is the same for every object of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +46,8 @@ impl Cluster {
 /// Something in an object that its owner should know: it is not, or not fully, honoured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    /// Which row of the table of rules it is.
+    pub rule: Rule,
     /// The field.
     pub path: Path,
     /// What Weft makes of it.
@@ -49,8 +56,9 @@ pub struct Finding {
 
 impl Finding {
     /// About the field reached by `keys`.
-    pub fn new(keys: &[&str], reason: impl Into<String>) -> Self {
+    pub fn new(rule: Rule, keys: &[&str], reason: impl Into<String>) -> Self {
         Self {
+            rule,
             path: Path::of_keys(keys),
             reason: reason.into(),
         }

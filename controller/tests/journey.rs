@@ -416,13 +416,18 @@ fn what_is_not_honoured_is_named_with_file_line_and_field_until_it_is_gone() {
     let problems = world.problems.all();
     let shown: Vec<_> = problems
         .iter()
-        .map(|it| (it.line, it.key.as_ref().unwrap().name.as_str()))
+        .map(|it| {
+            (
+                it.problem.line,
+                it.problem.key.as_ref().unwrap().name.as_str(),
+            )
+        })
         .collect();
     assert_eq!(shown, [(7, "p"), (6, "p")], "{problems:?}");
     assert!(
         problems
             .iter()
-            .all(|it| it.file.ends_with("test.yaml") && it.field.contains("label"))
+            .all(|it| it.problem.file.ends_with("test.yaml") && it.problem.field.contains("label"))
     );
     world.apply(removals(text));
     assert!(world.problems.all().is_empty());
@@ -509,7 +514,12 @@ fn the_trust_domain_of_mesh_config_reaches_every_workload_and_a_bad_one_changes_
             )))
             .is_empty()
     );
-    assert!(world.problems.all()[0].reason.contains("ingressClass"));
+    assert!(
+        world.problems.all()[0]
+            .problem
+            .reason
+            .contains("ingressClass")
+    );
     assert_eq!(world.apply(removals(&config(""))), [UID]);
     assert_eq!(workload(&world, UID).trust_domain.as_str(), "cluster.local");
     assert!(world.problems.all().is_empty());

@@ -7,6 +7,7 @@ use objects::kubernetes::EndpointSlice;
 use super::links::Output;
 use crate::shelf::Shelf;
 use crate::translate::membership::Candidate;
+use crate::translate::status::Status;
 use crate::translate::{Cluster, Finding, endpoint_slice, service, workload};
 
 /// What was made of one output.
@@ -16,6 +17,8 @@ pub struct Computed {
     pub updates: Vec<Update>,
     /// What the object's owner should know.
     pub findings: Vec<Finding>,
+    /// What its status should say; `None` for objects in whose status Weft says nothing.
+    pub status: Option<Status>,
 }
 
 /// Computes an output as things are.
@@ -32,6 +35,7 @@ pub fn compute(output: &Output, shelf: &Shelf, cluster: &Cluster) -> Computed {
                 Some((record, findings)) => Computed {
                     updates: vec![Update::Service(Box::new(record))],
                     findings,
+                    ..Computed::default()
                 },
             }
         }
@@ -46,7 +50,7 @@ pub fn compute(output: &Output, shelf: &Shelf, cluster: &Cluster) -> Computed {
                 .collect();
             Computed {
                 updates,
-                findings: Vec::new(),
+                ..Computed::default()
             }
         }
     }
@@ -85,6 +89,7 @@ fn pod(shelf: &Shelf, cluster: &Cluster, namespace: &str, name: &str) -> Compute
     Computed {
         updates,
         findings: workload::findings(object),
+        ..Computed::default()
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Finding;
+use super::rule::Rule;
 
 /// Name of the ConfigMap.
 pub const NAME: &str = "istio";
@@ -72,7 +73,7 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             "setting {path} in line {} of MeshConfig is not honoured by this version",
             document.line_of(&path)
         );
-        findings.push(Finding::new(&["data", DATA_KEY], reason));
+        findings.push(Finding::new(Rule::NotHonoured, &["data", DATA_KEY], reason));
     })
     .map_err(Error::Type)?;
     let trust_domain = match shape.trust_domain.filter(|text| !text.is_empty()) {

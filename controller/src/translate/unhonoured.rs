@@ -3,6 +3,7 @@
 use objects::meta::Metadata;
 
 use super::Finding;
+use super::rule::Rule;
 
 /// Labels that have no effect yet, on any kind.
 const LABELS: &[(&str, &str)] = &[
@@ -47,10 +48,13 @@ pub fn findings(metadata: &Metadata) -> Vec<Finding> {
         .iter()
         .filter(|(key, _)| metadata.annotations.has(key));
     labels
-        .map(|(key, reason)| Finding::new(&["metadata", "labels", key], *reason))
-        .chain(
-            annotations
-                .map(|(key, reason)| Finding::new(&["metadata", "annotations", key], *reason)),
-        )
+        .map(|(key, reason)| Finding::new(Rule::NotHonoured, &["metadata", "labels", key], *reason))
+        .chain(annotations.map(|(key, reason)| {
+            Finding::new(
+                Rule::NotHonoured,
+                &["metadata", "annotations", key],
+                *reason,
+            )
+        }))
         .collect()
 }

@@ -6,6 +6,7 @@
 use mesh::model::{Destination, GatewayAddress};
 use objects::labels::Labels;
 
+use super::rule::Rule;
 use super::{Cluster, Finding};
 
 /// Port of a waypoint's tunnels.
@@ -75,7 +76,10 @@ pub fn of_service(
         "waypoint {gateway_namespace}/{gateway} is asked for, but this version deploys no \
          waypoints: {effect}"
     );
-    (waypoint, Some(Finding::new(path, reason)))
+    (
+        waypoint,
+        Some(Finding::new(Rule::WaypointMissing, path, reason)),
+    )
 }
 
 impl<'a> Wish<'a> {

@@ -9,6 +9,7 @@ use mesh::names::WorkloadUid;
 use objects::kubernetes::{Node, Pod};
 
 use super::membership::{self, Candidate};
+use super::rule::Rule;
 use super::waypoint::USE_WAYPOINT;
 use super::{Cluster, Finding, locality, unhonoured};
 
@@ -93,7 +94,11 @@ pub fn findings(pod: &Pod) -> Vec<Finding> {
     if asked.is_some_and(|gateway| gateway != "none") {
         let reason = "waypoints for workloads are not supported yet: traffic to this pod's own \
                       addresses goes without one";
-        findings.push(Finding::new(&["metadata", "labels", USE_WAYPOINT], reason));
+        findings.push(Finding::new(
+            Rule::NotHonoured,
+            &["metadata", "labels", USE_WAYPOINT],
+            reason,
+        ));
     }
     findings
 }

@@ -87,12 +87,12 @@ impl World {
     pub(crate) fn apply(&mut self, changes: Vec<Change>) -> Vec<String> {
         let outcome = self.index.apply(batch(changes));
         let mut changed = Vec::new();
-        for name in outcome.removed {
+        for name in outcome.addresses.removed {
             if self.resources.remove(&name).is_some() {
                 changed.push(name);
             }
         }
-        for Upsert { name, bytes, .. } in outcome.upserts {
+        for Upsert { name, bytes, .. } in outcome.addresses.upserts {
             if self.resources.get(&name) != Some(&bytes) {
                 changed.push(name.clone());
                 self.resources.insert(name, bytes);

@@ -5,6 +5,7 @@ use objects::kubernetes::Service;
 use objects::meta::Metadata;
 
 use crate::translate::Finding;
+use crate::translate::rule::Rule;
 
 /// Wish for near endpoints, on a service or its namespace; the field of a service comes first.
 pub(super) const ANNOTATION: &str = "networking.istio.io/traffic-distribution";
@@ -52,6 +53,7 @@ pub(super) fn of(
     let finding = is_unknown.then(|| {
         let wish = wish.unwrap_or_default();
         Finding::new(
+            Rule::InvalidValue,
             path,
             format!("traffic distribution {wish:?} is not known: any endpoint is used"),
         )

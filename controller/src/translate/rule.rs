@@ -1,0 +1,104 @@
+//! Pure. The one table of what can be found in objects: how bad it is, its word, and what to do about it.
+//!
+//! The controller's problems, the conditions in status and `weft analyze` all name these rules.
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; everything works as written.
+    Info,
+    /// Part of what was written has no effect, or another one than most would expect.
+    Warning,
+    /// What was written has no effect, or traffic is refused because of it.
+    Error,
+}
+
+impl Severity {
+    /// The word in listings.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// One row: severity, word, remedy.
+type Row = (Severity, &'static str, &'static str);
+
+/// Declares the enum and its rows side by side, so that no variant can lack one.
+macro_rules! rules {
+    ($( $(#[doc = $doc:literal])+ $name:ident = ($severity:ident, $word:literal, $remedy:literal) ),+ $(,)?) => {
+        /// What can be found in an object.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Rule { $( $(#[doc = $doc])+ $name ),+ }
+
+        impl Rule {
+            /// All rules, in table order.
+            pub const ALL: &'static [Rule] = &[ $( Rule::$name ),+ ];
+
+            const fn row(self) -> Row {
+                match self { $( Rule::$name => (Severity::$severity, $word, $remedy) ),+ }
+            }
+
+            /// What it means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Rule::$name => concat!($($doc),+).trim_ascii() ),+ }
+            }
+        }
+    };
+}
+
+rules! {
+    /// A file, a document or a field cannot be read; the object's last good version stays in force.
+    Unreadable = (Error, "unreadable", "correct what the reason names"),
+    /// A field that Weft does not read.
+    UnreadField = (Warning, "unread-field", "remove the field, or do not rely on it"),
+    /// Something that Weft knows and does not honour yet.
+    NotHonoured = (Warning, "not-honoured", "remove it, or do not rely on it"),
+    /// A field has a value that it cannot have.
+    InvalidValue = (Error, "invalid-value", "use a value that the reason names"),
+    /// MeshConfig cannot be taken over; the last good one stays in force.
+    MeshConfigRefused = (Error, "mesh-config-refused", "correct the setting that the reason names"),
+    /// A waypoint is asked for and there is none.
+    WaypointMissing = (Error, "waypoint-missing", "deploy the waypoint, or label the object or namespace `weft.dev/waypoint-failure-mode: open`"),
+}
+
+impl Rule {
+    /// How bad it is.
+    pub const fn severity(self) -> Severity {
+        self.row().0
+    }
+
+    /// Its word in listings; stable, lower case, `-` between parts.
+    pub const fn word(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What to do about it.
+    pub const fn remedy(self) -> &'static str {
+        self.row().2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn words_are_unique_and_every_rule_says_what_to_do() {
+        let words: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.word()).collect();
+        assert_eq!(words.len(), Rule::ALL.len());
+        for rule in Rule::ALL {
+            let is_plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit();
+            assert!(rule.word().bytes().all(is_plain), "{rule:?}");
+            assert!(
+                !rule.remedy().is_empty() && rule.meaning().ends_with('.'),
+                "{rule:?}"
+            );
+        }
+    }
+}
