@@ -1,5 +1,7 @@
 //! What can be typed; no side effects.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 /// Weft: an ambient service mesh.
@@ -19,6 +21,8 @@ pub enum Command {
     /// A small cluster of network namespaces on this machine.
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+    /// What the mesh would make of the manifests in a directory: what is wrong in them, what has no effect, and what to do.
+    Analyze(AnalyzeOptions),
     /// Whether the mesh in a sandbox is well: programs, node proxies in sync, problems.
     Status(StatusOptions),
     /// What the node proxies of a sandbox know and do.
@@ -44,6 +48,34 @@ pub struct DemoOptions {
     /// Name of the sandbox.
     #[arg(long, default_value = "demo")]
     pub name: String,
+}
+
+/// What to analyze.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AnalyzeOptions {
+    /// Directory of manifests; sub-folders are read too.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// The exit status is 1 when there is a finding of this severity or a worse one.
+    #[arg(long, value_enum, default_value_t = Threshold::Error)]
+    pub failure_threshold: Threshold,
+    /// Namespace of the controller, and of MeshConfig.
+    #[arg(long, default_value = "weft-system")]
+    pub system_namespace: String,
+    /// How to print it.
+    #[arg(short = 'o', long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+/// From which severity on findings count as a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Threshold {
+    /// Any finding.
+    Info,
+    /// What has no effect, or another one than most would expect.
+    Warning,
+    /// What cannot work.
+    Error,
 }
 
 /// What can be done with a sandbox.

@@ -4,6 +4,7 @@
 
 pub mod reference;
 pub mod demo;
+mod analyze;
 mod sandbox;
 mod status;
 mod ztunnel;
@@ -35,6 +36,7 @@ fn dispatch(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Demo(options) => demo::main(&options),
         Command::Sandbox(command) => sandbox::main(command),
+        Command::Analyze(options) => analyze::main(&options),
         Command::Status(options) => status::main(&options),
         Command::Ztunnel(command) => ztunnel::main(command),
         Command::Run(program) => run::main(program),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use mesh::model::{NetworkMode, Service, ServiceAddress, Workload};
 use mesh::names::NetworkAddress;
 use mesh::wire::{Update, address};
-use objects::change::{Batch, Problem};
+use objects::change::{Batch, Class, Problem};
 use objects::kinds::{Key, Kind};
 
 use crate::metrics::Metrics;
@@ -260,6 +260,7 @@ impl Index {
                     key: Some(key.clone()),
                     field: finding.path.to_string(),
                     reason: finding.reason,
+                    class: Class::Broken,
                 },
             })
             .collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use objects::change::Problem;
+use objects::change::{Class, Problem};
 use objects::kinds::Key;
 
 use crate::translate::rule::Rule;
@@ -67,7 +67,11 @@ impl Problems {
     pub fn all(&self) -> Vec<Found> {
         let book = self.lock();
         let of_source = book.of_source.iter().map(|problem| Found {
-            rule: Rule::Unreadable,
+            rule: match problem.class {
+                Class::Broken => Rule::Unreadable,
+                Class::NotRead => Rule::KindNotRead,
+                Class::Foreign => Rule::ForeignKind,
+            },
             problem: problem.clone(),
         });
         of_source

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::object::Object;
 
 pub use crate::kinds::{Key, Kind};
+pub use crate::object::Class;
 
 /// An object is new or different, or gone.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Problem {
     pub field: String,
     /// What is wrong, in words.
     pub reason: String,
+    /// Whether something is broken at all.
+    pub class: Class,
 }
 
 impl fmt::Display for Problem {

@@ -19,7 +19,7 @@ use crate::meta::Metadata;
 use crate::raw::{Packed, Path};
 use crate::{kubernetes, uid};
 
-pub use identify::{Stranger, identify};
+pub use identify::{Class, Stranger, identify};
 pub use typed::Typed;
 
 /// How many fields [`Object::unread`] lists at most: more would help nobody.

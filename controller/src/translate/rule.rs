@@ -53,6 +53,10 @@ macro_rules! rules {
 rules! {
     /// A file, a document or a field cannot be read; the object's last good version stays in force.
     Unreadable = (Error, "unreadable", "correct what the reason names"),
+    /// A kind of the mesh's API that Weft does not read.
+    KindNotRead = (Warning, "kind-not-read", "remove the object, or do not rely on it"),
+    /// A kind that is none of a mesh's business.
+    ForeignKind = (Info, "foreign-kind", "nothing: it is left alone"),
     /// A field that Weft does not read.
     UnreadField = (Warning, "unread-field", "remove the field, or do not rely on it"),
     /// Something that Weft knows and does not honour yet.
@@ -61,6 +65,10 @@ rules! {
     InvalidValue = (Error, "invalid-value", "use a value that the reason names"),
     /// MeshConfig cannot be taken over; the last good one stays in force.
     MeshConfigRefused = (Error, "mesh-config-refused", "correct the setting that the reason names"),
+    /// The label `istio.io/dataplane-mode` has a value that it cannot have, and says nothing.
+    DataplaneModeUnknown = (Error, "dataplane-mode-unknown", "write `ambient` or `none`"),
+    /// A pod asks for the mesh and cannot be in it.
+    NotEnrolled = (Warning, "not-enrolled", "remove what keeps it out, or label the pod `istio.io/dataplane-mode: none`"),
     /// A waypoint is asked for and there is none.
     WaypointMissing = (Error, "waypoint-missing", "deploy the waypoint, or label the object or namespace `weft.dev/waypoint-failure-mode: open`"),
 }

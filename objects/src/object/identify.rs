@@ -5,6 +5,17 @@ use serde_json::Value;
 use crate::kinds::{Key, Kind, Recognised};
 use crate::raw::{Document, Path};
 
+/// What a problem says of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// It cannot be read, in whole or in part.
+    Broken,
+    /// It is of a kind that meshes read and Weft does not: what it asks for does not happen.
+    NotRead,
+    /// It is of a kind that is none of a mesh's business.
+    Foreign,
+}
+
 /// Why a document is not an object Weft can name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stranger {
@@ -59,6 +70,22 @@ impl Stranger {
 }
 
 impl Stranger {
+    /// Whether something is broken, or the document is just not for Weft.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let Stranger::UnknownKind { api_version, .. } = self else {
+            return Class::Broken;
+        };
+        let (group, _) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let is_of_meshes = group == "gateway.networking.k8s.io"
+            || group.ends_with(".istio.io")
+            || group == "weft.dev";
+        match is_of_meshes {
+            true => Class::NotRead,
+            false => Class::Foreign,
+        }
+    }
+
     /// Whether it may be a broken form of an object Weft reads, as opposed to one of a foreign kind.
     #[must_use]
     pub fn may_be_ours(&self) -> bool {

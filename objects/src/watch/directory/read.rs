@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
-use crate::change::Problem;
+use crate::change::{Class, Problem};
 use crate::kinds::Key;
 use crate::object::{Object, Parts, identify};
 use crate::raw::{self, Document, MAX_BYTES, Packed, Path as FieldPath};
@@ -74,6 +74,7 @@ pub(super) fn read(file: &Arc<Path>, in_status: bool) -> (Option<Stamp>, Reading
             key: None,
             field: String::new(),
             reason,
+            class: Class::Broken,
         })
     };
     let opened = File::options()
@@ -114,6 +115,7 @@ fn status(file: &Arc<Path>, bytes: &[u8]) -> Reading {
             key,
             field,
             reason,
+            class: Class::Broken,
         })
     };
     let status = match StatusFile::from_json(bytes) {
@@ -148,24 +150,25 @@ fn status(file: &Arc<Path>, bytes: &[u8]) -> Reading {
     Reading::Status(Box::new(status))
 }
 
+fn unreadable(file: &Path, error: &raw::Error) -> Reading {
+    Reading::Unreadable(Problem {
+        file: file.to_path_buf(),
+        line: error.mark.line,
+        key: None,
+        field: String::new(),
+        reason: error.kind.to_string(),
+        class: Class::Broken,
+    })
+}
+
 fn documents(file: &Arc<Path>, bytes: &[u8]) -> Reading {
     let parsed = match raw::parse(bytes) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            let (file, line, reason) =
-                (file.to_path_buf(), error.mark.line, error.kind.to_string());
-            return Reading::Unreadable(Problem {
-                file,
-                line,
-                key: None,
-                field: String::new(),
-                reason,
-            });
-        }
+        Err(error) => return unreadable(file, &error),
     };
     let (mut good, mut bad, mut problems) = (Vec::new(), HashSet::new(), Vec::new());
     let mut has_nameless = false;
-    let mut say = |line, key, field: &FieldPath, reason| {
+    let mut say = |line, key, field: &FieldPath, reason, class| {
         let (file, field) = (file.to_path_buf(), field.to_string());
         problems.push(Problem {
             file,
@@ -173,6 +176,7 @@ fn documents(file: &Arc<Path>, bytes: &[u8]) -> Reading {
             key,
             field,
             reason,
+            class,
         });
     };
     for document in parsed.into_iter().flat_map(items) {
@@ -181,7 +185,9 @@ fn documents(file: &Arc<Path>, bytes: &[u8]) -> Reading {
             Err(stranger) => {
                 has_nameless |= stranger.may_be_ours();
                 let path = stranger.path();
-                say(document.line_of(&path), None, &path, stranger.to_string());
+                let class = stranger.class();
+                let reason = stranger.to_string();
+                say(document.line_of(&path), None, &path, reason, class);
                 continue;
             }
         };
@@ -189,7 +195,13 @@ fn documents(file: &Arc<Path>, bytes: &[u8]) -> Reading {
         match Object::read(key.clone(), Parts::new(file.clone(), packed.clone()), 0) {
             Ok(_) => good.push((key, packed)),
             Err(field) => {
-                say(field.line, Some(key.clone()), &field.path, field.reason);
+                say(
+                    field.line,
+                    Some(key.clone()),
+                    &field.path,
+                    field.reason,
+                    Class::Broken,
+                );
                 bad.insert(key);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::change::{Batch, Change, Problem};
+use crate::change::{Batch, Change, Class, Problem};
 use crate::kinds::Key;
 use crate::object::{BadField, Object, Parts};
 use crate::raw::{Document, Packed};
@@ -160,6 +160,7 @@ impl Entry {
                 "already defined in {}:{first_line}, which counts",
                 first.file.display()
             ),
+            class: Class::Broken,
         };
         places.map(duplicate).collect()
     }
@@ -200,6 +201,7 @@ fn readable(
                 key: Some(key.clone()),
                 field: bad.path.to_string(),
                 reason: bad.reason,
+                class: Class::Broken,
             }),
         }
     }
