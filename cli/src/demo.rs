@@ -7,6 +7,10 @@ mod cluster;
 mod mesh;
 mod observe;
 mod outside;
+mod policy;
+mod renewal;
+mod broken;
+mod repeat;
 mod report;
 mod tap;
 
@@ -98,6 +102,36 @@ const SCRIPT: &[Scene] = &[
         "new-pod",
         "a pod applied now joins the mesh and the service",
         mesh::new_pod,
+    ),
+    (
+        "strict",
+        "STRICT refuses plain text, and only that",
+        policy::strict,
+    ),
+    (
+        "allow",
+        "a policy admits one identity and refuses another, with a reason",
+        policy::allow,
+    ),
+    (
+        "dry-run",
+        "a policy on trial reports and refuses nobody",
+        policy::dry_run,
+    ),
+    (
+        "policy-edit",
+        "an edit cuts a live connection that it no longer admits",
+        policy::edit,
+    ),
+    (
+        "broken-manifest",
+        "a broken manifest is reported with its line while traffic goes on",
+        broken::manifest,
+    ),
+    (
+        "renewal",
+        "certificates are renewed under traffic without a lost byte",
+        renewal::under_traffic,
     ),
     (
         "controller-gone",

@@ -19,6 +19,8 @@ const NGINX: &str = include_str!("nginx.conf");
 
 /// Longest time a pod may take to become ready.
 const READY: Duration = Duration::from_secs(20);
+/// Life of certificates, renewed at half of it: so short that a renewal can be watched.
+const CERTIFICATE_LIFE: &str = "12s";
 /// Port of the web servers in their pods.
 pub(super) const WEB_PORT: u16 = 8080;
 
@@ -46,6 +48,7 @@ impl Cluster {
         };
         let settings = Options {
             name: options.name.clone(),
+            program_env: vec![("SECRET_TTL".to_owned(), CERTIFICATE_LIFE.to_owned())],
             ..Options::default()
         };
         let sandbox = if options.keep {
@@ -99,6 +102,11 @@ impl Cluster {
     /// The sandbox itself.
     pub(super) fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// This program, as pods see it too.
+    pub(super) fn weft(&self) -> String {
+        self.weft.to_string_lossy().into_owned()
     }
 
     /// Its name.

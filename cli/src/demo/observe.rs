@@ -59,11 +59,7 @@ impl Logs {
         authority: &str,
         field: &str,
     ) -> Result<String> {
-        let (_, file) = self
-            .files
-            .iter()
-            .find(|(name, _)| name == program)
-            .ok_or_else(|| anyhow!("there is no program {program}"))?;
+        let file = self.file(program)?;
         wait_until(
             &format!("{program} logs an {direction} connection"),
             LINE,
@@ -76,6 +72,40 @@ impl Logs {
                 Ok(line.and_then(|l| value(l, field)).map(str::to_owned))
             },
         )
+    }
+}
+
+impl Logs {
+    /// A program's last line with all these words, once there is one.
+    pub(super) fn line(&self, program: &str, words: &[&str]) -> Result<String> {
+        wait_until(&format!("{program} logs {words:?}"), LINE, || {
+            self.present(program, words)
+        })
+    }
+
+    /// A program's last line with all these words, if there is one.
+    pub(super) fn present(&self, program: &str, words: &[&str]) -> Result<Option<String>> {
+        let file = self.file(program)?;
+        let text = std::fs::read_to_string(file).context(file.display().to_string())?;
+        let mut lines = text.lines().rev();
+        let has_all = |line: &&str| words.iter().all(|word| line.contains(word));
+        Ok(lines.find(has_all).map(str::to_owned))
+    }
+
+    /// The value of a field of a line.
+    pub(super) fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+        let quoted = line.split_once(&format!("{key}=\""));
+        match quoted {
+            Some((_, rest)) => rest.split('"').next(),
+            None => value(line, key),
+        }
+    }
+
+    fn file(&self, program: &str) -> Result<&PathBuf> {
+        let found = self.files.iter().find(|(name, _)| name == program);
+        found
+            .map(|(_, file)| file)
+            .ok_or_else(|| anyhow!("there is no program {program}"))
     }
 }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// Steps that the demo must show, in order.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 19] = [
     "cluster",
     "plain-before",
     "enrol",
@@ -35,6 +35,12 @@ const STEPS: [&str; 13] = [
     "to-outside",
     "from-outside",
     "new-pod",
+    "strict",
+    "allow",
+    "dry-run",
+    "policy-edit",
+    "broken-manifest",
+    "renewal",
     "controller-gone",
 ];
 

@@ -1,4 +1,4 @@
-//! `cargo run --release -p e2e --bin bench [-- ROUNDS]`: the figures of docs/performance.md.
+//! `cargo run --release -p e2e --bin bench [-- ROUNDS | -- scale [PODS]]`: the figures of docs/performance.md.
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
-use e2e::bench::cpu;
 use e2e::bench::load::{self, Load};
 use e2e::bench::round::{Pair, measure};
 use e2e::bench::table::{Series, render};
+use e2e::bench::{cpu, memory};
 use sandbox::{Options, PodName, Sandbox};
 
 /// The mesh's programs run with the allocator that `weft` has.
@@ -18,6 +18,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rounds unless told otherwise.
 const ROUNDS: usize = 7;
+/// Pods of the large mesh unless told otherwise.
+const PODS: usize = 10_000;
 /// Longest wait for pods and enrolment.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -58,9 +60,16 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
             say(&each.sum::<Result<u64>>()?.to_string());
             Ok(())
         }
+        ["memory", pid] => {
+            let (now, peak) = memory::of_process(pid.parse()?)?;
+            say(&format!("{now} {peak}"));
+            Ok(())
+        }
+        ["scale"] => scale(PODS),
+        ["scale", pods] => scale(pods.parse().context("number of pods")?),
         [] => bench(ROUNDS),
         [rounds] => bench(rounds.parse().context("number of rounds")?),
-        _ => bail!("usage: bench [ROUNDS]"),
+        _ => bail!("usage: bench [ROUNDS] | bench scale [PODS]"),
     }
 }
 
@@ -106,6 +115,19 @@ fn bench(rounds: usize) -> Result<()> {
     }
     sandbox.down()?;
     say(&render(&series));
+    Ok(())
+}
+
+fn scale(pods: usize) -> Result<()> {
+    let program = std::env::current_exe()?;
+    let settings = Options {
+        name: "scale".to_owned(),
+        ..Options::default()
+    };
+    let sandbox = Sandbox::up(&settings)?;
+    let table = e2e::bench::scale::run(&sandbox, &program, pods.div_ceil(100));
+    sandbox.down()?;
+    say(&table?);
     Ok(())
 }
 

@@ -3,13 +3,17 @@
 //! ```text
 //! weft run echo [--port N] [--tcp-port N]     serve (also PORT and TCP_PORT; 8080 and no TCP echo by default)
 //! weft run echo --get URL [--count N]         print N answers, one per line; fails when one is no success
+//! weft run echo --repeat URL                  ask again and again over one connection, until standard input ends or the
+//!                                             connection does; print what came of it as JSON
 //! ```
 
 mod serve;
+mod repeat;
 mod get;
 
 use std::process::ExitCode;
 
+pub use repeat::{ANSWERED, Repeated};
 pub use serve::Seen;
 
 /// Port of the HTTP server when nothing is said.
@@ -20,6 +24,7 @@ const DEFAULT_PORT: u16 = 8080;
 enum Mode {
     Serve { port: u16, tcp_port: Option<u16> },
     Get { url: String, count: u32 },
+    Repeat { url: String },
 }
 
 /// Why it could not be done.
@@ -63,6 +68,7 @@ fn run(mode: Mode) -> Result<(), Error> {
             .block_on(&runtime, serve::serve(port, tcp_port))
             .map_err(|(port, source)| Error::Listen { port, source }),
         Mode::Get { url, count } => Ok(local.block_on(&runtime, get::get(&url, count))?),
+        Mode::Repeat { url } => Ok(local.block_on(&runtime, repeat::repeat(&url))?),
     }
 }
 
@@ -88,6 +94,7 @@ fn read(
             "--port" => port = value.parse().map_err(|_| bad())?,
             "--tcp-port" => tcp_port = Some(value.parse().map_err(|_| bad())?),
             "--get" => url = Some(value),
+            "--repeat" => return Ok(Mode::Repeat { url: value }),
             "--count" => count = value.parse().map_err(|_| bad())?,
             _ => return Err(bad()),
         }

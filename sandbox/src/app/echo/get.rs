@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Longest that one request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why an answer is missing.
 #[derive(Debug, thiserror::Error)]
@@ -39,19 +39,12 @@ pub(super) enum Error {
 
 /// Prints `count` answers of `url`; stops at the first that is missing or no success.
 pub(super) async fn get(url: &str, count: u32) -> Result<(), Error> {
-    let uri: Uri = url.parse().map_err(|_| Error::Url {
-        url: url.to_owned(),
-    })?;
-    let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority().cloned()) else {
-        return Err(Error::Url {
-            url: url.to_owned(),
-        });
-    };
+    let (uri, authority, address) = target(url)?;
     let slow = || Error::Slow {
-        authority: authority.to_string(),
+        authority: authority.clone(),
     };
     for _ in 0..count {
-        let body = timeout(PATIENCE, once(&uri, authority.as_str()))
+        let body = timeout(PATIENCE, once(&uri, &authority, &address))
             .await
             .map_err(|_| slow())??;
         io::stdout()
@@ -62,17 +55,28 @@ pub(super) async fn get(url: &str, count: u32) -> Result<(), Error> {
     Ok(())
 }
 
-async fn once(uri: &Uri, authority: &str) -> Result<Bytes, Error> {
+/// A URL, its authority, and the address to connect to.
+pub(super) fn target(url: &str) -> Result<(Uri, String, String), Error> {
+    let bad = || Error::Url {
+        url: url.to_owned(),
+    };
+    let uri: Uri = url.parse().map_err(|_| bad())?;
+    let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority().cloned()) else {
+        return Err(bad());
+    };
+    let address = match uri.port() {
+        Some(_) => authority.to_string(),
+        None => format!("{authority}:80"),
+    };
+    Ok((uri, authority.to_string(), address))
+}
+
+async fn once(uri: &Uri, authority: &str, address: &str) -> Result<Bytes, Error> {
     let failed = |source| Error::Connect {
         authority: authority.to_owned(),
         source,
     };
-    let target = if uri.port().is_some() {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    };
-    let stream = TcpStream::connect(target).await.map_err(failed)?;
+    let stream = TcpStream::connect(address).await.map_err(failed)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     task::spawn_local("http client", async move { drop(connection.await) });
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
