@@ -12,7 +12,7 @@ pub mod status;
 pub mod publish;
 pub mod ca;
 pub mod resources;
+pub mod problems;
 pub mod translate;
 pub mod shelf;
-pub mod problems;
 pub mod metrics;
