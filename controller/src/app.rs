@@ -23,11 +23,11 @@ use crate::ca::root::SigningRoot;
 use crate::ca::server_certificate::ServerCertificate;
 use crate::ca::{self, Authority};
 use crate::config::{Config, Files, env};
-use crate::index::Index;
+use crate::index::{self, Index};
 use crate::metrics::Metrics;
 use crate::pages::{self, Sources};
 use crate::problems::Problems;
-use crate::resources::Resources;
+use crate::resources::{self, Resources};
 use crate::status::{Statuses, Writer};
 use crate::watch::Feed;
 use crate::{listen, publish};
@@ -257,11 +257,15 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
             current.clone_from(trust_domain);
             is_new
         });
-        outlets.resources.update(
-            type_urls::ADDRESS,
-            outcome.addresses.upserts,
-            outcome.addresses.removed,
-        );
+        let of_type = |type_url, changes: index::Changes| resources::Change {
+            type_url,
+            upserts: changes.upserts,
+            removed: changes.removed,
+        };
+        outlets.resources.commit(vec![
+            of_type(type_urls::AUTHORIZATION, outcome.policies),
+            of_type(type_urls::ADDRESS, outcome.addresses),
+        ]);
         outlets.statuses.wish(outcome.statuses);
         if let Some(gate) = gate.take_if(|_| is_synced) {
             outlets.resources.complete();

@@ -5,6 +5,7 @@
 //! that any order of events ends in the same resources.
 
 pub mod refresh;
+pub mod policies;
 pub mod links;
 
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +30,7 @@ use crate::translate::rule::Rule;
 use crate::translate::status::Status;
 use crate::translate::unread;
 use links::{Dirty, Output};
+use policies::Book;
 
 /// What is fixed for the life of the process.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct Changes {
 /// What a batch did.
 #[derive(Debug, Default)]
 pub struct Outcome {
+    /// Authorization policies; of one moment with the addresses.
+    pub policies: Changes,
     /// Workloads and services.
     pub addresses: Changes,
     /// What is to be said in the status of objects.
@@ -68,6 +72,7 @@ pub struct Index {
     cluster: Cluster,
     /// Names of the resources of outputs that may have several.
     made: HashMap<Output, Vec<String>>,
+    book: Book,
     residents: Arc<RwLock<Residents>>,
     problems: Arc<Problems>,
     metrics: Metrics,
@@ -79,12 +84,14 @@ impl Index {
         let shelf = Shelf::default();
         let mesh_config = MeshConfig::default();
         let cluster = cluster(&settings, &shelf, &mesh_config);
+        let book = Book::new(Arc::clone(&cluster.root_namespace));
         Self {
             settings,
             shelf,
             mesh_config,
             cluster,
             made: HashMap::new(),
+            book,
             residents: Arc::default(),
             problems,
             metrics,
@@ -126,6 +133,7 @@ impl Index {
             };
             self.metrics.count_event(replaced.key.kind);
             links::affected(&replaced, &self.shelf, &mut dirty);
+            self.book.take_in(&replaced, &self.shelf, &mut dirty);
             self.keep_residents(&replaced);
             if self.is_mesh_config(&replaced.key) {
                 self.read_mesh_config();
@@ -134,6 +142,8 @@ impl Index {
         let cluster = cluster(&self.settings, &self.shelf, &self.mesh_config);
         if cluster != self.cluster {
             links::everything(&self.shelf, &mut dirty);
+            self.book
+                .rebuild(&cluster.root_namespace, &self.shelf, &mut dirty);
             self.cluster = cluster;
         }
         self.refresh(dirty)
@@ -143,7 +153,7 @@ impl Index {
         let mut outcome = Outcome::default();
         for output in dirty.into_outputs() {
             self.metrics.count_recomputed(output.key().kind);
-            let computed = refresh::compute(&output, &self.shelf, &self.cluster);
+            let computed = refresh::compute(&output, &self.shelf, &self.cluster, &self.book);
             self.note_findings(&output, computed.findings);
             outcome
                 .statuses
@@ -152,19 +162,21 @@ impl Index {
                 Output::Slice(_) => self.made.remove(&output).unwrap_or_default(),
                 single => vec![refresh::name_of(single, &self.cluster)],
             };
+            let changes = match output.is_policy() {
+                true => &mut outcome.policies,
+                false => &mut outcome.addresses,
+            };
             let mut names = Vec::new();
             for update in computed.updates {
-                let Some(upsert) = encode(&update) else {
-                    continue;
-                };
+                let upsert = encode(&update);
                 gone.retain(|one| *one != upsert.name);
                 names.push(upsert.name.clone());
-                outcome.addresses.upserts.push(upsert);
+                changes.upserts.push(upsert);
             }
+            changes.removed.extend(gone);
             if matches!(output, Output::Slice(_)) && !names.is_empty() {
                 self.made.insert(output, names);
             }
-            outcome.addresses.removed.extend(gone);
         }
         outcome
     }
@@ -273,15 +285,16 @@ impl Index {
         Some(Wish::new(object, status?))
     }
 
-    /// Everything recomputed from the objects at hand: what [`Index::apply`] must agree with.
+    /// Everything recomputed from the objects at hand, addresses and policies: what [`Index::apply`] must agree with.
     pub fn recompute_all(&self) -> BTreeMap<String, Bytes> {
         let mut dirty = Dirty::default();
         links::everything(&self.shelf, &mut dirty);
-        let updates = dirty
-            .into_outputs()
-            .into_iter()
-            .flat_map(|output| refresh::compute(&output, &self.shelf, &self.cluster).updates);
-        let upserts = updates.filter_map(|update| encode(&update));
+        let mut book = self.book.clone();
+        book.rebuild(&self.cluster.root_namespace, &self.shelf, &mut dirty);
+        let updates = dirty.into_outputs().into_iter().flat_map(|output| {
+            refresh::compute(&output, &self.shelf, &self.cluster, &book).updates
+        });
+        let upserts = updates.map(|update| encode(&update));
         upserts.map(|upsert| (upsert.name, upsert.bytes)).collect()
     }
 }
@@ -294,23 +307,27 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         domain: settings.domain.clone(),
         network: network.unwrap_or_default().into(),
         trust_domain: config.trust_domain.clone(),
+        root_namespace: match &config.root_namespace {
+            Some(namespace) => namespace.as_str().into(),
+            None => Arc::clone(&settings.system_namespace),
+        },
     }
 }
 
-/// An Address resource, encoded, with what on-demand clients find it by.
-fn encode(update: &Update) -> Option<Upsert> {
+/// A resource, encoded, with what on-demand clients find it by.
+fn encode(update: &Update) -> Upsert {
     match update {
-        Update::Workload(workload) => Some(Upsert {
+        Update::Workload(workload) => Upsert {
             name: workload.uid.to_string(),
             bytes: address::encode_workload(workload),
             links: workload_links(workload),
-        }),
-        Update::Service(service) => Some(Upsert {
+        },
+        Update::Service(service) => Upsert {
             name: service.key.to_string(),
             bytes: address::encode_service(service),
             links: service_links(service),
-        }),
-        Update::Policy(_) => None,
+        },
+        Update::Policy(policy) => Upsert::from(&**policy),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use mesh::names::NamespacedName;
 use objects::change::Change;
+use objects::istio::{AuthorizationPolicy, PeerAuthentication};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
@@ -25,6 +26,8 @@ pub struct Shelf {
     services: Compartment,
     slices: Compartment,
     config_maps: Compartment,
+    policies: Compartment,
+    peers: Compartment,
     pods_on: HashMap<String, BTreeSet<NamespacedName>>,
     slices_of: HashMap<NamespacedName, BTreeSet<String>>,
 }
@@ -91,6 +94,8 @@ impl Shelf {
             Kind::Service => self.services.put(&key, after.clone()),
             Kind::EndpointSlice => self.slices.put(&key, after.clone()),
             Kind::ConfigMap => self.config_maps.put(&key, after.clone()),
+            Kind::AuthorizationPolicy => self.policies.put(&key, after.clone()),
+            Kind::PeerAuthentication => self.peers.put(&key, after.clone()),
             // Secrets above all are never kept.
             _ => return None,
         };
@@ -146,6 +151,8 @@ impl Shelf {
             Kind::Service => self.services.find(&key.namespace, &key.name),
             Kind::EndpointSlice => self.slices.find(&key.namespace, &key.name),
             Kind::ConfigMap => self.config_maps.find(&key.namespace, &key.name),
+            Kind::AuthorizationPolicy => self.policies.find(&key.namespace, &key.name),
+            Kind::PeerAuthentication => self.peers.find(&key.namespace, &key.name),
             _ => None,
         }
     }
@@ -178,6 +185,33 @@ impl Shelf {
     /// A config map.
     pub fn config_map(&self, namespace: &str, name: &str) -> Option<&ConfigMap> {
         self.config_maps.find(namespace, name)?.config_map()
+    }
+
+    /// All authorization policies, those of one namespace after the other.
+    pub fn policies(&self) -> impl Iterator<Item = &AuthorizationPolicy> {
+        let all = self.policies.all();
+        all.filter_map(Object::authorization_policy)
+    }
+
+    /// The authorization policies of a namespace.
+    pub fn policies_in(&self, namespace: &str) -> impl Iterator<Item = &AuthorizationPolicy> {
+        let all = self.policies.of_namespace(namespace);
+        all.filter_map(Object::authorization_policy)
+    }
+
+    /// An authorization policy.
+    pub fn policy(&self, namespace: &str, name: &str) -> Option<&AuthorizationPolicy> {
+        self.policies.find(namespace, name)?.authorization_policy()
+    }
+
+    /// All peer authentications.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerAuthentication> {
+        self.peers.all().filter_map(Object::peer_authentication)
+    }
+
+    /// A peer authentication.
+    pub fn peer(&self, namespace: &str, name: &str) -> Option<&PeerAuthentication> {
+        self.peers.find(namespace, name)?.peer_authentication()
     }
 
     /// All pods.

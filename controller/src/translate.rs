@@ -11,6 +11,10 @@ pub mod unhonoured;
 pub mod unread;
 pub mod locality;
 pub mod mesh_config;
+pub mod policy;
+pub mod policies;
+pub mod peer_authentication;
+pub mod age;
 pub mod status;
 pub mod rule;
 
@@ -34,6 +38,8 @@ pub struct Cluster {
     pub network: Arc<str>,
     /// Trust domain of its identities, from MeshConfig.
     pub trust_domain: TrustDomain,
+    /// Namespace whose policies are for the whole mesh, from MeshConfig; else the system namespace.
+    pub root_namespace: Arc<str>,
 }
 
 impl Cluster {

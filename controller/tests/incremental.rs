@@ -108,6 +108,104 @@ fn one_change_among_two_thousand_pods_recomputes_only_what_depends_on_it() {
     }
 }
 
+#[test]
+#[expect(clippy::too_many_lines, reason = "the table is long")]
+fn a_policy_among_two_thousand_pods_recomputes_itself_and_the_pods_that_name_it_or_no_longer_do() {
+    let mut world = large();
+    let a4 = "selector: {matchLabels: {app: a4}}";
+    let a5 = "selector: {matchLabels: {app: a5}}";
+    let strict = "mtls: {mode: STRICT}";
+    let root = "weft-system";
+    let moved = |app: &str| pod("n3", "p342", app, "node22", 342);
+    let gone = |text: String| (text, true);
+    let new = |text: String| (text, false);
+    for (what, (text, is_gone), counts) in [
+        // Pods, policies and peer authentications computed anew, and resources that differ.
+        (
+            "one with a selector",
+            new(policy("n3", "p", a4)),
+            [10, 1, 0, 11],
+        ),
+        (
+            "other rules",
+            new(policy("n3", "p", &format!("{a4}, rules: [{{}}]"))),
+            [0, 1, 0, 1],
+        ),
+        (
+            "another selector",
+            new(policy("n3", "p", a5)),
+            [20, 1, 0, 21],
+        ),
+        (
+            "one of its pods gets other labels",
+            new(moved("a5")),
+            [1, 0, 0, 1],
+        ),
+        ("it is gone", gone(policy("n3", "p", a5)), [11, 1, 0, 12]),
+        (
+            "one for a namespace",
+            new(policy("n3", "q", "rules: [{}]")),
+            [0, 1, 0, 1],
+        ),
+        (
+            "one that selects in the whole mesh",
+            new(policy(root, "p", a4)),
+            [199, 1, 0, 200],
+        ),
+        (
+            "strict for some",
+            new(peer("n3", "r", &format!("{a5}, {strict}"))),
+            [11, 0, 2, 12],
+        ),
+        (
+            "strict for a namespace",
+            new(peer("n3", "s", strict)),
+            [89, 0, 2, 89],
+        ),
+        (
+            "strict for some is told by the namespace",
+            gone(peer("n3", "r", a5)),
+            [0, 0, 2, 0],
+        ),
+        (
+            "strict for the mesh",
+            new(peer(root, "s", strict)),
+            [1900, 0, 2, 1900],
+        ),
+        (
+            "strict for a namespace is told by the mesh",
+            gone(peer("n3", "s", strict)),
+            [0, 0, 1, 0],
+        ),
+        (
+            "the last one is gone",
+            gone(peer(root, "s", strict)),
+            [2000, 0, 2, 2001],
+        ),
+    ] {
+        let kinds = [
+            Kind::Pod,
+            Kind::AuthorizationPolicy,
+            Kind::PeerAuthentication,
+        ];
+        let before = kinds.map(|kind| world.index.metrics().recomputed(kind));
+        let names = world.apply(if is_gone {
+            removals(&text)
+        } else {
+            changes(&text)
+        });
+        let after = kinds.map(|kind| world.index.metrics().recomputed(kind));
+        let [pods, policies, peers, changed] = counts;
+        let counted = [
+            after[0] - before[0],
+            after[1] - before[1],
+            after[2] - before[2],
+        ];
+        assert_eq!(counted, [pods, policies, peers], "{what}");
+        assert_eq!(names.len() as u64, changed, "{what}: {names:?}");
+    }
+}
+
 /// The documents that may stand under one key; small worlds collide often.
 fn variants() -> Vec<Vec<String>> {
     let mut keys = in_namespace("x", 0);
@@ -130,8 +228,50 @@ fn variants() -> Vec<Vec<String>> {
             "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: istio, namespace: weft-system}}, data: {{mesh: \"trustDomain: {domain}\"}}}}"
         )
     };
-    keys.push(vec![config("one"), config("two")]);
+    let other_root = config("one").replace("trustDomain: one", "rootNamespace: y");
+    keys.push(vec![config("one"), config("two"), other_root]);
+    for namespace in ["x", "y", "weft-system"] {
+        keys.extend(policies(namespace));
+    }
     keys
+}
+
+fn policy(namespace: &str, name: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, \
+         metadata: {{name: {name}, namespace: {namespace}}}, spec: {{{spec}}}}}"
+    )
+}
+
+fn peer(namespace: &str, name: &str, spec: &str) -> String {
+    policy(namespace, name, spec).replace("AuthorizationPolicy", "PeerAuthentication")
+}
+
+/// The policies that may stand in one namespace.
+fn policies(namespace: &str) -> Vec<Vec<String>> {
+    let (a, b) = (
+        "selector: {matchLabels: {app: a}}",
+        "selector: {matchLabels: {app: b}}",
+    );
+    let one = |spec: &str| policy(namespace, "q1", spec);
+    let two = |spec: &str| policy(namespace, "q2", spec);
+    let of = |name: &'static str| move |spec: &str| peer(namespace, name, spec);
+    let (first, second) = (of("r1"), of("r2"));
+    let ports = format!("{a}, portLevelMtls: {{80: {{mode: STRICT}}}}");
+    vec![
+        vec![one(a), one(b), one("rules: [{}]"), one("action: AUDIT")],
+        vec![two(a), two("targetRefs: [{kind: Service, name: s1}]")],
+        vec![
+            first("mtls: {mode: STRICT}"),
+            first("mtls: {mode: PERMISSIVE}"),
+            first(&ports),
+        ],
+        vec![
+            second(&format!("{a}, mtls: {{mode: STRICT}}")),
+            second(&ports),
+            second(&format!("{b}, mtls: {{mode: PERMISSIVE}}")),
+        ],
+    ]
 }
 
 /// Those of one namespace.
@@ -219,5 +359,6 @@ proptest! {
         let (residents, expected) = (world.index.residents(), fresh.index.residents());
         prop_assert_eq!(&*residents.read().unwrap(), &*expected.read().unwrap());
         prop_assert_eq!(world.problems.all(), fresh.problems.all());
+        prop_assert_eq!(world.statuses, fresh.statuses);
     }
 }

@@ -77,6 +77,10 @@ kinds! {
     StatefulSet { "apps", ["v1"], "statefulsets", namespaced: true, report_unread: false }
     /// Pods that run to an end.
     Job { "batch", ["v1"], "jobs", namespaced: true, report_unread: false }
+    /// Who may connect to what.
+    AuthorizationPolicy { "security.istio.io", ["v1", "v1beta1"], "authorizationpolicies", namespaced: true, report_unread: true }
+    /// Whether workloads take plain text.
+    PeerAuthentication { "security.istio.io", ["v1", "v1beta1"], "peerauthentications", namespaced: true, report_unread: true }
 }
 
 /// What `apiVersion` and `kind` of a document say about Weft's interest in it.

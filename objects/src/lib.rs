@@ -14,6 +14,7 @@ pub mod object;
 pub mod merge;
 pub mod uid;
 pub mod kubernetes;
+pub mod istio;
 pub mod selector;
 pub mod meta;
 pub mod labels;

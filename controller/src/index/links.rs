@@ -5,7 +5,8 @@
 //!   selects now, and the slices written for it with the pods they name;
 //! - an endpoint slice: itself and the pods it names, when its service selects nothing;
 //! - a node: the pods on it, when its place changed;
-//! - a namespace: its services, when a label they inherit changed.
+//! - a namespace: its services, when a label they inherit changed;
+//! - a policy: see `policies`.
 
 use std::collections::BTreeSet;
 
@@ -27,6 +28,12 @@ pub enum Output {
     Service(NamespacedName),
     /// The workloads of an endpoint slice.
     Slice(NamespacedName),
+    /// An AuthorizationPolicy.
+    Policy(NamespacedName),
+    /// What the ports of a PeerAuthentication come to.
+    Peer(NamespacedName),
+    /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
+    Strict(NamespacedName),
 }
 
 impl Output {
@@ -36,8 +43,15 @@ impl Output {
             Self::Pod(name) => (Kind::Pod, name),
             Self::Service(name) => (Kind::Service, name),
             Self::Slice(name) => (Kind::EndpointSlice, name),
+            Self::Policy(name) => (Kind::AuthorizationPolicy, name),
+            Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
         Key::new(kind, &name.namespace, &name.name)
+    }
+
+    /// Whether what is made of it are policies, not addresses.
+    pub fn is_policy(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::Peer(_) | Self::Strict(_))
     }
 }
 
@@ -51,6 +65,11 @@ impl Dirty {
     /// The outputs in a fixed order.
     pub fn into_outputs(self) -> BTreeSet<Output> {
         self.outputs
+    }
+
+    /// Adds one.
+    pub(super) fn add(&mut self, output: Output) {
+        self.outputs.insert(output);
     }
 
     fn pod(&mut self, metadata: &Metadata) {
@@ -75,7 +94,8 @@ impl Dirty {
     }
 }
 
-fn name(metadata: &Metadata) -> NamespacedName {
+/// The full name of an object.
+pub(super) fn name(metadata: &Metadata) -> NamespacedName {
     NamespacedName::new(&*metadata.namespace, &*metadata.name)
 }
 
@@ -138,6 +158,12 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     shelf.slices().for_each(|slice| {
         dirty.outputs.insert(Output::Slice(name(&slice.metadata)));
     });
+    let policies = shelf
+        .policies()
+        .map(|it| Output::Policy(name(&it.metadata)));
+    dirty.outputs.extend(policies);
+    let peers = shelf.peers().map(|it| Output::Peer(name(&it.metadata)));
+    dirty.outputs.extend(peers);
 }
 
 /// The pods and slices behind a service.

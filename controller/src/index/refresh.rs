@@ -1,14 +1,20 @@
 //! Pure. Recomputes one output from the objects on the shelf by calling `translate`.
 
-use mesh::names::WorkloadUid;
+use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
+use objects::istio::authorization_policy::TargetRef;
 use objects::kubernetes::EndpointSlice;
+use objects::object::Object;
 
 use super::links::Output;
+use super::policies::Book;
 use crate::shelf::Shelf;
 use crate::translate::membership::Candidate;
+use crate::translate::policies::policies_of;
 use crate::translate::status::Status;
-use crate::translate::{Cluster, Finding, endpoint_slice, service, workload};
+use crate::translate::{
+    Cluster, Finding, endpoint_slice, peer_authentication, policy, service, workload,
+};
 
 /// What was made of one output.
 #[derive(Debug, Default)]
@@ -22,9 +28,9 @@ pub struct Computed {
 }
 
 /// Computes an output as things are.
-pub fn compute(output: &Output, shelf: &Shelf, cluster: &Cluster) -> Computed {
+pub fn compute(output: &Output, shelf: &Shelf, cluster: &Cluster, book: &Book) -> Computed {
     match output {
-        Output::Pod(name) => pod(shelf, cluster, &name.namespace, &name.name),
+        Output::Pod(name) => pod(shelf, cluster, book, name),
         Output::Service(name) => {
             let Some(object) = shelf.service(&name.namespace, &name.name) else {
                 return Computed::default();
@@ -53,6 +59,16 @@ pub fn compute(output: &Output, shelf: &Shelf, cluster: &Cluster) -> Computed {
                 ..Computed::default()
             }
         }
+        Output::Policy(name) => policy(shelf, book, name),
+        Output::Peer(name) => peer(shelf, book, name),
+        Output::Strict(name) => {
+            let strict = book.strict().filter(|it| it.key == *name);
+            let updates = strict.map(|it| Update::Policy(Box::new(it)));
+            Computed {
+                updates: updates.into_iter().collect(),
+                ..Computed::default()
+            }
+        }
     }
 }
 
@@ -63,10 +79,15 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> String {
         Output::Pod(name) | Output::Slice(name) => {
             WorkloadUid::pod(&cluster.id, &name.namespace, &name.name).to_string()
         }
+        Output::Policy(name) | Output::Strict(name) => name.to_string(),
+        Output::Peer(name) => {
+            peer_authentication::converted_name(&name.namespace, &name.name).to_string()
+        }
     }
 }
 
-fn pod(shelf: &Shelf, cluster: &Cluster, namespace: &str, name: &str) -> Computed {
+fn pod(shelf: &Shelf, cluster: &Cluster, book: &Book, name: &NamespacedName) -> Computed {
+    let (namespace, name) = (&*name.namespace, &*name.name);
     let Some(object) = shelf.pod(namespace, name) else {
         return Computed::default();
     };
@@ -84,12 +105,77 @@ fn pod(shelf: &Shelf, cluster: &Cluster, namespace: &str, name: &str) -> Compute
     let made = workload::of_pod(cluster, object, node, &candidates);
     let updates = made
         .into_iter()
-        .map(|it| Update::Workload(Box::new(it)))
+        .map(|mut it| {
+            it.policies = policies_of(&object.metadata.labels, namespace, book.policies());
+            Update::Workload(Box::new(it))
+        })
         .collect();
     Computed {
         updates,
         findings: workload::findings(object),
         ..Computed::default()
+    }
+}
+
+fn policy(shelf: &Shelf, book: &Book, name: &NamespacedName) -> Computed {
+    let Some(object) = shelf.policy(&name.namespace, &name.name) else {
+        return Computed::default();
+    };
+    let key = Output::Policy(name.clone()).key();
+    let written = policy::translate(book.policies().root(), object);
+    let in_force = book.in_force(&key, object, Object::authorization_policy);
+    let policy = policy::translate(book.policies().root(), in_force).policy;
+    let targets = written.targets.iter();
+    let situation = policy::report::Situation {
+        selects_any: book.selects_any(&key),
+        has_last_good: book.has_last_good(&key),
+        targets: targets
+            .map(|it| exists(it, &name.namespace, shelf))
+            .collect(),
+    };
+    let (findings, status) = policy::report::report(&written, &situation);
+    Computed {
+        updates: policy
+            .map(|it| Update::Policy(Box::new(it)))
+            .into_iter()
+            .collect(),
+        findings,
+        status: Some(status),
+    }
+}
+
+/// Whether what a policy is attached to is there; of kinds that are not read nobody knows.
+fn exists(target: &TargetRef, namespace: &str, shelf: &Shelf) -> bool {
+    match target.kind.as_str() {
+        "Service" => shelf.service(namespace, &target.name).is_some(),
+        _ => true,
+    }
+}
+
+fn peer(shelf: &Shelf, book: &Book, name: &NamespacedName) -> Computed {
+    let Some(object) = shelf.peer(&name.namespace, &name.name) else {
+        return Computed::default();
+    };
+    let (namespace, policies) = (&*name.namespace, book.policies());
+    let key = Output::Peer(name.clone()).key();
+    let is_root = namespace == &**policies.root();
+    let others = policies.peers(namespace);
+    let situation = peer_authentication::Situation {
+        is_root,
+        older: others.take_while(|it| it.name != *name.name).collect(),
+        selects_any: book.selects_any(&key),
+        has_last_good: book.has_last_good(&key),
+    };
+    let in_force = policies.peer(namespace, &name.name).filter(|_| !is_root);
+    let policy = in_force.and_then(|it| it.converted(namespace, policies.is_strict(namespace)));
+    let (findings, status) = peer_authentication::report(object, &situation);
+    Computed {
+        updates: policy
+            .map(|it| Update::Policy(Box::new(it)))
+            .into_iter()
+            .collect(),
+        findings,
+        status: Some(status),
     }
 }
 

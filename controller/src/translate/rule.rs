@@ -71,6 +71,30 @@ rules! {
     NotEnrolled = (Warning, "not-enrolled", "remove what keeps it out, or label the pod `istio.io/dataplane-mode: none`"),
     /// A waypoint is asked for and there is none.
     WaypointMissing = (Error, "waypoint-missing", "deploy the waypoint, or label the object or namespace `weft.dev/waypoint-failure-mode: open`"),
+    /// An L7 field stands where only L4 can be enforced.
+    L7AtL4 = (Error, "l7-at-l4", "attach the policy to what a waypoint serves (targetRefs), or use fields that L4 knows; on a DENY policy the annotation `weft.dev/l7-deny-at-l4: ignore` restores Istio's reading"),
+    /// An ALLOW rule is not enforced, so it admits nobody.
+    AllowRuleLeftOut = (Error, "allow-rule-left-out", "correct or remove what in the rule cannot be enforced"),
+    /// An ALLOW policy has lost all its rules, so it admits nobody.
+    PolicyAdmitsNobody = (Error, "policy-admits-nobody", "correct its rules; write a policy without rules if nobody is what is meant"),
+    /// A DENY rule has lost all its conditions, so it refuses everybody.
+    DenyRefusesAll = (Error, "deny-refuses-all", "correct or remove what in the rule cannot be enforced"),
+    /// A condition can never hold.
+    NeverMatches = (Error, "never-matches", "correct the condition that the reason names, or remove it"),
+    /// An action that node proxies do not know.
+    UnsupportedAction = (Error, "unsupported-action", "use ALLOW or DENY, or attach the policy to what a waypoint serves"),
+    /// A policy that changes nothing.
+    PolicyWithoutEffect = (Warning, "policy-without-effect", "add a rule, or remove the policy"),
+    /// The selector of a policy matches no workload.
+    SelectsNothing = (Warning, "selects-nothing", "correct the labels of the selector, or remove the policy"),
+    /// A policy is for a waypoint, and no waypoint enforces it.
+    PolicyWithoutWaypoint = (Error, "policy-without-waypoint", "use a selector for what L4 can enforce, or deploy a waypoint for the target"),
+    /// An older PeerAuthentication takes the place of this one.
+    DuplicatePeerAuthentication = (Error, "duplicate-peer-authentication", "remove one of the two"),
+    /// A PeerAuthentication, or a part of one, stands where it has no effect.
+    PeerAuthenticationIgnored = (Error, "peer-authentication-ignored", "write it into the namespace of the workloads, with a selector if it is for some or has ports"),
+    /// DISABLE does not switch mutual TLS off.
+    DisableIsPermissive = (Warning, "disable-is-permissive", "write PERMISSIVE, which says the same"),
 }
 
 impl Rule {

@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::Finding;
+use super::rule::Severity;
+
 /// A condition, without what only a writer knows (time, generation).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -13,6 +16,39 @@ pub struct Condition {
     pub reason: &'static str,
     /// A sentence of why.
     pub message: String,
+}
+
+/// Findings that a condition's message names; all of them are problems of their own.
+const NAMED: usize = 4;
+
+impl Condition {
+    /// Whether node proxies enforce a policy as it is written; `effect` says what is in force.
+    pub fn ztunnel_accepted(findings: &[Finding], effect: &str) -> Self {
+        let is_minor = |it: &Finding| it.rule.severity() < Severity::Error;
+        let holds = findings.iter().all(is_minor);
+        Self {
+            kind: "ZtunnelAccepted",
+            holds,
+            reason: if holds {
+                "Accepted"
+            } else {
+                "UnsupportedValue"
+            },
+            message: Self::message(effect, findings),
+        }
+    }
+
+    /// A sentence, and the findings behind it.
+    pub fn message(effect: &str, findings: &[Finding]) -> String {
+        let named = findings.iter().take(NAMED);
+        let named = named.map(|it| format!("; {}: {}", it.path, it.reason));
+        let more = findings.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("; and {more} more"));
+        std::iter::once(effect.to_owned())
+            .chain(named)
+            .chain(more)
+            .collect()
+    }
 }
 
 /// Everything that Weft says in one object's status.

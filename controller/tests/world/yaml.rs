@@ -11,7 +11,8 @@ use controller::index::{Index, Settings};
 use controller::metrics::Metrics;
 use controller::problems::Problems;
 use controller::resources::Upsert;
-use objects::change::{Batch, Change};
+use controller::translate::status::Status;
+use objects::change::{Batch, Change, Key};
 use objects::object::{Object, Parts, identify};
 use objects::raw;
 
@@ -62,8 +63,10 @@ pub(crate) struct World {
     pub(crate) index: Index,
     /// Its problems.
     pub(crate) problems: Arc<Problems>,
-    /// What was published.
+    /// What was published, policies and addresses.
     pub(crate) resources: BTreeMap<String, Bytes>,
+    /// What is said in the status of each object.
+    pub(crate) statuses: BTreeMap<Key, Status>,
 }
 
 impl World {
@@ -80,19 +83,27 @@ impl World {
             index,
             problems,
             resources: BTreeMap::new(),
+            statuses: BTreeMap::new(),
         }
     }
 
     /// Takes changes in; says which resources differ afterwards.
     pub(crate) fn apply(&mut self, changes: Vec<Change>) -> Vec<String> {
+        let gone = changes.iter().filter(|change| change.object.is_none());
+        gone.for_each(|change| drop(self.statuses.remove(&change.key)));
         let outcome = self.index.apply(batch(changes));
+        let said = outcome.statuses.into_iter();
+        self.statuses
+            .extend(said.map(|wish| (wish.key, wish.status)));
+        let (policies, addresses) = (outcome.policies, outcome.addresses);
         let mut changed = Vec::new();
-        for name in outcome.addresses.removed {
+        for name in policies.removed.into_iter().chain(addresses.removed) {
             if self.resources.remove(&name).is_some() {
                 changed.push(name);
             }
         }
-        for Upsert { name, bytes, .. } in outcome.addresses.upserts {
+        let upserts = policies.upserts.into_iter().chain(addresses.upserts);
+        for Upsert { name, bytes, .. } in upserts {
             if self.resources.get(&name) != Some(&bytes) {
                 changed.push(name.clone());
                 self.resources.insert(name, bytes);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::{Object, kubernetes};
+use crate::istio;
 use crate::kinds::Kind;
 use crate::meta::Metadata;
 
@@ -54,4 +55,6 @@ typed! {
     Deployment, deployment, kubernetes::Deployment;
     StatefulSet, stateful_set, kubernetes::StatefulSet;
     Job, job, kubernetes::Job;
+    AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;
+    PeerAuthentication, peer_authentication, istio::PeerAuthentication;
 }

@@ -25,6 +25,20 @@ impl Path {
             .collect()
     }
 
+    /// The way on, into this key.
+    #[must_use]
+    pub fn key(mut self, key: &str) -> Path {
+        self.0.push(Step::Key(key.to_owned()));
+        self
+    }
+
+    /// The way on, into this place of a list.
+    #[must_use]
+    pub fn at(mut self, index: usize) -> Path {
+        self.0.push(Step::Index(index));
+        self
+    }
+
     /// The steps from the root.
     #[must_use]
     pub fn steps(&self) -> &[Step] {

@@ -1,0 +1,318 @@
+//! The policies in force, and whom each change of them or of a workload's labels touches.
+//!
+//! A policy with a value that cannot be read leaves its last good version in force. How many workloads each selector
+//! chooses is counted along, so that a pod's event costs as many comparisons as policies can choose it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mesh::model::Policy;
+use mesh::names::NamespacedName;
+use objects::kinds::{Key, Kind};
+use objects::kubernetes::Pod;
+use objects::labels::Labels;
+use objects::meta::Metadata;
+use objects::object::Object;
+use objects::selector::contains_all;
+
+use super::links::{Dirty, Output, name};
+use crate::shelf::{Replaced, Shelf};
+use crate::translate::peer_authentication::{self, Peer};
+use crate::translate::policies::{Policies, Selecting, policies_of};
+use crate::translate::policy;
+
+/// The policies in force.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    policies: Policies,
+    /// Of objects with a value that cannot be read: what stays in force instead.
+    last_good: HashMap<Key, Arc<Object>>,
+    /// How many workloads the selector of each chooses; none where that is nobody.
+    chosen: HashMap<Key, usize>,
+}
+
+impl Book {
+    /// None, where `root` is the namespace whose policies are for the whole mesh.
+    pub fn new(root: Arc<str>) -> Self {
+        Self {
+            policies: Policies::new(root),
+            ..Self::default()
+        }
+    }
+
+    /// What workloads depend on.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The policy that refuses plain text on every port; it is there as soon as any PeerAuthentication is.
+    pub fn strict(&self) -> Option<Policy> {
+        let root = self.policies.root();
+        self.policies
+            .has_peers()
+            .then(|| peer_authentication::strict(root))
+    }
+
+    /// The version of an object that is in force.
+    pub fn in_force<'a, T>(
+        &'a self,
+        key: &Key,
+        written: &'a T,
+        kind: fn(&'a Object) -> Option<&'a T>,
+    ) -> &'a T {
+        let last_good = self.last_good.get(key);
+        last_good.and_then(|it| kind(it)).unwrap_or(written)
+    }
+
+    /// Whether an earlier version of an object is in force.
+    pub fn has_last_good(&self, key: &Key) -> bool {
+        self.last_good.contains_key(key)
+    }
+
+    /// Whether an object's selector chooses any workload.
+    pub fn selects_any(&self, key: &Key) -> bool {
+        self.chosen.contains_key(key)
+    }
+
+    /// Takes a change in and adds what depends on it. `shelf` holds the new form already.
+    pub fn take_in(&mut self, replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+        match replaced.key.kind {
+            Kind::AuthorizationPolicy => self.policy(replaced, shelf, dirty),
+            Kind::PeerAuthentication => self.peer(replaced, shelf, dirty),
+            Kind::Pod => {
+                let before = replaced.before_as(Object::pod).and_then(living);
+                let after = replaced.after_as(Object::pod).and_then(living);
+                self.member(&replaced.key.namespace, before, after, dirty);
+            }
+            Kind::Service if replaced.before.is_none() || replaced.after.is_none() => {
+                let namespace = &replaced.key.namespace;
+                let attached = shelf.policies_in(namespace).filter(|it| {
+                    let spec = &it.spec;
+                    let mut targets = spec.target_ref.iter().chain(&spec.target_refs);
+                    targets.any(|it| it.kind == "Service" && it.name == replaced.key.name)
+                });
+                attached.for_each(|it| dirty.add(Output::Policy(name(&it.metadata))));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes everything in anew, with another root namespace perhaps.
+    pub fn rebuild(&mut self, root: &Arc<str>, shelf: &Shelf, dirty: &mut Dirty) {
+        for root in [self.policies.root(), root] {
+            dirty.add(Output::Strict(peer_authentication::strict_name(root)));
+        }
+        self.policies = Policies::new(Arc::clone(root));
+        for written in shelf.policies() {
+            let key = key_of(Kind::AuthorizationPolicy, &written.metadata);
+            let in_force = self.in_force(&key, written, Object::authorization_policy);
+            let selector = policy::translate(root, in_force).selector;
+            self.policies
+                .put_policy(&key.namespace, &key.name, selector);
+        }
+        for written in shelf.peers() {
+            let key = key_of(Kind::PeerAuthentication, &written.metadata);
+            let in_force = self.in_force(&key, written, Object::peer_authentication);
+            let peer = peer_authentication::read(in_force).0;
+            self.policies
+                .put_peer(&key.namespace, &key.name, Some(peer));
+        }
+        self.chosen.clear();
+        for (output, labels) in members(shelf, None) {
+            let namespace = output.key().namespace;
+            for (selecting, selector) in self.policies.selectors(&namespace) {
+                if contains_all(labels, selector) {
+                    *self
+                        .chosen
+                        .entry(selecting_output(selecting, &namespace).key())
+                        .or_default() += 1;
+                }
+            }
+        }
+    }
+
+    fn policy(&mut self, replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+        let key = &replaced.key;
+        dirty.add(Output::Policy(NamespacedName::new(
+            &*key.namespace,
+            &*key.name,
+        )));
+        let root = Arc::clone(self.policies.root());
+        let read = |it: &Object| {
+            it.authorization_policy()
+                .map(|it| policy::translate(&root, it))
+        };
+        let in_force = self.keep(replaced, |it| read(it).is_some_and(|it| it.is_rejected));
+        let after = in_force.and_then(|it| read(&it)?.selector);
+        let before = self.policies.selector(&key.namespace, &key.name).cloned();
+        if before == after {
+            return;
+        }
+        let chooses = |selector: &Option<Labels>, labels: &Labels| {
+            selector.as_ref().is_some_and(|it| contains_all(labels, it))
+        };
+        let reach = Some(key.namespace.as_str()).filter(|it| *it != &*root);
+        let mut chosen = 0;
+        for (output, labels) in members(shelf, reach) {
+            let (was, is) = (chooses(&before, labels), chooses(&after, labels));
+            chosen += usize::from(is);
+            if was != is {
+                dirty.add(output);
+            }
+        }
+        self.set_chosen(key, chosen);
+        self.policies.put_policy(&key.namespace, &key.name, after);
+    }
+
+    fn peer(&mut self, replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+        let key = &replaced.key;
+        dirty.add(Output::Peer(NamespacedName::new(
+            &*key.namespace,
+            &*key.name,
+        )));
+        let read = |it: &Object| it.peer_authentication().map(peer_authentication::read);
+        let in_force = self.keep(replaced, |it| {
+            read(it).is_some_and(|(_, bad)| !bad.is_empty())
+        });
+        let after = in_force.and_then(|it| Some(read(&it)?.0));
+        let before = self.policies.peer(&key.namespace, &key.name).cloned();
+        if before == after {
+            return;
+        }
+        let is_root = *key.namespace == **self.policies.root();
+        let reach = Some(key.namespace.as_str()).filter(|_| !is_root);
+        let may_choose = |peer: &Option<Peer>, labels: &Labels| {
+            peer.as_ref()
+                .is_some_and(|it| contains_all(labels, &it.selector))
+        };
+        let touched: Vec<_> = members(shelf, reach)
+            .filter(|(_, labels)| may_choose(&before, labels) || may_choose(&after, labels))
+            .collect();
+        let named = |policies: &Policies| -> Vec<Vec<NamespacedName>> {
+            let touched = touched.iter();
+            touched
+                .map(|(it, labels)| policies_of(labels, &it.key().namespace, policies))
+                .collect()
+        };
+        let (named_before, had_peers) = (named(&self.policies), self.policies.has_peers());
+        let chosen = touched
+            .iter()
+            .filter(|(_, labels)| may_choose(&after, labels))
+            .count();
+        let selects = after
+            .as_ref()
+            .is_some_and(|it| !it.selector.is_empty() && !is_root);
+        self.set_chosen(key, if selects { chosen } else { 0 });
+        self.policies.put_peer(&key.namespace, &key.name, after);
+        if had_peers != self.policies.has_peers() {
+            let strict = peer_authentication::strict_name(self.policies.root());
+            dirty.add(Output::Strict(strict));
+        }
+        // What the others come to depends on the wider levels, and which of two is older on both.
+        let others = self.policies.all_peers(reach);
+        others.for_each(|(namespace, peer)| {
+            dirty.add(Output::Peer(NamespacedName::new(
+                namespace,
+                peer.name.as_str(),
+            )));
+        });
+        let named_after = named(&self.policies);
+        let changed = touched.iter().zip(named_before.iter().zip(&named_after));
+        let changed = changed.filter(|(_, (before, after))| before != after);
+        changed.for_each(|((output, _), _)| dirty.add(output.clone()));
+    }
+
+    /// A workload of a namespace has come, gone or got other labels.
+    fn member(
+        &mut self,
+        namespace: &str,
+        before: Option<&Labels>,
+        after: Option<&Labels>,
+        dirty: &mut Dirty,
+    ) {
+        if before == after {
+            return;
+        }
+        let chooses = |labels: Option<&Labels>, selector: &Labels| {
+            labels.is_some_and(|labels| contains_all(labels, selector))
+        };
+        for (selecting, selector) in self.policies.selectors(namespace) {
+            let (was, is) = (chooses(before, selector), chooses(after, selector));
+            if was == is {
+                continue;
+            }
+            let output = selecting_output(selecting, namespace);
+            let key = output.key();
+            let count = self.chosen.get(&key).copied().unwrap_or_default();
+            let now = if is {
+                count + 1
+            } else {
+                count.saturating_sub(1)
+            };
+            if (count == 0) != (now == 0) {
+                dirty.add(output);
+            }
+            set(&mut self.chosen, &key, now);
+        }
+    }
+
+    /// The version of a changed object that is in force from now on.
+    fn keep(
+        &mut self,
+        replaced: &Replaced,
+        is_rejected: impl Fn(&Object) -> bool,
+    ) -> Option<Arc<Object>> {
+        let key = &replaced.key;
+        let after = replaced.after.as_ref();
+        if !after.is_some_and(|it| is_rejected(it)) {
+            self.last_good.remove(key);
+            return after.cloned();
+        }
+        let before = replaced.before.as_ref().filter(|it| !is_rejected(it));
+        if let Some(before) = before {
+            self.last_good.insert(key.clone(), Arc::clone(before));
+        }
+        self.last_good.get(key).or(after).cloned()
+    }
+
+    fn set_chosen(&mut self, key: &Key, count: usize) {
+        set(&mut self.chosen, key, count);
+    }
+}
+
+fn set(chosen: &mut HashMap<Key, usize>, key: &Key, count: usize) {
+    match count {
+        0 => chosen.remove(key),
+        count => chosen.insert(key.clone(), count),
+    };
+}
+
+/// What a policy that chooses workloads of `namespace` is.
+fn selecting_output(selecting: Selecting<'_>, namespace: &str) -> Output {
+    match selecting {
+        Selecting::Policy(place, name) => Output::Policy(NamespacedName::new(place, name)),
+        Selecting::Peer(name) => Output::Peer(NamespacedName::new(namespace, name)),
+    }
+}
+
+/// The workloads that policies can choose, of a namespace or of all, with their labels.
+fn members<'a>(
+    shelf: &'a Shelf,
+    namespace: Option<&str>,
+) -> impl Iterator<Item = (Output, &'a Labels)> {
+    let (some, all) = match namespace {
+        Some(namespace) => (Some(shelf.pods_in(namespace)), None),
+        None => (None, Some(shelf.pods())),
+    };
+    let pods = some.into_iter().flatten().chain(all.into_iter().flatten());
+    pods.filter_map(|pod| Some((Output::Pod(name(&pod.metadata)), living(pod)?)))
+}
+
+/// The labels of a pod that is, or can come, into the mesh.
+fn living(pod: &Pod) -> Option<&Labels> {
+    (!pod.has_ended()).then_some(&pod.metadata.labels)
+}
+
+fn key_of(kind: Kind, metadata: &Metadata) -> Key {
+    Key::new(kind, &metadata.namespace, &metadata.name)
+}

@@ -1,0 +1,208 @@
+//! Pure. AuthorizationPolicy to Authorization. Source: docs/compat.md#authorization-policies.
+//!
+//! What cannot be honoured never widens what is admitted: an ALLOW rule that cannot be enforced in full is left out,
+//! and what cannot be enforced of a DENY rule is left out of the rule, so that it refuses more.
+
+mod rule;
+mod condition;
+mod source;
+mod value;
+mod notes;
+pub mod report;
+
+use mesh::model::{self, Origin, PolicyScope};
+use mesh::names::NamespacedName;
+use objects::istio::AuthorizationPolicy;
+use objects::istio::authorization_policy::{Action, AuthorizationPolicySpec, TargetRef};
+use objects::labels::Labels;
+use objects::raw::Path;
+
+use super::Finding;
+use super::rule::Rule;
+use notes::Notes;
+
+/// Only reports what it would do.
+const DRY_RUN: &str = "istio.io/dry-run";
+/// `ignore` reads L7 parts of DENY rules as Istio does.
+const L7_DENY: &str = "weft.dev/l7-deny-at-l4";
+
+/// Kinds that a policy can be attached to.
+const TARGETS: [&str; 4] = ["Service", "ServiceEntry", "Gateway", "GatewayClass"];
+
+/// What an AuthorizationPolicy comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// What node proxies enforce; `None` when that is nothing.
+    pub policy: Option<model::Policy>,
+    /// Labels of the workloads that name it in their record, when it is for some only.
+    pub selector: Option<Labels>,
+    /// What it is attached to instead of workloads.
+    pub targets: Vec<TargetRef>,
+    /// Where each of them is written.
+    target_paths: Vec<Path>,
+    /// What its owner should know.
+    pub findings: Vec<Finding>,
+    /// Whether a value in it cannot be read: its last good version stays in force where there is one.
+    pub is_rejected: bool,
+}
+
+/// How rules are read that L4 cannot enforce in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// ALLOW: they are left out.
+    Allow,
+    /// DENY: they refuse more.
+    Deny,
+    /// DENY, as Istio does: an alternative with nothing left in it never matches.
+    LikeIstio,
+}
+
+/// Translates a policy; `root` is the namespace whose policies are for the whole mesh.
+pub fn translate(root: &str, object: &AuthorizationPolicy) -> Translated {
+    let mut notes = Notes::default();
+    let spec = &object.spec;
+    let targets: Vec<_> = spec.target_ref.iter().chain(&spec.target_refs).collect();
+    let target_paths: Vec<Path> = (0..targets.len()).map(|it| target_path(spec, it)).collect();
+    let selector = spec.selector.as_ref().map(|it| &it.match_labels);
+    let selector = selector.filter(|labels| !labels.is_empty());
+    for (target, path) in targets.iter().zip(&target_paths) {
+        if !TARGETS.contains(&target.kind.as_str()) {
+            let reason = format!(
+                "{:?} is nothing that a policy can be attached to",
+                target.kind
+            );
+            notes.invalid(path.clone().key("kind"), reason);
+        }
+    }
+    let policy = if targets.is_empty() {
+        enforced(root, object, selector.is_some(), &mut notes)
+    } else {
+        None
+    };
+    if !targets.is_empty() && selector.is_some() {
+        let path = Path::of_keys(&["spec", "selector"]);
+        notes.invalid(path, "a policy has a selector or targetRefs, not both");
+    }
+    Translated {
+        selector: selector.filter(|_| policy.is_some()).cloned(),
+        policy,
+        targets: targets.into_iter().cloned().collect(),
+        target_paths,
+        is_rejected: notes.is_rejected(),
+        findings: notes.into_findings(),
+    }
+}
+
+/// What node proxies enforce of a policy that is for workloads.
+fn enforced(
+    root: &str,
+    object: &AuthorizationPolicy,
+    has_selector: bool,
+    notes: &mut Notes,
+) -> Option<model::Policy> {
+    let (metadata, spec) = (&object.metadata, &object.spec);
+    let unsupported = |word: &str, notes: &mut Notes| {
+        let reason =
+            format!("action {word} is for waypoints: node proxies enforce nothing of this policy");
+        notes.add(
+            Rule::UnsupportedAction,
+            Path::of_keys(&["spec", "action"]),
+            reason,
+        );
+        None
+    };
+    let action = match spec.action {
+        Action::Allow => model::Action::Allow,
+        Action::Deny => model::Action::Deny,
+        Action::Audit => return unsupported("AUDIT", notes),
+        Action::Custom => return unsupported("CUSTOM", notes),
+    };
+    let (namespace, name) = (&*metadata.namespace, &*metadata.name);
+    Some(model::Policy {
+        key: NamespacedName::new(namespace, name),
+        scope: match has_selector {
+            true => PolicyScope::WorkloadSelector,
+            false if namespace == root => PolicyScope::Global,
+            false => PolicyScope::Namespace,
+        },
+        action,
+        rules: rules(object, action, notes),
+        dry_run: dry_run(object, notes),
+        origin: Some(Origin::object("AuthorizationPolicy", namespace, name)),
+    })
+}
+
+/// Where the target of this number is written.
+fn target_path(spec: &AuthorizationPolicySpec, index: usize) -> Path {
+    match (&spec.target_ref, index) {
+        (Some(_), 0) => Path::of_keys(&["spec", "targetRef"]),
+        (Some(_), index) => Path::of_keys(&["spec", "targetRefs"]).at(index - 1),
+        (None, index) => Path::of_keys(&["spec", "targetRefs"]).at(index),
+    }
+}
+
+fn rules(
+    object: &AuthorizationPolicy,
+    action: model::Action,
+    notes: &mut Notes,
+) -> Vec<model::Rule> {
+    let spec = &object.spec;
+    let reading = match action {
+        model::Action::Allow => Reading::Allow,
+        model::Action::Deny if reads_like_istio(object, notes) => Reading::LikeIstio,
+        model::Action::Deny => Reading::Deny,
+    };
+    let path = Path::of_keys(&["spec", "rules"]);
+    if spec.rules.is_empty() && action == model::Action::Deny {
+        let reason = "a DENY policy without rules never refuses anything";
+        notes.add(Rule::PolicyWithoutEffect, Path::of_keys(&["spec"]), reason);
+    }
+    let indexed = spec.rules.iter().enumerate();
+    let rules: Vec<_> = indexed
+        .filter_map(|(index, one)| {
+            rule::translate(
+                &object.metadata.namespace,
+                one,
+                &path.clone().at(index),
+                reading,
+                notes,
+            )
+        })
+        .collect();
+    if rules.is_empty() && !spec.rules.is_empty() && action == model::Action::Allow {
+        let reason = "none of its rules can be enforced at L4, so this policy admits nobody";
+        notes.add(Rule::PolicyAdmitsNobody, path, reason);
+    }
+    rules
+}
+
+fn reads_like_istio(object: &AuthorizationPolicy, notes: &mut Notes) -> bool {
+    match object.metadata.annotations.get(L7_DENY) {
+        None => false,
+        Some("ignore") => true,
+        Some(other) => {
+            let reason = format!("{other:?} has no effect: the only value is `ignore`");
+            notes.add(
+                Rule::NotHonoured,
+                Path::of_keys(&["metadata", "annotations", L7_DENY]),
+                reason,
+            );
+            false
+        }
+    }
+}
+
+fn dry_run(object: &AuthorizationPolicy, notes: &mut Notes) -> bool {
+    match object.metadata.annotations.get(DRY_RUN) {
+        None | Some("0" | "f" | "F" | "false" | "False" | "FALSE") => false,
+        Some("1" | "t" | "T" | "true" | "True" | "TRUE") => true,
+        Some(other) => {
+            let path = Path::of_keys(&["metadata", "annotations", DRY_RUN]);
+            notes.invalid(path, format!("{other:?} is neither true nor false"));
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

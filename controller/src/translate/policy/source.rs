@@ -1,0 +1,192 @@
+//! Pure. Sources and operations: one alternative of a clause each.
+
+use std::sync::Arc;
+
+use mesh::model::{Match, StringMatch};
+use objects::istio::authorization_policy::{Operation, Source, Values};
+use objects::raw::Path;
+
+use super::notes::Notes;
+use super::value;
+use crate::translate::rule::Rule;
+
+/// One alternative of a clause.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    /// What of it L4 can enforce.
+    pub(super) found: Match,
+    /// Whether something of it is missing there.
+    pub(super) is_partial: bool,
+}
+
+/// Reads the lists of one alternative, and notes where nothing may be read.
+pub(super) struct Reader<'a> {
+    /// The alternative itself.
+    pub(super) path: &'a Path,
+    /// What was noticed.
+    pub(super) notes: &'a mut Notes,
+    /// Whether anything was written at all.
+    pub(super) is_written: bool,
+    /// Whether something cannot be enforced.
+    pub(super) is_partial: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(path: &'a Path, notes: &'a mut Notes) -> Self {
+        Self {
+            path,
+            notes,
+            is_written: false,
+            is_partial: false,
+        }
+    }
+
+    /// A list that L4 can enforce.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &str,
+        values: &Values,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        let found = value::list(values, &self.path.clone().key(key), self.notes, read);
+        self.is_written |= values.is_some();
+        self.is_partial |= values.is_some() && found.is_none();
+        found.unwrap_or_default()
+    }
+
+    /// Lists that only a waypoint can enforce.
+    fn beyond(&mut self, lists: &[(&str, &Values)]) {
+        for (key, _) in lists.iter().filter(|(_, values)| values.is_some()) {
+            self.is_written = true;
+            self.is_partial = true;
+            let reason = format!("{key} cannot be enforced at L4");
+            self.notes
+                .add(Rule::L7AtL4, self.path.clone().key(key), reason);
+        }
+    }
+
+    pub(super) fn piece(self, found: Match) -> Piece {
+        if !self.is_written {
+            let reason = "nothing is asked for here: leave the entry out to mean anything";
+            self.notes.invalid(self.path.clone(), reason);
+        }
+        Piece {
+            found,
+            is_partial: self.is_partial || !self.is_written,
+        }
+    }
+}
+
+/// Who connects; `namespace` is the policy's own.
+pub(super) fn source(namespace: &str, source: &Source, path: &Path, notes: &mut Notes) -> Piece {
+    let mut reader = Reader::new(path, notes);
+    reader.beyond(&[
+        ("requestPrincipals", &source.request_principals),
+        ("notRequestPrincipals", &source.not_request_principals),
+        ("remoteIpBlocks", &source.remote_ip_blocks),
+        ("notRemoteIpBlocks", &source.not_remote_ip_blocks),
+    ]);
+    let account = |text: &str| value::account(namespace, text);
+    let principals = reader.list("principals", &source.principals, value::principal);
+    let domains = reader.list("trustDomains", &source.trust_domains, value::trust_domain);
+    let mut not_principals = reader.list("notPrincipals", &source.not_principals, value::principal);
+    // Both are about the identity, and none of either may match.
+    let not_domains = &source.not_trust_domains;
+    not_principals.extend(reader.list("notTrustDomains", not_domains, value::trust_domain));
+    let found = Match {
+        namespaces: reader.list("namespaces", &source.namespaces, value::pattern),
+        not_namespaces: reader.list("notNamespaces", &source.not_namespaces, value::pattern),
+        not_principals,
+        service_accounts: reader.list("serviceAccounts", &source.service_accounts, account),
+        not_service_accounts: reader.list(
+            "notServiceAccounts",
+            &source.not_service_accounts,
+            account,
+        ),
+        source_ips: reader.list("ipBlocks", &source.ip_blocks, value::range),
+        not_source_ips: reader.list("notIpBlocks", &source.not_ip_blocks, value::range),
+        ..Match::default()
+    };
+    match both(principals, domains) {
+        Ok(principals) => reader.piece(Match {
+            principals,
+            ..found
+        }),
+        Err(Unequal::Nothing) => {
+            let reason =
+                "none of these principals is in one of the trustDomains: this never matches";
+            reader
+                .notes
+                .add(Rule::NeverMatches, path.clone().key("principals"), reason);
+            // A match without any field never matches.
+            reader.piece(Match::default())
+        }
+        Err(Unequal::Unknown) => {
+            let reason = "node proxies cannot match these together with principals by their end";
+            reader
+                .notes
+                .invalid(path.clone().key("trustDomains"), reason);
+            reader.is_partial = true;
+            reader.piece(found)
+        }
+    }
+}
+
+/// What is done.
+pub(super) fn operation(operation: &Operation, path: &Path, notes: &mut Notes) -> Piece {
+    let mut reader = Reader::new(path, notes);
+    reader.beyond(&[
+        ("hosts", &operation.hosts),
+        ("notHosts", &operation.not_hosts),
+        ("methods", &operation.methods),
+        ("notMethods", &operation.not_methods),
+        ("paths", &operation.paths),
+        ("notPaths", &operation.not_paths),
+    ]);
+    let found = Match {
+        destination_ports: reader.list("ports", &operation.ports, value::port),
+        not_destination_ports: reader.list("notPorts", &operation.not_ports, value::port),
+        ..Match::default()
+    };
+    reader.piece(found)
+}
+
+/// Why two lists of patterns are not one.
+enum Unequal {
+    /// No text matches both.
+    Nothing,
+    /// A list of patterns cannot say it.
+    Unknown,
+}
+
+/// Patterns for what matches one of each list, where an empty list is no condition.
+fn both(one: Vec<StringMatch>, two: Vec<StringMatch>) -> Result<Vec<StringMatch>, Unequal> {
+    if one.is_empty() || two.is_empty() {
+        return Ok(if one.is_empty() { two } else { one });
+    }
+    let mut found = Vec::new();
+    for pattern in &one {
+        for domain in &two {
+            found.extend(meet(pattern, domain)?);
+        }
+    }
+    if found.is_empty() {
+        return Err(Unequal::Nothing);
+    }
+    Ok(found)
+}
+
+/// The pattern for what matches both.
+fn meet(one: &StringMatch, two: &StringMatch) -> Result<Option<StringMatch>, Unequal> {
+    use StringMatch::{Exact, Prefix, Presence, Suffix};
+    let starts = |text: &Arc<str>, with: &Arc<str>| text.starts_with(&**with);
+    Ok(match (one, two) {
+        (Presence, other) | (other, Presence) => Some(other.clone()),
+        (Exact(text), Exact(other)) => (text == other).then(|| one.clone()),
+        (Exact(text), Prefix(prefix)) => starts(text, prefix).then(|| one.clone()),
+        (Prefix(prefix), Exact(text)) => starts(text, prefix).then(|| two.clone()),
+        (Prefix(long), Prefix(short)) if starts(long, short) => Some(one.clone()),
+        (Prefix(short), Prefix(long)) => starts(long, short).then(|| two.clone()),
+        (Suffix(_), _) | (_, Suffix(_)) => return Err(Unequal::Unknown),
+    })
+}
