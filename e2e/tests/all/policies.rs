@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use e2e::app::client::{Seen, Task};
 use e2e::expect::eventually;
-use e2e::world::{PATIENCE, Pod, World};
+use e2e::world::{PATIENCE, Pod, Talk, World};
 use sandbox::Target;
 use serde_json::Value;
 
@@ -79,6 +79,23 @@ fn becomes_refused(world: &World, from: &str, to: IpAddr) -> Result<()> {
     })
 }
 
+/// Waits until somebody is turned away and the server's node says so in these words. (A connection that is open
+/// while a policy arrives is cut, which is another reason.)
+fn is_refused_because(world: &World, from: &str, to: IpAddr, words: &[&str]) -> Result<()> {
+    let what = format!("{from} is refused, and {NODE} logs {words:?}");
+    eventually(&what, PATIENCE, || {
+        ensure(arrives(world, from, to).is_err(), || {
+            format!("{from} is admitted")
+        })?;
+        let log = std::fs::read_to_string(world.log(NODE)?)?;
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains("reason=\"policy_denied\""));
+        let found = lines.any(|line| words.iter().all(|word| line.contains(word)));
+        Ok(found.then_some(()))
+    })
+}
+
 /// Waits until somebody is let in.
 fn becomes_admitted(world: &World, from: &str, to: IpAddr) -> Result<()> {
     let what = format!("{from} is admitted");
@@ -116,34 +133,22 @@ fn admission() -> Result<()> {
             "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata:\n  name: strict\n  \
              namespace: talk\nspec:\n  mtls:\n    mode: STRICT\n",
         )?;
-        becomes_refused(world, "street/stranger", server)?;
         let strict = "explicitly denied by: weft-system/istio_converted_static_strict";
-        world.logged(NODE, &["inbound", "reason=\"policy_denied\"", strict])?;
+        is_refused_because(world, "street/stranger", server, &["inbound", strict])?;
         arrives(world, "talk/friend", server)?;
         arrives(world, "talk/other", server)?;
+        says(world, "PeerAuthentication", "True", "in force")?;
 
         // Only one identity: by an ALLOW that names it, and by a DENY of everybody else.
         let allow = "  rules:\n  - from:\n    - source:\n        serviceAccounts: [friend]\n";
         apply(world, &policy("", allow))?;
-        becomes_refused(world, "talk/other", server)?;
         let none = "allow policies exist, but none allowed";
         let other = "src.identity=\"spiffe://cluster.local/ns/talk/sa/other\"";
-        world.logged(NODE, &["inbound", "reason=\"policy_denied\"", other, none])?;
+        is_refused_because(world, "talk/other", server, &["inbound", other, none])?;
         arrives(world, "talk/friend", server)?;
         apply(world, &policy("", &deny_all_but("friend")))?;
-        let origin = "origin=\"AuthorizationPolicy talk/server";
-        eventually("the other one is refused by name", PATIENCE, || {
-            ensure(arrives(world, "talk/other", server).is_err(), || {
-                "talk/other is admitted".to_owned()
-            })?;
-            let log = std::fs::read_to_string(world.log(NODE)?)?;
-            let found = log
-                .lines()
-                .find(|it| it.contains(origin) && it.contains(other));
-            Ok(found
-                .filter(|it| it.contains("reason=\"policy_denied\""))
-                .map(drop))
-        })?;
+        let origin = "origin=\"AuthorizationPolicy talk/server rule 0\"";
+        is_refused_because(world, "talk/other", server, &["inbound", other, origin])?;
         arrives(world, "talk/friend", server)?;
         denied_in_metrics(world)?;
         edited(world, server)
@@ -183,6 +188,18 @@ fn edited(world: &World, server: IpAddr) -> Result<()> {
     let reports = "istio.io/dry-run: 'true'";
     apply(world, &policy(reports, &deny_all_but("other")))?;
     becomes_admitted(world, "talk/friend", server)?;
+    let friend = "src.identity=\"spiffe://cluster.local/ns/talk/sa/friend\"";
+    let origin = "origin=\"AuthorizationPolicy talk/server\"";
+    world.logged(
+        NODE,
+        &[
+            "dry-run policy",
+            "effect=\"refuses\"",
+            "rule=0",
+            origin,
+            friend,
+        ],
+    )?;
     arrives(world, "talk/other", server)?;
     let dump = world.page(&Target::Node("node-2".to_owned()), DUMP)?;
     let policies = dump.get("policies").and_then(Value::as_array);
@@ -208,8 +225,9 @@ fn bad_input() -> Result<()> {
         apply(world, &good)?;
         becomes_refused(world, "talk/other", server)?;
         says(world, "AuthorizationPolicy", "True", "in force")?;
+        let talk = world.talk("talk/friend", server)?;
 
-        // A value that its type does not have; line 8 of the file is where it stands.
+        // A value that its type does not have.
         let file = world
             .sandbox
             .place()
@@ -256,16 +274,24 @@ fn bad_input() -> Result<()> {
         )?;
         holds(world, server)?;
 
-        // Corrected, nothing is left of it.
         std::fs::write(&file, applied)?;
-        eventually("the problems are gone", PATIENCE, || {
-            let problems = world.page(&Target::ControlPlane, PROBLEMS)?;
-            let text = problems.to_string();
-            Ok((!text.contains("AuthorizationPolicy")).then_some(()))
-        })?;
-        says(world, "AuthorizationPolicy", "True", "in force")?;
-        holds(world, server)
+        corrected(world, server, talk)
     })
+}
+
+/// Corrected, nothing is left of it, and who talked all the while has lost nothing.
+fn corrected(world: &World, server: IpAddr, talk: Talk) -> Result<()> {
+    eventually("the problems are gone", PATIENCE, || {
+        let text = world.page(&Target::ControlPlane, PROBLEMS)?.to_string();
+        Ok((!text.contains("AuthorizationPolicy")).then_some(()))
+    })?;
+    says(world, "AuthorizationPolicy", "True", "in force")?;
+    holds(world, server)?;
+    let seen = talk.finish()?;
+    ensure(
+        matches!(&seen, Seen::Digests(pairs) if pairs.iter().all(|(sent, got)| sent == got)),
+        || format!("traffic went on, but {seen:?}"),
+    )
 }
 
 /// The policy that was in force before is in force still.
