@@ -126,6 +126,8 @@ impl Metrics {
             Kind::Pod,
             Kind::Service,
             Kind::EndpointSlice,
+            Kind::AuthorizationPolicy,
+            Kind::PeerAuthentication,
         ] {
             let label = OfKind {
                 kind: kind.facts().word,

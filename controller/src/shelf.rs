@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use mesh::names::NamespacedName;
 use objects::change::Change;
-use objects::istio::{AuthorizationPolicy, PeerAuthentication};
+use objects::istio::AuthorizationPolicy;
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
@@ -188,9 +188,8 @@ impl Shelf {
     }
 
     /// All authorization policies, those of one namespace after the other.
-    pub fn policies(&self) -> impl Iterator<Item = &AuthorizationPolicy> {
-        let all = self.policies.all();
-        all.filter_map(Object::authorization_policy)
+    pub fn policies(&self) -> impl Iterator<Item = &Object> {
+        self.policies.all()
     }
 
     /// The authorization policies of a namespace.
@@ -199,19 +198,9 @@ impl Shelf {
         all.filter_map(Object::authorization_policy)
     }
 
-    /// An authorization policy.
-    pub fn policy(&self, namespace: &str, name: &str) -> Option<&AuthorizationPolicy> {
-        self.policies.find(namespace, name)?.authorization_policy()
-    }
-
     /// All peer authentications.
-    pub fn peers(&self) -> impl Iterator<Item = &PeerAuthentication> {
-        self.peers.all().filter_map(Object::peer_authentication)
-    }
-
-    /// A peer authentication.
-    pub fn peer(&self, namespace: &str, name: &str) -> Option<&PeerAuthentication> {
-        self.peers.find(namespace, name)?.peer_authentication()
+    pub fn peers(&self) -> impl Iterator<Item = &Object> {
+        self.peers.all()
     }
 
     /// All pods.

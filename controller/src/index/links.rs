@@ -160,9 +160,9 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     });
     let policies = shelf
         .policies()
-        .map(|it| Output::Policy(name(&it.metadata)));
+        .map(|it| Output::Policy(name(it.metadata())));
     dirty.outputs.extend(policies);
-    let peers = shelf.peers().map(|it| Output::Peer(name(&it.metadata)));
+    let peers = shelf.peers().map(|it| Output::Peer(name(it.metadata())));
     dirty.outputs.extend(peers);
 }
 

@@ -11,15 +11,15 @@ use mesh::names::NamespacedName;
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::Pod;
 use objects::labels::Labels;
-use objects::meta::Metadata;
 use objects::object::Object;
 use objects::selector::contains_all;
 
 use super::links::{Dirty, Output, name};
 use crate::shelf::{Replaced, Shelf};
+use crate::translate::Finding;
 use crate::translate::peer_authentication::{self, Peer};
 use crate::translate::policies::{Policies, Selecting, policies_of};
-use crate::translate::policy;
+use crate::translate::policy::{self, Translated};
 
 /// The policies in force.
 #[derive(Clone, Debug, Default)]
@@ -54,14 +54,14 @@ impl Book {
     }
 
     /// The version of an object that is in force.
-    pub fn in_force<'a, T>(
-        &'a self,
-        key: &Key,
-        written: &'a T,
-        kind: fn(&'a Object) -> Option<&'a T>,
-    ) -> &'a T {
-        let last_good = self.last_good.get(key);
-        last_good.and_then(|it| kind(it)).unwrap_or(written)
+    pub fn in_force<'a>(&'a self, written: &'a Object) -> &'a Object {
+        let last_good = self.last_good.get(written.key());
+        last_good.map_or(written, Arc::as_ref)
+    }
+
+    /// What an AuthorizationPolicy comes to.
+    pub fn translate(&self, object: &Object) -> Option<Translated> {
+        translated(self.policies.root(), object)
     }
 
     /// Whether an earlier version of an object is in force.
@@ -102,21 +102,18 @@ impl Book {
         for root in [self.policies.root(), root] {
             dirty.add(Output::Strict(peer_authentication::strict_name(root)));
         }
-        self.policies = Policies::new(Arc::clone(root));
+        let mut policies = Policies::new(Arc::clone(root));
         for written in shelf.policies() {
-            let key = key_of(Kind::AuthorizationPolicy, &written.metadata);
-            let in_force = self.in_force(&key, written, Object::authorization_policy);
-            let selector = policy::translate(root, in_force).selector;
-            self.policies
-                .put_policy(&key.namespace, &key.name, selector);
+            let key = written.key();
+            let selector = translated(root, self.in_force(written)).and_then(|it| it.selector);
+            policies.put_policy(&key.namespace, &key.name, selector);
         }
         for written in shelf.peers() {
-            let key = key_of(Kind::PeerAuthentication, &written.metadata);
-            let in_force = self.in_force(&key, written, Object::peer_authentication);
-            let peer = peer_authentication::read(in_force).0;
-            self.policies
-                .put_peer(&key.namespace, &key.name, Some(peer));
+            let key = written.key();
+            let peer = read_peer(self.in_force(written)).map(|(peer, _)| peer);
+            policies.put_peer(&key.namespace, &key.name, peer);
         }
+        self.policies = policies;
         self.chosen.clear();
         for (output, labels) in members(shelf, None) {
             let namespace = output.key().namespace;
@@ -138,10 +135,7 @@ impl Book {
             &*key.name,
         )));
         let root = Arc::clone(self.policies.root());
-        let read = |it: &Object| {
-            it.authorization_policy()
-                .map(|it| policy::translate(&root, it))
-        };
+        let read = |it: &Object| translated(&root, it);
         let in_force = self.keep(replaced, |it| read(it).is_some_and(|it| it.is_rejected));
         let after = in_force.and_then(|it| read(&it)?.selector);
         let before = self.policies.selector(&key.namespace, &key.name).cloned();
@@ -170,11 +164,9 @@ impl Book {
             &*key.namespace,
             &*key.name,
         )));
-        let read = |it: &Object| it.peer_authentication().map(peer_authentication::read);
-        let in_force = self.keep(replaced, |it| {
-            read(it).is_some_and(|(_, bad)| !bad.is_empty())
-        });
-        let after = in_force.and_then(|it| Some(read(&it)?.0));
+        let is_bad = |it: &Object| read_peer(it).is_some_and(|(_, bad)| !bad.is_empty());
+        let in_force = self.keep(replaced, is_bad);
+        let after = in_force.and_then(|it| Some(read_peer(&it)?.0));
         let before = self.policies.peer(&key.namespace, &key.name).cloned();
         if before == after {
             return;
@@ -313,6 +305,14 @@ fn living(pod: &Pod) -> Option<&Labels> {
     (!pod.has_ended()).then_some(&pod.metadata.labels)
 }
 
-fn key_of(kind: Kind, metadata: &Metadata) -> Key {
-    Key::new(kind, &metadata.namespace, &metadata.name)
+/// What a PeerAuthentication says, and what in it cannot be read; `None` for other kinds.
+fn read_peer(object: &Object) -> Option<(Peer, Vec<Finding>)> {
+    let peer = object.peer_authentication()?;
+    Some(peer_authentication::read(peer, &object.unread()))
+}
+
+/// What an AuthorizationPolicy comes to; `None` for other kinds.
+fn translated(root: &str, object: &Object) -> Option<Translated> {
+    let policy = object.authorization_policy()?;
+    Some(policy::translate(root, policy, &object.unread()))
 }

@@ -1,10 +1,10 @@
 //! Pure. Recomputes one output from the objects on the shelf by calling `translate`.
 
+use mesh::model::Policy;
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
 use objects::istio::authorization_policy::TargetRef;
 use objects::kubernetes::EndpointSlice;
-use objects::object::Object;
 
 use super::links::Output;
 use super::policies::Book;
@@ -118,13 +118,14 @@ fn pod(shelf: &Shelf, cluster: &Cluster, book: &Book, name: &NamespacedName) -> 
 }
 
 fn policy(shelf: &Shelf, book: &Book, name: &NamespacedName) -> Computed {
-    let Some(object) = shelf.policy(&name.namespace, &name.name) else {
+    let key = Output::Policy(name.clone()).key();
+    let written = shelf.find(&key);
+    let Some((object, written)) = written.and_then(|it| Some((it, book.translate(it)?))) else {
         return Computed::default();
     };
-    let key = Output::Policy(name.clone()).key();
-    let written = policy::translate(book.policies().root(), object);
-    let in_force = book.in_force(&key, object, Object::authorization_policy);
-    let policy = policy::translate(book.policies().root(), in_force).policy;
+    let policy = book
+        .translate(book.in_force(object))
+        .and_then(|it| it.policy);
     let targets = written.targets.iter();
     let situation = policy::report::Situation {
         selects_any: book.selects_any(&key),
@@ -134,11 +135,13 @@ fn policy(shelf: &Shelf, book: &Book, name: &NamespacedName) -> Computed {
             .collect(),
     };
     let (findings, status) = policy::report::report(&written, &situation);
+    of_policy(policy, findings, status)
+}
+
+fn of_policy(policy: Option<Policy>, findings: Vec<Finding>, status: Status) -> Computed {
+    let updates = policy.map(|it| Update::Policy(Box::new(it)));
     Computed {
-        updates: policy
-            .map(|it| Update::Policy(Box::new(it)))
-            .into_iter()
-            .collect(),
+        updates: updates.into_iter().collect(),
         findings,
         status: Some(status),
     }
@@ -153,11 +156,13 @@ fn exists(target: &TargetRef, namespace: &str, shelf: &Shelf) -> bool {
 }
 
 fn peer(shelf: &Shelf, book: &Book, name: &NamespacedName) -> Computed {
-    let Some(object) = shelf.peer(&name.namespace, &name.name) else {
+    let key = Output::Peer(name.clone()).key();
+    let object = shelf.find(&key);
+    let Some((object, written)) = object.and_then(|it| Some((it, it.peer_authentication()?)))
+    else {
         return Computed::default();
     };
     let (namespace, policies) = (&*name.namespace, book.policies());
-    let key = Output::Peer(name.clone()).key();
     let is_root = namespace == &**policies.root();
     let others = policies.peers(namespace);
     let situation = peer_authentication::Situation {
@@ -168,15 +173,8 @@ fn peer(shelf: &Shelf, book: &Book, name: &NamespacedName) -> Computed {
     };
     let in_force = policies.peer(namespace, &name.name).filter(|_| !is_root);
     let policy = in_force.and_then(|it| it.converted(namespace, policies.is_strict(namespace)));
-    let (findings, status) = peer_authentication::report(object, &situation);
-    Computed {
-        updates: policy
-            .map(|it| Update::Policy(Box::new(it)))
-            .into_iter()
-            .collect(),
-        findings,
-        status: Some(status),
-    }
+    let (findings, status) = peer_authentication::report(written, &object.unread(), &situation);
+    of_policy(policy, findings, status)
 }
 
 fn service_of<'a>(

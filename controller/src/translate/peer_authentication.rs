@@ -9,6 +9,7 @@ use mesh::names::NamespacedName;
 use objects::istio::PeerAuthentication;
 use objects::istio::peer_authentication::Mode;
 use objects::labels::Labels;
+use objects::object::Unread;
 use objects::raw::Path;
 use objects::selector::contains_all;
 
@@ -140,8 +141,9 @@ impl Peer {
     }
 }
 
-/// What a PeerAuthentication says, and which of its values cannot be read.
-pub fn read(object: &PeerAuthentication) -> (Peer, Vec<Finding>) {
+/// What a PeerAuthentication says, and which of its values cannot be read; `unread` is what of its document has no
+/// place in `object`.
+pub fn read(object: &PeerAuthentication, unread: &[Unread]) -> (Peer, Vec<Finding>) {
     let (metadata, spec) = (&object.metadata, &object.spec);
     let (mut ports, mut findings) = (BTreeMap::new(), Vec::new());
     for (text, mtls) in &spec.port_level_mtls {
@@ -156,6 +158,14 @@ pub fn read(object: &PeerAuthentication) -> (Peer, Vec<Finding>) {
             }),
         }
     }
+    let chooser = Path::of_keys(&["spec", "selector"]);
+    let unread = unread.iter().map(|it| &it.path);
+    let unclear = unread.filter(|it| it.steps().starts_with(chooser.steps()));
+    findings.extend(unclear.map(|path| Finding {
+        rule: Rule::InvalidValue,
+        path: path.clone(),
+        reason: "whom it is for is unclear: a selector has matchLabels only".to_owned(),
+    }));
     let selector = spec.selector.as_ref();
     let peer = Peer {
         name: metadata.name.clone(),
@@ -174,8 +184,12 @@ fn port_path(port: &str) -> Path {
 }
 
 /// What a PeerAuthentication's owner should know, and what its status says.
-pub fn report(object: &PeerAuthentication, situation: &Situation<'_>) -> (Vec<Finding>, Status) {
-    let (peer, mut findings) = read(object);
+pub fn report(
+    object: &PeerAuthentication,
+    unread: &[Unread],
+    situation: &Situation<'_>,
+) -> (Vec<Finding>, Status) {
+    let (peer, mut findings) = read(object, unread);
     let effect = if findings.is_empty() {
         "in force"
     } else if situation.has_last_good {

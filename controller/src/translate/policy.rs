@@ -15,6 +15,7 @@ use mesh::names::NamespacedName;
 use objects::istio::AuthorizationPolicy;
 use objects::istio::authorization_policy::{Action, AuthorizationPolicySpec, TargetRef};
 use objects::labels::Labels;
+use objects::object::Unread;
 use objects::raw::Path;
 
 use super::Finding;
@@ -57,9 +58,10 @@ enum Reading {
     LikeIstio,
 }
 
-/// Translates a policy; `root` is the namespace whose policies are for the whole mesh.
-pub fn translate(root: &str, object: &AuthorizationPolicy) -> Translated {
-    let mut notes = Notes::default();
+/// Translates a policy; `root` is the namespace whose policies are for the whole mesh, `unread` what of the policy's
+/// document has no place in `object`.
+pub fn translate(root: &str, object: &AuthorizationPolicy, unread: &[Unread]) -> Translated {
+    let mut notes = Notes::new(unread);
     let spec = &object.spec;
     let targets: Vec<_> = spec.target_ref.iter().chain(&spec.target_refs).collect();
     let target_paths: Vec<Path> = (0..targets.len()).map(|it| target_path(spec, it)).collect();
@@ -83,6 +85,12 @@ pub fn translate(root: &str, object: &AuthorizationPolicy) -> Translated {
         let path = Path::of_keys(&["spec", "selector"]);
         notes.invalid(path, "a policy has a selector or targetRefs, not both");
     }
+    if let Some(path) = notes.unread_below(&Path::of_keys(&["spec", "selector"])) {
+        notes.invalid(
+            path.clone(),
+            "whom the policy is for is unclear: a selector has matchLabels only",
+        );
+    }
     Translated {
         selector: selector.filter(|_| policy.is_some()).cloned(),
         policy,
@@ -98,10 +106,10 @@ fn enforced(
     root: &str,
     object: &AuthorizationPolicy,
     has_selector: bool,
-    notes: &mut Notes,
+    notes: &mut Notes<'_>,
 ) -> Option<model::Policy> {
     let (metadata, spec) = (&object.metadata, &object.spec);
-    let unsupported = |word: &str, notes: &mut Notes| {
+    let unsupported = |word: &str, notes: &mut Notes<'_>| {
         let reason =
             format!("action {word} is for waypoints: node proxies enforce nothing of this policy");
         notes.add(
@@ -118,6 +126,9 @@ fn enforced(
         Action::Custom => return unsupported("CUSTOM", notes),
     };
     let (namespace, name) = (&*metadata.namespace, &*metadata.name);
+    if namespace == root {
+        accounts_of_root(spec, notes);
+    }
     Some(model::Policy {
         key: NamespacedName::new(namespace, name),
         scope: match has_selector {
@@ -141,10 +152,34 @@ fn target_path(spec: &AuthorizationPolicySpec, index: usize) -> Path {
     }
 }
 
+/// Service accounts without a namespace, in a policy that workloads of any namespace may be under.
+fn accounts_of_root(spec: &AuthorizationPolicySpec, notes: &mut Notes<'_>) {
+    for (index, rule) in spec.rules.iter().enumerate() {
+        for (number, from) in rule.from.iter().flatten().enumerate() {
+            let source = &from.source;
+            let lists = [
+                ("serviceAccounts", &source.service_accounts),
+                ("notServiceAccounts", &source.not_service_accounts),
+            ];
+            for (key, values) in lists {
+                let values = values.iter().flatten().enumerate();
+                for (place, text) in values.filter(|(_, text)| !text.contains('/')) {
+                    let path = Path::of_keys(&["spec", "rules"]).at(index).key("from");
+                    let path = path.at(number).key("source").key(key).at(place);
+                    let reason = format!(
+                        "{text} is the account of the root namespace alone, whatever the workload's"
+                    );
+                    notes.add(Rule::AccountOfRootNamespace, path, reason);
+                }
+            }
+        }
+    }
+}
+
 fn rules(
     object: &AuthorizationPolicy,
     action: model::Action,
-    notes: &mut Notes,
+    notes: &mut Notes<'_>,
 ) -> Vec<model::Rule> {
     let spec = &object.spec;
     let reading = match action {
@@ -176,7 +211,7 @@ fn rules(
     rules
 }
 
-fn reads_like_istio(object: &AuthorizationPolicy, notes: &mut Notes) -> bool {
+fn reads_like_istio(object: &AuthorizationPolicy, notes: &mut Notes<'_>) -> bool {
     match object.metadata.annotations.get(L7_DENY) {
         None => false,
         Some("ignore") => true,
@@ -192,7 +227,7 @@ fn reads_like_istio(object: &AuthorizationPolicy, notes: &mut Notes) -> bool {
     }
 }
 
-fn dry_run(object: &AuthorizationPolicy, notes: &mut Notes) -> bool {
+fn dry_run(object: &AuthorizationPolicy, notes: &mut Notes<'_>) -> bool {
     match object.metadata.annotations.get(DRY_RUN) {
         None | Some("0" | "f" | "F" | "false" | "False" | "FALSE") => false,
         Some("1" | "t" | "T" | "true" | "True" | "TRUE") => true,

@@ -87,6 +87,8 @@ rules! {
     PolicyWithoutEffect = (Warning, "policy-without-effect", "add a rule, or remove the policy"),
     /// The selector of a policy matches no workload.
     SelectsNothing = (Warning, "selects-nothing", "correct the labels of the selector, or remove the policy"),
+    /// A service account without a namespace is one of the root namespace.
+    AccountOfRootNamespace = (Warning, "account-of-root-namespace", "write the account as `namespace/name`"),
     /// A policy is for a waypoint, and no waypoint enforces it.
     PolicyWithoutWaypoint = (Error, "policy-without-waypoint", "use a selector for what L4 can enforce, or deploy a waypoint for the target"),
     /// An older PeerAuthentication takes the place of this one.

@@ -7,7 +7,7 @@ use mesh::flow::{EndsFlow, Reason};
 use mesh::hbone::ConnectHead;
 use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
 
-use super::authorize::{self, Caller, Denial};
+use super::authorize::{self, Caller, Denial, Rehearsal};
 use super::{Link, request};
 use crate::pod::{Attempt, Pod};
 use crate::record::Draft;
@@ -43,6 +43,7 @@ pub(super) async fn plain(
         identity: None,
         address: source.ip(),
     };
+    let mut rehearsed = Vec::new();
     let outcome = pod.ask(|snapshot| {
         let own = match pod.own_record(snapshot) {
             Attempt::Answer(own) => own,
@@ -51,9 +52,13 @@ pub(super) async fn plain(
         describe(snapshot, own, source, draft);
         let service = request::likely_service(snapshot, own, None, destination.port());
         draft.service_is(service);
+        rehearsed = authorize::rehearse(snapshot, own, &caller, destination);
         authorize::decide(snapshot, own, &caller, destination)
     });
     let verdict = outcome.await.map_err(NotAdmitted::Early)?;
+    rehearsed
+        .iter()
+        .for_each(|it| tell(it, &caller, destination));
     settle(verdict, draft)?;
     Ok(())
 }
@@ -69,6 +74,7 @@ pub(super) async fn tunnelled(
         identity: Some(&link.peer.identity),
         address: link.source.ip(),
     };
+    let mut rehearsed = Vec::new();
     let outcome = pod.ask(|snapshot| {
         let own = match pod.own_record(snapshot) {
             Attempt::Answer(own) => own,
@@ -88,6 +94,7 @@ pub(super) async fn tunnelled(
         let named = head.forwarded.as_ref().and_then(|it| it.host.as_deref());
         let service = request::likely_service(snapshot, own, named, application.port());
         draft.service_is(service);
+        rehearsed = authorize::rehearse(snapshot, own, &caller, application);
         match authorize::decide(snapshot, own, &caller, application) {
             Attempt::Answer(verdict) => Attempt::Answer(Ok((application, verdict))),
             Attempt::Later(why) => Attempt::Later(why),
@@ -97,6 +104,9 @@ pub(super) async fn tunnelled(
         .await
         .and_then(|answer| answer)
         .map_err(NotAdmitted::Early)?;
+    rehearsed
+        .iter()
+        .for_each(|it| tell(it, &caller, application));
     settle(verdict, draft)?;
     Ok(application)
 }
@@ -120,5 +130,26 @@ fn describe(snapshot: &Snapshot, pod: WorkloadView<'_>, source: SocketAddr, draf
 
 /// Notes the rule behind a refusal.
 fn settle(verdict: Result<(), Denial>, draft: &mut Draft) -> Result<(), Denial> {
-    verdict.inspect_err(|denial| draft.origin.clone_from(&denial.origin))
+    verdict.inspect_err(|denial| {
+        draft.origin = denial.origin.clone().map(|mut origin| {
+            if let Some(rule) = denial.rule.filter(|_| origin.rule.is_empty()) {
+                origin.rule = rule.to_string().into();
+            }
+            origin
+        });
+    })
+}
+
+/// Reports what a policy that is not enforced would have done.
+fn tell(rehearsal: &Rehearsal, caller: &Caller<'_>, application: SocketAddr) {
+    tracing::info!(
+        policy = %rehearsal.policy,
+        effect = rehearsal.effect.word(),
+        rule = rehearsal.rule,
+        origin = rehearsal.origin.as_ref().map(tracing::field::display),
+        src.addr = %caller.address,
+        src.identity = caller.identity.map(tracing::field::display),
+        dst.addr = %application,
+        "dry-run policy"
+    );
 }

@@ -6,6 +6,8 @@ pub use mesh::authz::Denial;
 use mesh::authz::{self, Verdict};
 use mesh::flow::Reason;
 use mesh::identity::Identity;
+use mesh::model::{Action, Origin};
+use mesh::names::NamespacedName;
 use mesh::state::{Snapshot, WorkloadView};
 
 use crate::pod::Attempt;
@@ -43,6 +45,71 @@ pub fn decide(
             Verdict::Denied(denial) => Err(denial),
         },
     )
+}
+
+/// What a policy that only reports would have done with a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The policy.
+    pub policy: NamespacedName,
+    /// What it would have done.
+    pub effect: Effect,
+    /// The rule that matches, counted from zero.
+    pub rule: Option<usize>,
+    /// The user's object behind the policy.
+    pub origin: Option<Origin>,
+}
+
+/// What a policy would have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// An ALLOW policy matches.
+    Admits,
+    /// An ALLOW policy does not match: it alone would admit nobody like this.
+    DoesNotAdmit,
+    /// A DENY policy matches.
+    Refuses,
+}
+
+impl Effect {
+    /// The word in logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Effect::Admits => "admits",
+            Effect::DoesNotAdmit => "does not admit",
+            Effect::Refuses => "refuses",
+        }
+    }
+}
+
+/// What the policies that only report would have done; a DENY policy that does not match is not worth a word.
+/// Empty, and without an allocation, where there are none.
+pub fn rehearse(
+    snapshot: &Snapshot,
+    pod: WorkloadView<'_>,
+    caller: &Caller<'_>,
+    application: SocketAddr,
+) -> Vec<Rehearsal> {
+    let Some(policies) = snapshot.policies_for(pod.id()) else {
+        return Vec::new();
+    };
+    let facts = facts(caller, application);
+    let runs = authz::dry_runs(&facts, policies.found());
+    let told = runs.filter_map(|run| {
+        let effect = match (run.policy.action, run.rule) {
+            (Action::Allow, Some(_)) => Effect::Admits,
+            (Action::Allow, None) => Effect::DoesNotAdmit,
+            (Action::Deny, Some(_)) => Effect::Refuses,
+            (Action::Deny, None) => return None,
+        };
+        Some(Rehearsal {
+            policy: run.policy.key.clone(),
+            effect,
+            rule: run.rule,
+            origin: run.policy.origin.clone(),
+        })
+    });
+    told.collect()
 }
 
 /// Whether a live connection must be closed. A policy that has not arrived cuts nothing.

@@ -26,7 +26,11 @@ fn written(namespace: &str, name: &str, spec: &str) -> PeerAuthentication {
 fn world(objects: &[PeerAuthentication]) -> Policies {
     let mut policies = Policies::new(ROOT.into());
     for it in objects {
-        policies.put_peer(&it.metadata.namespace, &it.metadata.name, Some(read(it).0));
+        policies.put_peer(
+            &it.metadata.namespace,
+            &it.metadata.name,
+            Some(read(it, &[]).0),
+        );
     }
     policies
 }
@@ -240,14 +244,32 @@ fn one_of_the_root_namespace_with_a_selector_counts_for_nobody() {
     assert!(policies_of(&Labels::from_iter([("app", "a")]), ROOT, &policies).is_empty());
 }
 
+#[test]
+fn a_selector_that_says_more_than_is_read_is_rejected() {
+    let path = objects::raw::Path::of_keys(&["spec", "selector", "matchExpressions"]);
+    let unread = [objects::object::Unread { path, line: 1 }];
+    let (_, findings) = read(&written("n", "w", "selector: {}"), &unread);
+    let [finding] = findings.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(
+        (finding.rule.word(), finding.path.to_string().as_str()),
+        ("invalid-value", "spec.selector.matchExpressions")
+    );
+}
+
 /// Name and specification, whether it is in the root namespace and selects something, and what is found.
 type FoundRow<'a> = (&'a str, bool, bool, &'a [&'a str], bool);
 
 #[test]
 fn what_has_no_effect_is_said() {
     let older = [
-        read(&written("n", "whole", "mtls: {mode: STRICT}")).0,
-        read(&written("n", "some", "selector: {matchLabels: {app: a}}")).0,
+        read(&written("n", "whole", "mtls: {mode: STRICT}"), &[]).0,
+        read(
+            &written("n", "some", "selector: {matchLabels: {app: a}}"),
+            &[],
+        )
+        .0,
     ];
     let rows: [FoundRow<'_>; 11] = [
         (
@@ -335,7 +357,7 @@ fn what_has_no_effect_is_said() {
             selects_any,
             has_last_good: false,
         };
-        let (findings, status) = report(&written("n", "w", spec), &situation);
+        let (findings, status) = report(&written("n", "w", spec), &[], &situation);
         let found: Vec<_> = findings
             .iter()
             .map(|it| format!("{} {}", it.rule.word(), it.path))

@@ -25,7 +25,7 @@ const L7_PREFIXES: &[&str] = &[
 ];
 
 /// One condition, a clause of its own.
-pub(super) fn translate(condition: &Condition, path: &Path, notes: &mut Notes) -> Piece {
+pub(super) fn translate(condition: &Condition, path: &Path, notes: &mut Notes<'_>) -> Piece {
     let key = condition.key.as_str();
     let mut found = Match::default();
     let mut reader = Reader::new(path, notes);

@@ -1,17 +1,32 @@
 //! Pure. What is noticed while a policy is read.
 
+use objects::object::Unread;
 use objects::raw::Path;
 
 use crate::translate::Finding;
 use crate::translate::rule::Rule;
 
 /// What was noticed so far.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
+#[derive(Debug)]
+pub(super) struct Notes<'a> {
     findings: Vec<Finding>,
+    /// Fields that nobody reads; each is a finding anyway, wherever it stands.
+    unread: &'a [Unread],
 }
 
-impl Notes {
+impl<'a> Notes<'a> {
+    pub(super) fn new(unread: &'a [Unread]) -> Self {
+        let findings = Vec::new();
+        Self { findings, unread }
+    }
+
+    /// The first field at or below `place` that nobody reads.
+    pub(super) fn unread_below(&self, place: &Path) -> Option<&'a Path> {
+        let steps = place.steps();
+        let mut paths = self.unread.iter().map(|it| &it.path);
+        paths.find(|it| it.steps().starts_with(steps))
+    }
+
     /// Something that the owner should know.
     pub(super) fn add(&mut self, rule: Rule, path: Path, reason: impl Into<String>) {
         let reason = reason.into();

@@ -1,5 +1,6 @@
 //! Pure. What a policy's owner hears: findings, and the conditions in its status.
 
+use mesh::model::PolicyScope;
 use objects::istio::authorization_policy::TargetRef;
 use objects::raw::Path;
 
@@ -53,7 +54,11 @@ fn effect(written: &Translated, situation: &Situation) -> &'static str {
             "rejected, and there is no last good version: until it is corrected it admits less than it says"
         }
         Some(policy) if policy.dry_run => "reported, not enforced",
-        Some(_) => "in force",
+        Some(policy) => match policy.scope {
+            PolicyScope::Global => "in force for every workload of the mesh",
+            PolicyScope::Namespace => "in force for every workload of the namespace",
+            PolicyScope::WorkloadSelector => "in force for the workloads that it selects",
+        },
     }
 }
 

@@ -15,11 +15,11 @@ pub(super) fn translate(
     rule: &written::Rule,
     path: &Path,
     reading: Reading,
-    notes: &mut Notes,
+    notes: &mut Notes<'_>,
 ) -> Option<Rule> {
     let clauses = clauses(namespace, rule, path, notes);
     let is_partial = clauses.iter().flatten().any(|piece| piece.is_partial);
-    if !is_partial {
+    if !is_partial && notes.unread_below(path).is_none() {
         let clauses = clauses.into_iter().map(clause).collect();
         return Some(Rule { clauses });
     }
@@ -55,7 +55,7 @@ fn clauses(
     namespace: &str,
     rule: &written::Rule,
     path: &Path,
-    notes: &mut Notes,
+    notes: &mut Notes<'_>,
 ) -> Vec<Vec<Piece>> {
     let mut clauses = Vec::new();
     if let Some(to) = &rule.to {
@@ -92,8 +92,8 @@ fn clauses(
 fn pieces<T>(
     written: &[T],
     path: &Path,
-    notes: &mut Notes,
-    read: impl Fn(&T, &Path, &mut Notes) -> Piece,
+    notes: &mut Notes<'_>,
+    read: impl Fn(&T, &Path, &mut Notes<'_>) -> Piece,
 ) -> Vec<Piece> {
     if written.is_empty() {
         notes.invalid(path.clone(), "an empty list: leave it out to mean anything");

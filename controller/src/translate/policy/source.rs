@@ -20,19 +20,19 @@ pub(super) struct Piece {
 }
 
 /// Reads the lists of one alternative, and notes where nothing may be read.
-pub(super) struct Reader<'a> {
+pub(super) struct Reader<'a, 'n> {
     /// The alternative itself.
     pub(super) path: &'a Path,
     /// What was noticed.
-    pub(super) notes: &'a mut Notes,
+    pub(super) notes: &'a mut Notes<'n>,
     /// Whether anything was written at all.
     pub(super) is_written: bool,
     /// Whether something cannot be enforced.
     pub(super) is_partial: bool,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(path: &'a Path, notes: &'a mut Notes) -> Self {
+impl<'a, 'n> Reader<'a, 'n> {
+    pub(super) fn new(path: &'a Path, notes: &'a mut Notes<'n>) -> Self {
         Self {
             path,
             notes,
@@ -65,7 +65,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn piece(self, found: Match) -> Piece {
+    pub(super) fn piece(mut self, found: Match) -> Piece {
+        if self.notes.unread_below(self.path).is_some() {
+            // Whatever it would ask for is not enforced.
+            self.is_written = true;
+            self.is_partial = true;
+        }
         if !self.is_written {
             let reason = "nothing is asked for here: leave the entry out to mean anything";
             self.notes.invalid(self.path.clone(), reason);
@@ -78,7 +83,12 @@ impl<'a> Reader<'a> {
 }
 
 /// Who connects; `namespace` is the policy's own.
-pub(super) fn source(namespace: &str, source: &Source, path: &Path, notes: &mut Notes) -> Piece {
+pub(super) fn source(
+    namespace: &str,
+    source: &Source,
+    path: &Path,
+    notes: &mut Notes<'_>,
+) -> Piece {
     let mut reader = Reader::new(path, notes);
     reader.beyond(&[
         ("requestPrincipals", &source.request_principals),
@@ -133,7 +143,7 @@ pub(super) fn source(namespace: &str, source: &Source, path: &Path, notes: &mut 
 }
 
 /// What is done.
-pub(super) fn operation(operation: &Operation, path: &Path, notes: &mut Notes) -> Piece {
+pub(super) fn operation(operation: &Operation, path: &Path, notes: &mut Notes<'_>) -> Piece {
     let mut reader = Reader::new(path, notes);
     reader.beyond(&[
         ("hosts", &operation.hosts),

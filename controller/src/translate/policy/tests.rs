@@ -6,9 +6,11 @@ mod l7;
 mod rejected;
 
 use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
 
 use mesh::model::{Action, IpRange, Match, Policy, PolicyScope, ServiceAccountMatch, StringMatch};
-use objects::istio::AuthorizationPolicy;
+use objects::object::{Object, Parts, identify};
 
 use super::report::{Situation, report};
 use super::{Translated, translate};
@@ -17,11 +19,18 @@ const ROOT: &str = "root";
 
 fn read(namespace: &str, annotations: &str, spec: &str) -> Translated {
     let text = format!(
-        "{{metadata: {{name: p, namespace: {namespace}, annotations: {{{annotations}}}}}, spec: {{{spec}}}}}"
+        "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: {namespace}, \
+         annotations: {{{annotations}}}}}, spec: {{{spec}}}}}"
     );
     let document = objects::raw::parse(text.as_bytes()).unwrap().remove(0);
-    let object: AuthorizationPolicy = serde_json::from_value(document.value().clone()).unwrap();
-    translate(ROOT, &object)
+    let key = identify(&document).unwrap();
+    let parts = Parts::new(Path::new("").into(), Arc::new(document.pack()));
+    let object = Object::read(key, parts, 0).unwrap();
+    translate(
+        ROOT,
+        object.authorization_policy().unwrap(),
+        &object.unread(),
+    )
 }
 
 /// Rules as text: clauses between `&`, alternatives between `|`, `never` for a match without any field.
@@ -261,6 +270,17 @@ fn a_policy_that_only_reports_says_so_and_a_word_that_is_neither_is_rejected() {
         found(&unclear),
         ["not-honoured metadata.annotations[\"weft.dev/l7-deny-at-l4\"]"]
     );
+}
+
+#[test]
+fn an_account_without_a_namespace_is_pointed_out_where_workloads_of_any_are_meant() {
+    let spec = "rules: [{from: [{source: {serviceAccounts: [n/a, b], notServiceAccounts: [c]}}]}]";
+    let expected = [
+        "account-of-root-namespace spec.rules[0].from[0].source.serviceAccounts[1]",
+        "account-of-root-namespace spec.rules[0].from[0].source.notServiceAccounts[0]",
+    ];
+    assert_eq!(found(&read(ROOT, "", spec)), expected);
+    assert!(found(&read("n", "", spec)).is_empty());
 }
 
 #[test]

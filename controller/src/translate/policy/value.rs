@@ -15,7 +15,7 @@ use super::notes::Notes;
 pub(super) fn list<T>(
     values: &Values,
     path: &Path,
-    notes: &mut Notes,
+    notes: &mut Notes<'_>,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Option<Vec<T>> {
     let values = values.as_ref()?;

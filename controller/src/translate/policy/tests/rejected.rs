@@ -124,3 +124,43 @@ fn a_value_that_cannot_be_is_named_with_its_place_and_rejects_the_policy() {
     );
     assert_eq!(found(&foreign), ["invalid-value spec.targetRefs[1].kind"]);
 }
+
+#[test]
+fn a_field_that_nobody_reads_never_widens_what_is_admitted() {
+    for (spec, allow, deny) in [
+        (
+            "rules: [{from: [{source: {namespaces: [a], principal: [x]}}]}]",
+            "",
+            "(ns =a)",
+        ),
+        ("rules: [{to: [{operation: {port: ['80']}}]}]", "", "all"),
+        (
+            "rules: [{form: [{source: {namespaces: [a]}}]}, {}]",
+            "all",
+            "all; all",
+        ),
+        (
+            "rules: [{when: [{key: source.ip, values: [10.0.0.1], value: x}]}]",
+            "",
+            "(src 10.0.0.1/32)",
+        ),
+    ] {
+        for (action, expected) in [("ALLOW", allow), ("DENY", deny)] {
+            let translated = read("n", "", &format!("action: {action}, {spec}"));
+            assert_eq!(
+                shown(translated.policy.as_ref()),
+                format!("{action} namespace: {expected}"),
+                "{spec}"
+            );
+            assert!(!translated.is_rejected, "{spec}");
+        }
+    }
+    // Whom it is for cannot be guessed.
+    let spec = "selector: {matchExpressions: [{key: app, operator: Exists}]}, rules: [{}]";
+    let unclear = read("n", "", spec);
+    assert!(unclear.is_rejected);
+    assert_eq!(
+        found(&unclear),
+        ["invalid-value spec.selector.matchExpressions"]
+    );
+}
