@@ -4,6 +4,7 @@
 //! be enrolled, print what they find. The same code decides traffic; nothing is judged twice.
 
 mod read;
+mod pods;
 mod enrolment;
 mod show;
 
@@ -49,6 +50,7 @@ fn findings(options: &AnalyzeOptions) -> Result<Vec<Found>> {
         &manifests.objects,
         &options.system_namespace,
     ));
+    manifests.owners.restore(&mut found);
     found.sort_by(|one, two| {
         let worst_first = two.rule.severity().cmp(&one.rule.severity());
         worst_first.then_with(|| one.problem.cmp(&two.problem))

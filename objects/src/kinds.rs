@@ -75,6 +75,12 @@ kinds! {
     Deployment { "apps", ["v1"], "deployments", namespaced: true, report_unread: false }
     /// Pods with stable names.
     StatefulSet { "apps", ["v1"], "statefulsets", namespaced: true, report_unread: false }
+    /// A pod on every node.
+    DaemonSet { "apps", ["v1"], "daemonsets", namespaced: true, report_unread: false }
+    /// What a Deployment makes its pods by.
+    ReplicaSet { "apps", ["v1"], "replicasets", namespaced: true, report_unread: false }
+    /// Jobs by the clock.
+    CronJob { "batch", ["v1"], "cronjobs", namespaced: true, report_unread: false }
     /// Pods that run to an end.
     Job { "batch", ["v1"], "jobs", namespaced: true, report_unread: false }
     /// Who may connect to what.

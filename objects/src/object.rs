@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::kinds::{Key, Kind};
 use crate::merge::{drop_nulls, merge};
 use crate::meta::Metadata;
-use crate::raw::{Packed, Path};
+use crate::raw::{Document, Packed, Path};
 use crate::{kubernetes, uid};
 
 pub use identify::{Class, Stranger, identify};
@@ -151,6 +151,12 @@ impl Object {
     #[must_use]
     pub fn line_of(&self, path: &Path) -> u32 {
         self.document.unpack().line_of(path)
+    }
+
+    /// What its document says at a field, with its lines; nothing that was written over it.
+    #[must_use]
+    pub fn part(&self, path: &Path) -> Option<Document> {
+        self.document.unpack().part(path)
     }
 
     /// The whole document, patches merged in.

@@ -118,6 +118,22 @@ impl Document {
         self.line_of(&Path::default())
     }
 
+    /// What stands at a field, as a document of its own with the same lines; `None` when nothing does.
+    #[must_use]
+    pub fn part(&self, path: &Path) -> Option<Document> {
+        let (mut node, mut index) = (&self.value, 0);
+        for step in path.steps() {
+            let (child, offset) = enter(node, step)?;
+            node = child;
+            index += offset;
+        }
+        let marks = self.marks.get(index..index + size(node));
+        Some(Document {
+            value: node.clone(),
+            marks: marks.unwrap_or_default().into(),
+        })
+    }
+
     /// The documents in the list under `key`, which share nothing with this one any more; `None` when
     /// there is no such list. (A Kubernetes `List` holds whole objects.)
     #[must_use]

@@ -14,6 +14,9 @@ use serde_json::Value;
 use crate::cluster::View;
 use crate::roles::replicas::{self, MOST_PODS};
 
+/// Kinds that Weft knows and a sandbox does not play.
+const NOT_RUN: [Kind; 3] = [Kind::DaemonSet, Kind::ReplicaSet, Kind::CronJob];
+
 /// Why nothing was applied or deleted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -62,6 +65,10 @@ pub(crate) fn apply(
                 applied.lines.push(format!("line {line}: {error}: ignored"));
             }
             Err(error) => reasons.push(format!("line {line}: {}: {error}", error.path())),
+            Ok(key) if NOT_RUN.contains(&key.kind) => {
+                let text = format!("line {line}: a sandbox runs no {}: ignored", key.kind);
+                applied.lines.push(text);
+            }
             Ok(key) => match check(&key, &document) {
                 Ok(()) => good.push((key, document)),
                 Err(reason) => reasons.push(reason),

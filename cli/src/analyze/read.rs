@@ -12,12 +12,16 @@ use objects::object::Object;
 use objects::watch::Source;
 use objects::watch::directory::DirectorySource;
 
+use super::pods::{self, Owners};
+
 /// What was read.
 pub(super) struct Manifests {
     /// Every object that could be read.
     pub(super) objects: Vec<Arc<Object>>,
     /// What source and translation found.
     pub(super) found: Vec<Found>,
+    /// Whose template each imagined pod is.
+    pub(super) owners: Owners,
 }
 
 /// Reads `directory` once.
@@ -31,9 +35,7 @@ pub(super) fn directory(directory: &Path, system_namespace: &str) -> Result<Mani
         .build()?;
     let batch = runtime.block_on(snapshot(directory));
     let batch = batch.with_context(|| format!("cannot read {shown}"))?;
-    let objects = batch.changes.iter();
-    let objects: Vec<_> = objects.filter_map(|change| change.object.clone()).collect();
-    if objects.is_empty() && batch.problems.is_empty() {
+    if batch.changes.is_empty() && batch.problems.is_empty() {
         bail!("there is no manifest in {shown}");
     }
     let problems = Arc::new(Problems::default());
@@ -43,10 +45,14 @@ pub(super) fn directory(directory: &Path, system_namespace: &str) -> Result<Mani
         system_namespace: system_namespace.into(),
     };
     let mut index = Index::new(settings, Arc::clone(&problems), Metrics::default());
+    let (batch, owners) = pods::imagine(batch);
+    let objects = batch.changes.iter();
+    let objects = objects.filter_map(|change| change.object.clone()).collect();
     index.apply(batch);
     Ok(Manifests {
         objects,
         found: problems.all(),
+        owners,
     })
 }
 

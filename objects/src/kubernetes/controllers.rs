@@ -1,4 +1,4 @@
-//! Pure. Kinds that make pods: Deployment, StatefulSet, Job.
+//! Pure. Kinds that make pods. Of those that only a cluster's own controllers deal with, just the metadata is read.
 
 use serde::Deserialize;
 
@@ -46,6 +46,30 @@ pub struct Job {
     pub metadata: Metadata,
     /// How many, of what.
     pub spec: JobSpec,
+}
+
+/// A pod on every node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct DaemonSet {
+    /// Name and labels.
+    pub metadata: Metadata,
+}
+
+/// What a Deployment makes its pods by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ReplicaSet {
+    /// Name and labels.
+    pub metadata: Metadata,
+}
+
+/// Jobs by the clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct CronJob {
+    /// Name and labels.
+    pub metadata: Metadata,
 }
 
 /// `spec` of a Job.

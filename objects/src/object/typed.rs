@@ -54,6 +54,9 @@ typed! {
     ServiceAccount, service_account, kubernetes::ServiceAccount;
     Deployment, deployment, kubernetes::Deployment;
     StatefulSet, stateful_set, kubernetes::StatefulSet;
+    DaemonSet, daemon_set, kubernetes::DaemonSet;
+    ReplicaSet, replica_set, kubernetes::ReplicaSet;
+    CronJob, cron_job, kubernetes::CronJob;
     Job, job, kubernetes::Job;
     AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
