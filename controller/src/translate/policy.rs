@@ -10,6 +10,7 @@ mod value;
 mod notes;
 pub mod report;
 
+use mesh::identity::TrustDomain;
 use mesh::model::{self, Origin, PolicyScope};
 use mesh::names::NamespacedName;
 use objects::istio::AuthorizationPolicy;
@@ -58,10 +59,18 @@ enum Reading {
     LikeIstio,
 }
 
-/// Translates a policy; `root` is the namespace whose policies are for the whole mesh, `unread` what of the policy's
-/// document has no place in `object`.
-pub fn translate(root: &str, object: &AuthorizationPolicy, unread: &[Unread]) -> Translated {
-    let mut notes = Notes::new(unread);
+/// What of the mesh a policy's meaning depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Mesh<'a> {
+    /// The namespace whose policies are for the whole mesh.
+    pub root: &'a str,
+    /// The trust domain of everybody who can connect.
+    pub trust_domain: &'a TrustDomain,
+}
+
+/// Translates a policy; `unread` is what of its document has no place in `object`.
+pub fn translate(mesh: Mesh<'_>, object: &AuthorizationPolicy, unread: &[Unread]) -> Translated {
+    let mut notes = Notes::new(unread, mesh.trust_domain);
     let spec = &object.spec;
     let targets: Vec<_> = spec.target_ref.iter().chain(&spec.target_refs).collect();
     let target_paths: Vec<Path> = (0..targets.len()).map(|it| target_path(spec, it)).collect();
@@ -77,7 +86,7 @@ pub fn translate(root: &str, object: &AuthorizationPolicy, unread: &[Unread]) ->
         }
     }
     let policy = if targets.is_empty() {
-        enforced(root, object, selector.is_some(), &mut notes)
+        enforced(mesh.root, object, selector.is_some(), &mut notes)
     } else {
         None
     };
@@ -183,7 +192,17 @@ fn rules(
 ) -> Vec<model::Rule> {
     let spec = &object.spec;
     let reading = match action {
-        model::Action::Allow => Reading::Allow,
+        model::Action::Allow => {
+            if object.metadata.annotations.has(L7_DENY) {
+                let path = Path::of_keys(&["metadata", "annotations", L7_DENY]);
+                notes.add(
+                    Rule::NotHonoured,
+                    path,
+                    "it is about DENY policies, and this is none",
+                );
+            }
+            Reading::Allow
+        }
         model::Action::Deny if reads_like_istio(object, notes) => Reading::LikeIstio,
         model::Action::Deny => Reading::Deny,
     };
