@@ -28,8 +28,13 @@ const DRY_RUN: &str = "istio.io/dry-run";
 /// `ignore` reads L7 parts of DENY rules as Istio does.
 const L7_DENY: &str = "weft.dev/l7-deny-at-l4";
 
-/// Kinds that a policy can be attached to.
-const TARGETS: [&str; 4] = ["Service", "ServiceEntry", "Gateway", "GatewayClass"];
+/// Kinds that a policy can be attached to, with their groups.
+const TARGETS: [(&str, &[&str]); 4] = [
+    ("Service", &["", "core"]),
+    ("ServiceEntry", &["networking.istio.io"]),
+    ("Gateway", &["gateway.networking.k8s.io"]),
+    ("GatewayClass", &["gateway.networking.k8s.io"]),
+];
 
 /// What an AuthorizationPolicy comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +82,8 @@ pub fn translate(mesh: Mesh<'_>, object: &AuthorizationPolicy, unread: &[Unread]
     let selector = spec.selector.as_ref().map(|it| &it.match_labels);
     let selector = selector.filter(|labels| !labels.is_empty());
     for (target, path) in targets.iter().zip(&target_paths) {
-        if !TARGETS.contains(&target.kind.as_str()) {
-            let reason = format!(
-                "{:?} is nothing that a policy can be attached to",
-                target.kind
-            );
-            notes.invalid(path.clone().key("kind"), reason);
+        if let Some((key, reason)) = complaint(mesh.root, &object.metadata.namespace, target) {
+            notes.invalid(path.clone().key(key), reason);
         }
     }
     let policy = if targets.is_empty() {
@@ -108,6 +109,29 @@ pub fn translate(mesh: Mesh<'_>, object: &AuthorizationPolicy, unread: &[Unread]
         is_rejected: notes.is_rejected(),
         findings: notes.into_findings(),
     }
+}
+
+/// Why a policy of `namespace` cannot be attached to this: the field and the reason.
+fn complaint(
+    root: &str,
+    namespace: &str,
+    target: &TargetRef,
+) -> Option<(&'static str, &'static str)> {
+    let known = TARGETS.iter().find(|(kind, _)| *kind == target.kind);
+    let Some((_, groups)) = known else {
+        return Some(("kind", "nothing that a policy can be attached to"));
+    };
+    if !groups.contains(&target.group.as_str()) {
+        return Some(("group", "not the group of this kind"));
+    }
+    if target.kind == "GatewayClass" && namespace != root {
+        return Some((
+            "kind",
+            "for a whole class a policy stands in the root namespace",
+        ));
+    }
+    let elsewhere = target.namespace.as_deref().filter(|it| *it != namespace);
+    elsewhere.map(|_| ("namespace", "a policy is for what is in its own namespace"))
 }
 
 /// What node proxies enforce of a policy that is for workloads.

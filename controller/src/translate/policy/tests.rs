@@ -143,7 +143,7 @@ fn selector_and_namespace_give_the_scope_and_only_allow_and_deny_are_for_node_pr
         ),
         (
             "n",
-            "targetRef: {kind: Gateway, name: s}, rules: [{}]",
+            "targetRef: {kind: Gateway, group: gateway.networking.k8s.io, name: s}, rules: [{}]",
             "none",
         ),
     ] {
@@ -416,7 +416,7 @@ fn the_status_says_what_is_in_force_and_why_not_more() {
             &["policy-without-waypoint spec.targetRefs[0]"],
         ),
         (
-            "targetRef: {kind: Service, name: s}, targetRefs: [{kind: Gateway, name: g}]",
+            "targetRef: {kind: Service, name: s}, targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: g}]",
             targets(&[false, true]),
             ("WaypointAccepted", false, "TargetNotFound"),
             "there is no Service s",
