@@ -84,7 +84,7 @@ impl Index {
         let shelf = Shelf::default();
         let mesh_config = MeshConfig::default();
         let cluster = cluster(&settings, &shelf, &mesh_config);
-        let book = Book::new(Arc::clone(&cluster.root_namespace));
+        let book = Book::new(&cluster);
         Self {
             settings,
             shelf,
@@ -142,8 +142,7 @@ impl Index {
         let cluster = cluster(&self.settings, &self.shelf, &self.mesh_config);
         if cluster != self.cluster {
             links::everything(&self.shelf, &mut dirty);
-            self.book
-                .rebuild(&cluster.root_namespace, &self.shelf, &mut dirty);
+            self.book.rebuild(&cluster, &self.shelf, &mut dirty);
             self.cluster = cluster;
         }
         self.refresh(dirty)
@@ -290,7 +289,7 @@ impl Index {
         let mut dirty = Dirty::default();
         links::everything(&self.shelf, &mut dirty);
         let mut book = self.book.clone();
-        book.rebuild(&self.cluster.root_namespace, &self.shelf, &mut dirty);
+        book.rebuild(&self.cluster, &self.shelf, &mut dirty);
         let updates = dirty.into_outputs().into_iter().flat_map(|output| {
             refresh::compute(&output, &self.shelf, &self.cluster, &book).updates
         });

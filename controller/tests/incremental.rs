@@ -260,7 +260,11 @@ fn policies(namespace: &str) -> Vec<Vec<String>> {
     let ports = format!("{a}, portLevelMtls: {{80: {{mode: STRICT}}}}");
     vec![
         vec![one(a), one(b), one("rules: [{}]"), one("action: AUDIT")],
-        vec![two(a), two("targetRefs: [{kind: Service, name: s1}]")],
+        vec![
+            two(a),
+            two("targetRefs: [{kind: Service, name: s1}]"),
+            two("rules: [{from: [{source: {principals: [one/ns/x/sa/y]}}]}]"),
+        ],
         vec![
             first("mtls: {mode: STRICT}"),
             first("mtls: {mode: PERMISSIVE}"),
@@ -360,5 +364,34 @@ proptest! {
         prop_assert_eq!(&*residents.read().unwrap(), &*expected.read().unwrap());
         prop_assert_eq!(world.problems.all(), fresh.problems.all());
         prop_assert_eq!(world.statuses, fresh.statuses);
+    }
+
+    #[test]
+    fn whatever_stays_in_force_of_rejected_policies_all_agree_on_it(
+        events in proptest::collection::vec((0usize..64, 0usize..4), 1..40)
+    ) {
+        let bad = "selector: {matchLabels: {app: b}}, rules: [{to: [{operation: {ports: [x]}}]}]";
+        let strict = "selector: {matchLabels: {app: a}}, portLevelMtls: {http: {mode: STRICT}}";
+        let mut keys = variants();
+        for documents in &mut keys {
+            let kind = documents[0].clone();
+            let in_x = kind.contains("namespace: x");
+            let q1 = policy("x", "q1", bad);
+            let r2 = peer("x", "r2", strict);
+            match kind {
+                it if in_x && it.contains("name: q1") => documents.insert(1, q1),
+                it if in_x && it.contains("name: r2") => documents.insert(1, r2),
+                _ => {}
+            }
+        }
+        let mut world = World::new();
+        for (key, variant) in events {
+            let documents = &keys[key % keys.len()];
+            world.apply(match documents.get(variant) {
+                Some(text) => changes(text),
+                None => removals(&documents[0]),
+            });
+        }
+        prop_assert_eq!(world.resources, world.index.recompute_all());
     }
 }

@@ -11,6 +11,8 @@ use mesh::model::{Action, Policy, PolicyScope};
 use mesh::wire::{Update, address, policy};
 use objects::kinds::{Key, Kind};
 
+#[path = "policies/safety.rs"]
+mod safety;
 #[path = "world/yaml.rs"]
 mod yaml;
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mesh::identity::TrustDomain;
 use mesh::model::Policy;
 use mesh::names::NamespacedName;
 use objects::kinds::{Key, Kind};
@@ -16,15 +17,16 @@ use objects::selector::contains_all;
 
 use super::links::{Dirty, Output, name};
 use crate::shelf::{Replaced, Shelf};
-use crate::translate::Finding;
 use crate::translate::peer_authentication::{self, Peer};
 use crate::translate::policies::{Policies, Selecting, policies_of};
 use crate::translate::policy::{self, Translated};
+use crate::translate::{Cluster, Finding};
 
 /// The policies in force.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     policies: Policies,
+    trust_domain: TrustDomain,
     /// Of objects with a value that cannot be read: what stays in force instead.
     last_good: HashMap<Key, Arc<Object>>,
     /// How many workloads the selector of each chooses; none where that is nobody.
@@ -32,10 +34,11 @@ pub struct Book {
 }
 
 impl Book {
-    /// None, where `root` is the namespace whose policies are for the whole mesh.
-    pub fn new(root: Arc<str>) -> Self {
+    /// None.
+    pub fn new(cluster: &Cluster) -> Self {
         Self {
-            policies: Policies::new(root),
+            policies: Policies::new(Arc::clone(&cluster.root_namespace)),
+            trust_domain: cluster.trust_domain.clone(),
             ..Self::default()
         }
     }
@@ -59,9 +62,14 @@ impl Book {
         last_good.map_or(written, Arc::as_ref)
     }
 
-    /// What an AuthorizationPolicy comes to.
+    /// What an AuthorizationPolicy comes to; `None` for other kinds.
     pub fn translate(&self, object: &Object) -> Option<Translated> {
-        translated(self.policies.root(), object)
+        let policy = object.authorization_policy()?;
+        let mesh = policy::Mesh {
+            root: self.policies.root(),
+            trust_domain: &self.trust_domain,
+        };
+        Some(policy::translate(mesh, policy, &object.unread()))
     }
 
     /// Whether an earlier version of an object is in force.
@@ -97,23 +105,27 @@ impl Book {
         }
     }
 
-    /// Takes everything in anew, with another root namespace perhaps.
-    pub fn rebuild(&mut self, root: &Arc<str>, shelf: &Shelf, dirty: &mut Dirty) {
+    /// Takes everything in anew, with other facts of the mesh perhaps.
+    pub fn rebuild(&mut self, cluster: &Cluster, shelf: &Shelf, dirty: &mut Dirty) {
+        let root = &cluster.root_namespace;
         for root in [self.policies.root(), root] {
             dirty.add(Output::Strict(peer_authentication::strict_name(root)));
         }
-        let mut policies = Policies::new(Arc::clone(root));
+        self.policies = Policies::new(Arc::clone(root));
+        self.trust_domain = cluster.trust_domain.clone();
         for written in shelf.policies() {
             let key = written.key();
-            let selector = translated(root, self.in_force(written)).and_then(|it| it.selector);
-            policies.put_policy(&key.namespace, &key.name, selector);
+            let selector = self
+                .translate(self.in_force(written))
+                .and_then(|it| it.selector);
+            self.policies
+                .put_policy(&key.namespace, &key.name, selector);
         }
         for written in shelf.peers() {
             let key = written.key();
             let peer = read_peer(self.in_force(written)).map(|(peer, _)| peer);
-            policies.put_peer(&key.namespace, &key.name, peer);
+            self.policies.put_peer(&key.namespace, &key.name, peer);
         }
-        self.policies = policies;
         self.chosen.clear();
         for (output, labels) in members(shelf, None) {
             let namespace = output.key().namespace;
@@ -134,10 +146,9 @@ impl Book {
             &*key.namespace,
             &*key.name,
         )));
-        let root = Arc::clone(self.policies.root());
-        let read = |it: &Object| translated(&root, it);
-        let in_force = self.keep(replaced, |it| read(it).is_some_and(|it| it.is_rejected));
-        let after = in_force.and_then(|it| read(&it)?.selector);
+        let is_bad = |book: &Self, it: &Object| book.translate(it).is_some_and(|it| it.is_rejected);
+        let in_force = self.keep(replaced, is_bad);
+        let after = in_force.and_then(|it| self.translate(&it)?.selector);
         let before = self.policies.selector(&key.namespace, &key.name).cloned();
         if before == after {
             return;
@@ -145,7 +156,7 @@ impl Book {
         let chooses = |selector: &Option<Labels>, labels: &Labels| {
             selector.as_ref().is_some_and(|it| contains_all(labels, it))
         };
-        let reach = Some(key.namespace.as_str()).filter(|it| *it != &*root);
+        let reach = Some(key.namespace.as_str()).filter(|it| *it != &**self.policies.root());
         let mut chosen = 0;
         for (output, labels) in members(shelf, reach) {
             let (was, is) = (chooses(&before, labels), chooses(&after, labels));
@@ -164,7 +175,7 @@ impl Book {
             &*key.namespace,
             &*key.name,
         )));
-        let is_bad = |it: &Object| read_peer(it).is_some_and(|(_, bad)| !bad.is_empty());
+        let is_bad = |_: &Self, it: &Object| read_peer(it).is_some_and(|(_, bad)| !bad.is_empty());
         let in_force = self.keep(replaced, is_bad);
         let after = in_force.and_then(|it| Some(read_peer(&it)?.0));
         let before = self.policies.peer(&key.namespace, &key.name).cloned();
@@ -252,16 +263,16 @@ impl Book {
     fn keep(
         &mut self,
         replaced: &Replaced,
-        is_rejected: impl Fn(&Object) -> bool,
+        is_rejected: impl Fn(&Self, &Object) -> bool,
     ) -> Option<Arc<Object>> {
         let key = &replaced.key;
         let after = replaced.after.as_ref();
-        if !after.is_some_and(|it| is_rejected(it)) {
+        if !after.is_some_and(|it| is_rejected(self, it)) {
             self.last_good.remove(key);
             return after.cloned();
         }
-        let before = replaced.before.as_ref().filter(|it| !is_rejected(it));
-        if let Some(before) = before {
+        let before = replaced.before.as_ref();
+        if let Some(before) = before.filter(|it| !is_rejected(self, it)) {
             self.last_good.insert(key.clone(), Arc::clone(before));
         }
         self.last_good.get(key).or(after).cloned()
@@ -309,10 +320,4 @@ fn living(pod: &Pod) -> Option<&Labels> {
 fn read_peer(object: &Object) -> Option<(Peer, Vec<Finding>)> {
     let peer = object.peer_authentication()?;
     Some(peer_authentication::read(peer, &object.unread()))
-}
-
-/// What an AuthorizationPolicy comes to; `None` for other kinds.
-fn translated(root: &str, object: &Object) -> Option<Translated> {
-    let policy = object.authorization_policy()?;
-    Some(policy::translate(root, policy, &object.unread()))
 }

@@ -10,6 +10,7 @@ mod value;
 mod notes;
 pub mod report;
 
+use mesh::identity::TrustDomain;
 use mesh::model::{self, Origin, PolicyScope};
 use mesh::names::NamespacedName;
 use objects::istio::AuthorizationPolicy;
@@ -27,8 +28,13 @@ const DRY_RUN: &str = "istio.io/dry-run";
 /// `ignore` reads L7 parts of DENY rules as Istio does.
 const L7_DENY: &str = "weft.dev/l7-deny-at-l4";
 
-/// Kinds that a policy can be attached to.
-const TARGETS: [&str; 4] = ["Service", "ServiceEntry", "Gateway", "GatewayClass"];
+/// Kinds that a policy can be attached to, with their groups.
+const TARGETS: [(&str, &[&str]); 4] = [
+    ("Service", &["", "core"]),
+    ("ServiceEntry", &["networking.istio.io"]),
+    ("Gateway", &["gateway.networking.k8s.io"]),
+    ("GatewayClass", &["gateway.networking.k8s.io"]),
+];
 
 /// What an AuthorizationPolicy comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,26 +64,30 @@ enum Reading {
     LikeIstio,
 }
 
-/// Translates a policy; `root` is the namespace whose policies are for the whole mesh, `unread` what of the policy's
-/// document has no place in `object`.
-pub fn translate(root: &str, object: &AuthorizationPolicy, unread: &[Unread]) -> Translated {
-    let mut notes = Notes::new(unread);
+/// What of the mesh a policy's meaning depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Mesh<'a> {
+    /// The namespace whose policies are for the whole mesh.
+    pub root: &'a str,
+    /// The trust domain of everybody who can connect.
+    pub trust_domain: &'a TrustDomain,
+}
+
+/// Translates a policy; `unread` is what of its document has no place in `object`.
+pub fn translate(mesh: Mesh<'_>, object: &AuthorizationPolicy, unread: &[Unread]) -> Translated {
+    let mut notes = Notes::new(unread, mesh.trust_domain);
     let spec = &object.spec;
     let targets: Vec<_> = spec.target_ref.iter().chain(&spec.target_refs).collect();
     let target_paths: Vec<Path> = (0..targets.len()).map(|it| target_path(spec, it)).collect();
     let selector = spec.selector.as_ref().map(|it| &it.match_labels);
     let selector = selector.filter(|labels| !labels.is_empty());
     for (target, path) in targets.iter().zip(&target_paths) {
-        if !TARGETS.contains(&target.kind.as_str()) {
-            let reason = format!(
-                "{:?} is nothing that a policy can be attached to",
-                target.kind
-            );
-            notes.invalid(path.clone().key("kind"), reason);
+        if let Some((key, reason)) = complaint(mesh.root, &object.metadata.namespace, target) {
+            notes.invalid(path.clone().key(key), reason);
         }
     }
     let policy = if targets.is_empty() {
-        enforced(root, object, selector.is_some(), &mut notes)
+        enforced(mesh.root, object, selector.is_some(), &mut notes)
     } else {
         None
     };
@@ -99,6 +109,29 @@ pub fn translate(root: &str, object: &AuthorizationPolicy, unread: &[Unread]) ->
         is_rejected: notes.is_rejected(),
         findings: notes.into_findings(),
     }
+}
+
+/// Why a policy of `namespace` cannot be attached to this: the field and the reason.
+fn complaint(
+    root: &str,
+    namespace: &str,
+    target: &TargetRef,
+) -> Option<(&'static str, &'static str)> {
+    let known = TARGETS.iter().find(|(kind, _)| *kind == target.kind);
+    let Some((_, groups)) = known else {
+        return Some(("kind", "nothing that a policy can be attached to"));
+    };
+    if !groups.contains(&target.group.as_str()) {
+        return Some(("group", "not the group of this kind"));
+    }
+    if target.kind == "GatewayClass" && namespace != root {
+        return Some((
+            "kind",
+            "for a whole class a policy stands in the root namespace",
+        ));
+    }
+    let elsewhere = target.namespace.as_deref().filter(|it| *it != namespace);
+    elsewhere.map(|_| ("namespace", "a policy is for what is in its own namespace"))
 }
 
 /// What node proxies enforce of a policy that is for workloads.
@@ -183,7 +216,17 @@ fn rules(
 ) -> Vec<model::Rule> {
     let spec = &object.spec;
     let reading = match action {
-        model::Action::Allow => Reading::Allow,
+        model::Action::Allow => {
+            if object.metadata.annotations.has(L7_DENY) {
+                let path = Path::of_keys(&["metadata", "annotations", L7_DENY]);
+                notes.add(
+                    Rule::NotHonoured,
+                    path,
+                    "it is about DENY policies, and this is none",
+                );
+            }
+            Reading::Allow
+        }
         model::Action::Deny if reads_like_istio(object, notes) => Reading::LikeIstio,
         model::Action::Deny => Reading::Deny,
     };

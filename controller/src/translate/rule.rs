@@ -89,6 +89,8 @@ rules! {
     SelectsNothing = (Warning, "selects-nothing", "correct the labels of the selector, or remove the policy"),
     /// A service account without a namespace is one of the root namespace.
     AccountOfRootNamespace = (Warning, "account-of-root-namespace", "write the account as `namespace/name`"),
+    /// A policy names an identity that nobody who can connect has.
+    ForeignIdentity = (Warning, "foreign-identity", "write identities as `<trust domain>/ns/<namespace>/sa/<service account>`, with MeshConfig's trustDomain"),
     /// A policy is for a waypoint, and no waypoint enforces it.
     PolicyWithoutWaypoint = (Error, "policy-without-waypoint", "use a selector for what L4 can enforce, or deploy a waypoint for the target"),
     /// An older PeerAuthentication takes the place of this one.

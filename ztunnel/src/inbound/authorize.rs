@@ -136,3 +136,6 @@ fn facts<'a>(caller: &Caller<'a>, application: SocketAddr) -> authz::Facts<'a> {
         destination_port: application.port(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,8 +40,8 @@ pub(super) fn translate(condition: &Condition, path: &Path, notes: &mut Notes<'_
             found.not_namespaces = reader.list("notValues", not_values, value::pattern);
         }
         "source.principal" => {
-            found.principals = reader.list("values", values, value::principal);
-            found.not_principals = reader.list("notValues", not_values, value::principal);
+            found.principals = reader.identities("values", values, value::principal);
+            found.not_principals = reader.identities("notValues", not_values, value::principal);
         }
         "destination.ip" => {
             found.destination_ips = reader.list("values", values, value::range);

@@ -1,5 +1,7 @@
 //! Pure. What is noticed while a policy is read.
 
+use mesh::identity::{Identity, TrustDomain};
+use mesh::model::StringMatch;
 use objects::object::Unread;
 use objects::raw::Path;
 
@@ -12,12 +14,33 @@ pub(super) struct Notes<'a> {
     findings: Vec<Finding>,
     /// Fields that nobody reads; each is a finding anyway, wherever it stands.
     unread: &'a [Unread],
+    trust_domain: &'a TrustDomain,
 }
 
 impl<'a> Notes<'a> {
-    pub(super) fn new(unread: &'a [Unread]) -> Self {
-        let findings = Vec::new();
-        Self { findings, unread }
+    pub(super) fn new(unread: &'a [Unread], trust_domain: &'a TrustDomain) -> Self {
+        Self {
+            findings: Vec::new(),
+            unread,
+            trust_domain,
+        }
+    }
+
+    /// Says so when nobody who can connect has an identity like that.
+    pub(super) fn check_identity(&mut self, pattern: &StringMatch, path: Path) {
+        let all = format!("{}/ns/", self.trust_domain);
+        let is_possible = match pattern {
+            StringMatch::Presence | StringMatch::Suffix(_) => true,
+            StringMatch::Prefix(text) => text.starts_with(&all) || all.starts_with(&**text),
+            StringMatch::Exact(text) => Identity::parse(&format!("spiffe://{text}"))
+                .is_ok_and(|it| it.trust_domain == *self.trust_domain),
+        };
+        if !is_possible {
+            let reason = format!(
+                "nobody in the mesh has such an identity: all are {all}<namespace>/sa/<service account>"
+            );
+            self.add(Rule::ForeignIdentity, path, reason);
+        }
     }
 
     /// The first field at or below `place` that nobody reads.

@@ -54,6 +54,21 @@ impl<'a, 'n> Reader<'a, 'n> {
         found.unwrap_or_default()
     }
 
+    /// A list of patterns of identities.
+    pub(super) fn identities(
+        &mut self,
+        key: &str,
+        values: &Values,
+        read: impl Fn(&str) -> Result<StringMatch, String>,
+    ) -> Vec<StringMatch> {
+        let found = self.list(key, values, read);
+        for (index, pattern) in found.iter().enumerate() {
+            let path = self.path.clone().key(key).at(index);
+            self.notes.check_identity(pattern, path);
+        }
+        found
+    }
+
     /// Lists that only a waypoint can enforce.
     fn beyond(&mut self, lists: &[(&str, &Values)]) {
         for (key, _) in lists.iter().filter(|(_, values)| values.is_some()) {
@@ -97,12 +112,13 @@ pub(super) fn source(
         ("notRemoteIpBlocks", &source.not_remote_ip_blocks),
     ]);
     let account = |text: &str| value::account(namespace, text);
-    let principals = reader.list("principals", &source.principals, value::principal);
-    let domains = reader.list("trustDomains", &source.trust_domains, value::trust_domain);
-    let mut not_principals = reader.list("notPrincipals", &source.not_principals, value::principal);
+    let principals = reader.identities("principals", &source.principals, value::principal);
+    let domains = reader.identities("trustDomains", &source.trust_domains, value::trust_domain);
+    let mut not_principals =
+        reader.identities("notPrincipals", &source.not_principals, value::principal);
     // Both are about the identity, and none of either may match.
     let not_domains = &source.not_trust_domains;
-    not_principals.extend(reader.list("notTrustDomains", not_domains, value::trust_domain));
+    not_principals.extend(reader.identities("notTrustDomains", not_domains, value::trust_domain));
     let found = Match {
         namespaces: reader.list("namespaces", &source.namespaces, value::pattern),
         not_namespaces: reader.list("notNamespaces", &source.not_namespaces, value::pattern),

@@ -9,11 +9,12 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
+use mesh::identity::TrustDomain;
 use mesh::model::{Action, IpRange, Match, Policy, PolicyScope, ServiceAccountMatch, StringMatch};
 use objects::object::{Object, Parts, identify};
 
 use super::report::{Situation, report};
-use super::{Translated, translate};
+use super::{Mesh, Translated, translate};
 
 const ROOT: &str = "root";
 
@@ -26,8 +27,13 @@ fn read(namespace: &str, annotations: &str, spec: &str) -> Translated {
     let key = identify(&document).unwrap();
     let parts = Parts::new(Path::new("").into(), Arc::new(document.pack()));
     let object = Object::read(key, parts, 0).unwrap();
+    let trust_domain = TrustDomain::parse("td").unwrap();
+    let mesh = Mesh {
+        root: ROOT,
+        trust_domain: &trust_domain,
+    };
     translate(
-        ROOT,
+        mesh,
         object.authorization_policy().unwrap(),
         &object.unread(),
     )
@@ -137,7 +143,7 @@ fn selector_and_namespace_give_the_scope_and_only_allow_and_deny_are_for_node_pr
         ),
         (
             "n",
-            "targetRef: {kind: Gateway, name: s}, rules: [{}]",
+            "targetRef: {kind: Gateway, group: gateway.networking.k8s.io, name: s}, rules: [{}]",
             "none",
         ),
     ] {
@@ -161,10 +167,13 @@ fn selector_and_namespace_give_the_scope_and_only_allow_and_deny_are_for_node_pr
 fn every_l4_field_and_every_form_of_its_values_is_translated() {
     for (rules, expected) in [
         (
-            "[{from: [{source: {principals: ['*', '*x', 'x*', x]}}]}]",
-            "(id any,..x,x..,=x)",
+            "[{from: [{source: {principals: ['*', '*x', 't*', 'td/ns/a*', td/ns/a/sa/b]}}]}]",
+            "(id any,..x,t..,td/ns/a..,=td/ns/a/sa/b)",
         ),
-        ("[{from: [{source: {notPrincipals: [x]}}]}]", "(!id =x)"),
+        (
+            "[{from: [{source: {notPrincipals: [td/ns/a/sa/b]}}]}]",
+            "(!id =td/ns/a/sa/b)",
+        ),
         (
             "[{from: [{source: {namespaces: [a, 'b*'], notNamespaces: ['*c']}}]}]",
             "(ns =a,b.. !ns ..c)",
@@ -189,12 +198,12 @@ fn every_l4_field_and_every_form_of_its_values_is_translated() {
         ("[{from: [{source: {trustDomains: ['*']}}]}]", "(id any)"),
         ("[{from: [{source: {trustDomains: ['t*']}}]}]", "(id t..)"),
         (
-            "[{from: [{source: {notPrincipals: [x], notTrustDomains: [td]}}]}]",
-            "(!id =x,td/..)",
+            "[{from: [{source: {notPrincipals: [td/ns/a/sa/b], notTrustDomains: [td]}}]}]",
+            "(!id =td/ns/a/sa/b,td/..)",
         ),
         (
-            "[{from: [{source: {principals: [td/ns/a, other/ns/a, 't*', '*'], trustDomains: [td]}}]}]",
-            "(id =td/ns/a,td/..,td/..)",
+            "[{from: [{source: {principals: [td/ns/a/sa/b, 'td/n*', 't*', '*'], trustDomains: [td]}}]}]",
+            "(id =td/ns/a/sa/b,td/n..,td/..,td/..)",
         ),
         (
             "[{to: [{operation: {ports: ['80', '443']}}]}]",
@@ -214,8 +223,8 @@ fn every_l4_field_and_every_form_of_its_values_is_translated() {
             "(ns =a !ns ..b)",
         ),
         (
-            "[{when: [{key: source.principal, values: ['*'], notValues: [b]}]}]",
-            "(id any !id =b)",
+            "[{when: [{key: source.principal, values: ['*'], notValues: [td/ns/a/sa/b]}]}]",
+            "(id any !id =td/ns/a/sa/b)",
         ),
         (
             "[{when: [{key: destination.ip, values: [10.0.0.0/8], notValues: ['::1']}]}]",
@@ -273,6 +282,37 @@ fn a_policy_that_only_reports_says_so_and_a_word_that_is_neither_is_rejected() {
 }
 
 #[test]
+fn an_identity_that_nobody_in_the_mesh_has_is_pointed_out() {
+    for text in [
+        "x",
+        "td/sa/a",
+        "other/ns/a/sa/b",
+        "'other/*'",
+        "'td/n/*'",
+        "td/ns/a/sa/b/c",
+    ] {
+        for field in ["principals", "notPrincipals"] {
+            let translated = read(
+                "n",
+                "",
+                &format!("rules: [{{from: [{{source: {{{field}: ['*', {text}]}}}}]}}]"),
+            );
+            let expected = format!("foreign-identity spec.rules[0].from[0].source.{field}[1]");
+            assert_eq!(found(&translated), [expected], "{text}");
+        }
+    }
+    let condition = read(
+        "n",
+        "",
+        "rules: [{when: [{key: source.principal, notValues: [other/ns/a/sa/b]}]}]",
+    );
+    assert_eq!(
+        found(&condition),
+        ["foreign-identity spec.rules[0].when[0].notValues[0]"]
+    );
+}
+
+#[test]
 fn an_account_without_a_namespace_is_pointed_out_where_workloads_of_any_are_meant() {
     let spec = "rules: [{from: [{source: {serviceAccounts: [n/a, b], notServiceAccounts: [c]}}]}]";
     let expected = [
@@ -285,13 +325,15 @@ fn an_account_without_a_namespace_is_pointed_out_where_workloads_of_any_are_mean
 
 #[test]
 fn a_condition_that_contradicts_itself_never_matches_and_is_named() {
-    let spec =
-        "action: DENY, rules: [{from: [{source: {principals: [a/ns/x], trustDomains: [b]}}]}]";
+    let spec = "action: DENY, rules: [{from: [{source: {principals: [td/ns/x/sa/y], trustDomains: [tde]}}]}]";
     let translated = read("n", "", spec);
     assert_eq!(shown(translated.policy.as_ref()), "DENY namespace: (never)");
     assert_eq!(
         found(&translated),
-        ["never-matches spec.rules[0].from[0].source.principals"]
+        [
+            "foreign-identity spec.rules[0].from[0].source.trustDomains[0]",
+            "never-matches spec.rules[0].from[0].source.principals",
+        ]
     );
     let idle = read("n", "", "action: DENY");
     assert_eq!(found(&idle), ["policy-without-effect spec"]);
@@ -374,7 +416,7 @@ fn the_status_says_what_is_in_force_and_why_not_more() {
             &["policy-without-waypoint spec.targetRefs[0]"],
         ),
         (
-            "targetRef: {kind: Service, name: s}, targetRefs: [{kind: Gateway, name: g}]",
+            "targetRef: {kind: Service, name: s}, targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: g}]",
             targets(&[false, true]),
             ("WaypointAccepted", false, "TargetNotFound"),
             "there is no Service s",

@@ -117,6 +117,8 @@ fn what_only_l7_can_enforce_admits_nobody_and_refuses_more_and_is_named() {
             let says = |rule: &str| findings.iter().any(|it| it.starts_with(rule));
             let lost = |text: &str| text.split("; ").any(|rule| rule == "all");
             assert_eq!(says("allow-rule-left-out"), action == "ALLOW", "{rules}");
+            let is_idle = action == "ALLOW" && !annotations.is_empty();
+            assert_eq!(says("not-honoured"), is_idle, "{rules}");
             assert_eq!(
                 says("policy-admits-nobody"),
                 action == "ALLOW" && allow.is_empty(),

@@ -117,12 +117,25 @@ fn a_value_that_cannot_be_is_named_with_its_place_and_rejects_the_policy() {
         "selector: {matchLabels: {a: b}}, targetRefs: [{kind: Service, name: s}]",
     );
     assert_eq!(found(&both), ["invalid-value spec.selector"]);
-    let foreign = read(
-        "n",
-        "",
-        "targetRefs: [{kind: Service, name: s}, {kind: Pod, name: p}]",
-    );
-    assert_eq!(found(&foreign), ["invalid-value spec.targetRefs[1].kind"]);
+    for (namespace, target, field) in [
+        ("n", "kind: Pod, name: p", "kind"),
+        ("n", "kind: Service, group: apps, name: p", "group"),
+        ("n", "kind: Gateway, name: p", "group"),
+        (
+            "n",
+            "kind: GatewayClass, group: gateway.networking.k8s.io, name: p",
+            "kind",
+        ),
+        ("n", "kind: Service, name: p, namespace: m", "namespace"),
+    ] {
+        let spec = format!(
+            "targetRefs: [{{kind: Service, group: core, name: s, namespace: n}}, {{{target}}}]"
+        );
+        let expected = format!("invalid-value spec.targetRefs[1].{field}");
+        assert_eq!(found(&read(namespace, "", &spec)), [expected], "{target}");
+    }
+    let class = "targetRefs: [{kind: GatewayClass, group: gateway.networking.k8s.io, name: istio-waypoint}]";
+    assert!(found(&read(super::ROOT, "", class)).is_empty());
 }
 
 #[test]
