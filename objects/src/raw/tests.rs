@@ -191,3 +191,22 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
         ]
     })
 }
+
+#[test]
+fn a_part_of_a_document_keeps_its_lines() {
+    let text =
+        "a: 1\nspec:\n  template:\n    metadata:\n      name: x\n    list:\n      - y\nlast: 2\n";
+    let document = parse(text.as_bytes()).unwrap().remove(0);
+    let part = document
+        .part(&Path::of_keys(&["spec", "template"]))
+        .unwrap();
+    assert_eq!(part.value().pointer("/metadata/name").unwrap(), "x");
+    let line = |keys: &[&str]| part.line_of(&Path::of_keys(keys));
+    assert_eq!([line(&["metadata", "name"]), line(&["list"])], [5, 6]);
+    assert_eq!(part.line_of(&Path::of_keys(&["list"]).at(0)), 7);
+    assert!(
+        document
+            .part(&Path::of_keys(&["spec", "nothing"]))
+            .is_none()
+    );
+}
