@@ -106,9 +106,7 @@ async fn only_connect_without_protocol_is_taken_and_refusals_end_the_stream() {
         });
         for request in [
             Request::get("http://10.0.0.1:80/").body(()).unwrap(),
-            Request::connect("not-an-authority:99999")
-                .body(())
-                .unwrap_or_default(),
+            Request::connect("10.0.0.1").body(()).unwrap(),
             Request::connect("10.0.0.1:0").body(()).unwrap(),
         ] {
             let (response, _body) = send.send_request(request, false).unwrap();
@@ -279,6 +277,54 @@ async fn a_stream_more_than_allowed_is_refused_and_the_connection_lives() {
                 return;
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_authority_that_is_none_at_all_resets_its_stream_only() {
+    on_a_worker(async {
+        let (mut near, far) = tokio::io::duplex(1 << 20);
+        near.write_all(PREFACE).await.unwrap();
+        near.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+        let authorities: [&[u8]; 3] = [b"not an authority", b"[fd00::1", b"10.0.0.1:99999"];
+        for (stream, authority) in [1, 3, 5].into_iter().zip(authorities) {
+            let block = [
+                literal(b":method", b"CONNECT"),
+                literal(b":authority", authority),
+            ];
+            near.write_all(&frame(1, 4, stream, &block.concat()))
+                .await
+                .unwrap();
+        }
+        near.write_all(&connect_request(7)).await.unwrap();
+        let mut tunnel = Tunnel::accept(far, &Settings::default()).await.unwrap();
+        task::spawn_local("server", async move {
+            let mut held = Vec::new();
+            while let Some(Ok(incoming)) = tunnel.next().await {
+                match incoming.head {
+                    Ok(_) => held.push(incoming.respond.accept(None)),
+                    Err(_) => incoming.respond.refuse(StatusCode::BAD_REQUEST),
+                }
+            }
+        });
+        // the first answer of each stream: after a refusal comes RST_STREAM with NO_ERROR
+        let mut answers = std::collections::BTreeMap::new();
+        while answers.len() < 4 {
+            let (kind, _, stream, payload) = next_frame(&mut near).await;
+            if matches!(kind, 1 | 3) {
+                answers.entry(stream).or_insert((kind, payload));
+            }
+        }
+        // RST_STREAM with PROTOCOL_ERROR, by HTTP/2 itself; `:status 400` where it sees an authority
+        let malformed = (3, vec![0, 0, 0, 1]);
+        let expected = [
+            malformed.clone(),
+            malformed,
+            (1, vec![0x8c]),
+            (1, vec![0x88]),
+        ];
+        assert_eq!(answers.into_values().collect::<Vec<_>>(), expected);
     })
     .await;
 }
