@@ -3,11 +3,13 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh::lifecycle::task;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use crate::messages::{Answer, Request, encode, receive_head};
 use crate::place::Place;
@@ -15,6 +17,8 @@ use crate::world::World;
 
 /// Most connections served at the same time; further ones wait.
 const MOST_CONNECTIONS: usize = 256;
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Binds the socket; the directory's mode keeps others away, and the peer's uid is checked too.
 pub(crate) fn bind(place: &Place) -> io::Result<UnixListener> {
@@ -22,15 +26,20 @@ pub(crate) fn bind(place: &Place) -> io::Result<UnixListener> {
 }
 
 /// Serves for ever.
-pub(crate) async fn serve(
-    listener: UnixListener,
-    world: Arc<World>,
-) -> io::Result<std::convert::Infallible> {
+pub(crate) async fn serve(listener: UnixListener, world: Arc<World>) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
-        let (stream, _) = listener.accept().await?;
         let Ok(place) = places.clone().acquire_owned().await else {
-            continue;
+            return;
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: let some connection end.
+                tracing::warn!(%error, "cannot accept on the control socket");
+                sleep(PAUSE).await;
+                continue;
+            }
         };
         let world = world.clone();
         task::spawn("control connection", async move {
@@ -49,7 +58,7 @@ async fn answer(mut stream: UnixStream, world: &Arc<World>) -> io::Result<()> {
         return reply(&mut stream, &Answer::Failed { reason }, None).await;
     }
     let (request, descriptors) = receive(&mut stream).await?;
-    tracing::debug!(?request, "request");
+    tracing::debug!(request = request.word(), "request");
     let is_down = matches!(request, Request::Down);
     let hung_up = async {
         let mut byte = [0; 1];

@@ -54,8 +54,8 @@ pub enum Target {
     ControlPlane,
 }
 
-/// What can be asked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What can be asked. Not `Debug`: manifests hold Secrets, environments may.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
     /// Create or replace every object of these YAML documents.
@@ -120,6 +120,25 @@ pub enum Request {
     },
     /// End the sandbox.
     Down,
+}
+
+impl Request {
+    /// What is asked, in one word, for the log.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Apply { .. } => "apply",
+            Self::Delete { .. } => "delete",
+            Self::Exec { .. } => "exec",
+            Self::WaitReady { .. } => "wait_ready",
+            Self::WaitSettled { .. } => "wait_settled",
+            Self::Status => "status",
+            Self::Kill { .. } => "kill",
+            Self::Stop { .. } => "stop",
+            Self::Start { .. } => "start",
+            Self::Capture { .. } => "capture",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// What can be answered.

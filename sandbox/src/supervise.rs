@@ -120,7 +120,7 @@ async fn serve(orders: Orders, place: Place, answer: &mut File) -> Result<(), Er
     tokio::select! {
         ended = started => ended,
         never = children.reap() => never.map(drop).map_err(system("watch children")),
-        never = control::serve(listener, world.clone()) => never.map(drop).map_err(system("accept on the control socket")),
+        () = control::serve(listener, world.clone()) => Ok(()),
         gone = leash() => gone.map_err(system("watch for init's end")),
         () = world.ended() => Ok(()),
         _ = told_to_end.recv() => Ok(()),

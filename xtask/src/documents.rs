@@ -90,21 +90,24 @@ fn markdown(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Names of files in backticks, and targets of links, that exist below none of `bases`.
+/// Names of files in backticks and of sources in blocks, and targets of links, that exist below none of `bases`.
 fn missing(root: &Path, document: &Path, bases: &[&Path]) -> Result<Vec<String>> {
     let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
     let shown = document.strip_prefix(root)?.display();
-    let in_backticks = text
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| is_path(name));
+    let in_backticks = text.split('`').skip(1).step_by(2);
+    let single = in_backticks.clone().filter(|name| is_path(name));
+    // Blocks also show paths that only an example has; those of sources are always ours.
+    let blocks = in_backticks.filter(|piece| piece.contains('\n'));
+    let of_sources = blocks
+        .flat_map(|block| block.split([' ', '\n', ',', '(', ')']))
+        .filter(|word| is_path(word) && word.ends_with(".rs"));
     let linked = text
         .split("](")
         .skip(1)
         .filter_map(|rest| rest.split([')', '#']).next());
     let linked = linked.filter(|target| !target.is_empty() && !target.contains("://"));
-    let lost = in_backticks
+    let lost = single
+        .chain(of_sources)
         .chain(linked)
         .filter(|name| !bases.iter().any(|base| base.join(name).exists()));
     Ok(lost
@@ -138,7 +141,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let document = folder.join("a.md");
-        let text = "`b/a.md` [here](a.md#top) [there](lost.md) `src/lost.rs` `x/*.rs` [out](https://a/b.md)";
+        let text = "`b/a.md` [here](a.md#top) [there](lost.md) `src/lost.rs` `x/*.rs` [out](https://a/b.md)\n\
+                    ```\nweft apply -f shop/web.yaml\n  b/gone.rs, x\n```\n";
         fs::write(&document, text).unwrap();
         fs::create_dir_all(folder.join("b")).unwrap();
         fs::write(folder.join("b/a.md"), "").unwrap();
@@ -146,7 +150,7 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(
             lost,
-            ["src/lost.rs", "lost.md"]
+            ["src/lost.rs", "b/gone.rs", "lost.md"]
                 .map(|name| format!("a.md: names {name}, which does not exist"))
         );
     }

@@ -16,16 +16,24 @@ const DRAWERS: [&str; 9] = [
 ];
 
 /// What a file that promises to be pure may not mention.
-const IMPURE: [&str; 9] = [
+const IMPURE: [&str; 17] = [
     "async fn",
     ".await",
     "Mutex",
     "RwLock",
+    "OnceLock",
+    "LazyLock",
     "Instant::now",
     "SystemTime::now",
+    ".elapsed()",
     "std::env",
-    "rand::random",
+    "std::fs",
+    "std::process",
+    "std::thread",
+    "tokio::fs",
+    "tokio::net",
     "tokio::spawn",
+    "rand::",
 ];
 
 /// Looks at every file of every crate.

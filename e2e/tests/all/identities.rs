@@ -79,10 +79,13 @@ fn knock(world: &World) -> Result<()> {
             .map(|signer| world.mint(signer, case, uris))
             .transpose()?;
         let fate = try_in(world, papers.as_ref(), header).context(case)?;
-        let admitted = fate == Fate::Status(200);
-        ensure(admitted == case.starts_with("honest"), || {
-            format!("{case}: {fate:?}")
-        })?;
+        let is_as_expected = match case {
+            "honest" | "honest-again" => fate == Fate::Status(200),
+            // too long for a stream, or for the connection when it comes in too many frames
+            "wordy" => matches!(fate, Fate::Status(431) | Fate::Ended),
+            _ => fate == Fate::Ended,
+        };
+        ensure(is_as_expected, || format!("{case}: {fate:?}"))?;
         if let Some(reason) = reason {
             world.logged(
                 "ztunnel/node-2",

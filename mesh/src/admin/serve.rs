@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::page::{Answer, Question, Routes};
 use crate::lifecycle::drain;
@@ -26,6 +27,11 @@ const MAX_CONNECTIONS: usize = 64;
 const MAX_BODY: usize = 1 << 20;
 /// Time a client has to send its request head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time a client has to send the body after it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest life of a connection, whatever it does: who reads its answer byte by byte, or asks again
+/// and again, must not keep others (a probe) from being served.
+const LONGEST: Duration = Duration::from_secs(120);
 /// Pause after accept fails, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -96,10 +102,11 @@ where
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "admin connection ended");
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(LONGEST, served).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "admin connection ended"),
+        Err(_) => tracing::debug!("admin connection took too long"),
     }
 }
 
@@ -110,18 +117,23 @@ async fn respond(request: Request<Incoming>, routes: &Routes) -> Response<Full<B
     } else {
         match routes.find(&head.method, head.uri.path()) {
             Err(status) => Answer::text(status, format!("{status}\n")),
-            Ok(handler) => match Limited::new(body, MAX_BODY).collect().await {
-                Err(error) => Answer::text(StatusCode::PAYLOAD_TOO_LARGE, format!("{error}\n")),
-                Ok(body) => {
-                    let query = head.uri.query().unwrap_or_default().to_owned();
-                    handler(Question {
-                        method: head.method,
-                        query,
-                        body: body.to_bytes(),
-                    })
-                    .await
+            Ok(handler) => {
+                match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
+                    Err(_) => Answer::text(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
+                    Ok(Err(error)) => {
+                        Answer::text(StatusCode::PAYLOAD_TOO_LARGE, format!("{error}\n"))
+                    }
+                    Ok(Ok(body)) => {
+                        let query = head.uri.query().unwrap_or_default().to_owned();
+                        handler(Question {
+                            method: head.method,
+                            query,
+                            body: body.to_bytes(),
+                        })
+                        .await
+                    }
                 }
-            },
+            }
         }
     };
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
@@ -131,4 +143,71 @@ async fn respond(request: Request<Incoming>, routes: &Routes) -> Response<Full<B
         http::HeaderValue::from_static(answer.content_type),
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A page of a mebibyte, and one that counts what it is sent.
+    fn routes() -> Arc<Routes> {
+        let large = |_| async { Answer::text(StatusCode::OK, "x".repeat(1 << 20)) };
+        let count = |question: Question| async move {
+            Answer::text(StatusCode::OK, question.body.len().to_string())
+        };
+        let routes = Routes::default().with(Method::GET, "/large", large);
+        Arc::new(routes.with(Method::POST, "/count", count))
+    }
+
+    /// A connection with `request` on it; the time is the test's own.
+    async fn open(request: &str) -> (DuplexStream, tokio::task::JoinHandle<Option<()>>) {
+        let (mut near, far) = tokio::io::duplex(4096);
+        let served = task::spawn("admin connection", connection(far, routes()));
+        near.write_all(request.as_bytes()).await.unwrap();
+        (near, served)
+    }
+
+    async fn heard(mut near: impl AsyncRead + Unpin) -> String {
+        let mut text = Vec::new();
+        near.read_to_end(&mut text).await.unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_gets_the_body_and_one_that_is_too_long_is_refused() {
+        let post = "POST /count HTTP/1.1\r\nconnection: close\r\ncontent-length: ";
+        let (near, _served) = open(&format!("{post}5\r\n\r\nhello")).await;
+        let answer = heard(near).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n5"), "{answer}");
+        let (near, _served) = open(&format!("{post}{}\r\n\r\n", MAX_BODY + 1)).await;
+        let (read, mut write) = tokio::io::split(near);
+        let body = vec![b'x'; MAX_BODY + 1];
+        let (answer, _) = tokio::join!(heard(read), write.write_all(&body));
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_or_half_of_it_or_does_not_read_is_let_go() {
+        let begun = Instant::now();
+        for (request, limit) in [
+            ("", HEAD_TIMEOUT),
+            ("GET /large HTTP/1.1\r\nhost:", HEAD_TIMEOUT),
+            (
+                "POST /count HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf",
+                BODY_TIMEOUT + HEAD_TIMEOUT,
+            ),
+            ("GET /large HTTP/1.1\r\n\r\n", LONGEST),
+        ] {
+            let before = begun.elapsed();
+            let (_near, served) = open(request).await;
+            let ended = timeout(LONGEST * 2, served).await;
+            let took = begun.elapsed() - before;
+            assert!(ended.is_ok() && took <= limit, "{request:?}: {took:?}");
+        }
+    }
 }

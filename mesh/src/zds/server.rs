@@ -1,7 +1,9 @@
 //! The agent's end of the node socket: accept ztunnels, hand over one pod at a time.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,7 +43,11 @@ impl Listener {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let socket = listen_at(path).map_err(|errno| failed(errno.into()))?;
+        let socket = bind_at(path).map_err(|errno| failed(errno.into()))?;
+        // Whoever dials is handed the namespaces of all pods. Nobody can before we listen.
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let listening = Backlog::new(16).and_then(|backlog| listen(&socket, backlog));
+        listening.map_err(|errno| failed(errno.into()))?;
         let socket = watch(socket, Interest::READABLE)?;
         Ok(Listener {
             socket,
@@ -147,11 +153,10 @@ impl Session {
     }
 }
 
-fn listen_at(path: &Path) -> Result<OwnedFd, Errno> {
+fn bind_at(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
     bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-    listen(&socket, Backlog::new(16)?)?;
     Ok(socket)
 }
 

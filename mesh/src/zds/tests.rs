@@ -251,6 +251,16 @@ async fn the_agent_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
+async fn only_the_agents_own_user_may_dial() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ztunnel.sock");
+    let _listener = super::Listener::bind(&path).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
 async fn listens_again_where_a_dead_agent_left_its_socket() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ztunnel.sock");

@@ -13,6 +13,10 @@ use serde_json::Value;
 pub(crate) const ECHO_IMAGE: &str = "weft.dev/echo";
 /// Kubernetes' default grace for a pod that is deleted.
 const GRACE: Duration = Duration::from_secs(30);
+/// As long as the node agent takes them.
+const LONGEST_UID: usize = 128;
+/// A DNS label.
+const LONGEST_NAME: usize = 63;
 
 /// Why a container cannot run here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +50,7 @@ pub(crate) struct ContainerWish {
     pub(crate) working_dir: Option<PathBuf>,
     pub(crate) security_context: SecurityContext,
     pub(crate) env: Vec<Variable>,
+    pub(crate) env_from: Vec<Value>,
     pub(crate) volume_mounts: Vec<VolumeMount>,
 }
 
@@ -149,17 +154,57 @@ pub(crate) struct TokenSource {
     pub(crate) path: PathBuf,
 }
 
-/// Reads the wish from a pod's raw document.
+/// Reads the wish from a pod's raw document. What becomes part of a path is looked at here, before there is a path.
 pub(crate) fn read(object: &Object) -> Result<PodWish, Refusal> {
     let raw = object.raw();
     let spec = raw
         .get("spec")
         .cloned()
         .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    PodWish::deserialize(spec).map_err(|error| Refusal::Field {
-        field: "spec".to_owned(),
-        reason: error.to_string(),
-    })
+    let wish = PodWish::deserialize(spec).map_err(|error| refusal("spec", &error.to_string()))?;
+    if !is_plain(&object.metadata().uid, LONGEST_UID) {
+        return Err(refusal("metadata.uid", "letters, digits and '-' only"));
+    }
+    for container in wish.containers.iter().chain(&wish.init_containers) {
+        container.check()?;
+    }
+    Ok(wish)
+}
+
+fn refusal(field: &str, reason: &str) -> Refusal {
+    let (field, reason) = (field.to_owned(), reason.to_owned());
+    Refusal::Field { field, reason }
+}
+
+fn is_plain(text: &str, longest: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=longest).contains(&text.len()) && text.bytes().all(plain)
+}
+
+impl ContainerWish {
+    /// What would name a file elsewhere, or be silently left out.
+    fn check(&self) -> Result<(), Refusal> {
+        let name = &self.name;
+        if !is_plain(name, LONGEST_NAME) {
+            let reason = format!("{name:?} is no name: letters, digits and '-' only");
+            return Err(refusal("spec.containers.name", &reason));
+        }
+        let of_this = |what: &str| format!("spec.containers[{name}].{what}");
+        if !self.env_from.is_empty() {
+            return Err(refusal(&of_this("envFrom"), "not known in a sandbox"));
+        }
+        let unknown = self.env.iter().find(|one| {
+            let from = one.value_from.as_ref();
+            from.is_some_and(|from| from.field_ref.is_none())
+        });
+        match unknown {
+            None => Ok(()),
+            Some(one) => Err(refusal(
+                &of_this(&format!("env[{}].valueFrom", one.name)),
+                "only fieldRef is known in a sandbox",
+            )),
+        }
+    }
 }
 
 impl PodWish {
@@ -267,6 +312,8 @@ fn field_of(pod: &Pod, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn container(image: &str, command: &[&str]) -> Container {
@@ -277,6 +324,48 @@ mod tests {
             command,
             ..Container::default()
         }
+    }
+
+    /// What is wrong with a pod of this uid and container.
+    fn refused(uid: &str, container: Value) -> Option<String> {
+        let mut view = crate::cluster::View::default();
+        view.see(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "uid": uid},
+            "spec": {"containers": [container]}}),
+        );
+        let object = view.of(objects::kinds::Kind::Pod).next().unwrap().clone();
+        read(&object).err().map(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn nothing_that_leads_elsewhere_becomes_part_of_a_path() {
+        let good = json!({"name": "main"});
+        assert_eq!(refused("", good.clone()), None, "one is derived");
+        assert_eq!(refused("0a-B", good.clone()), None);
+        for uid in ["/home/somebody", "../..", "a/b", "a b", &"a".repeat(129)] {
+            let why = refused(uid, good.clone()).unwrap();
+            assert!(why.contains("metadata.uid"), "{uid}: {why}");
+        }
+        for name in ["", "../x", "/x", "a_b"] {
+            let why = refused("u", json!({"name": name})).unwrap();
+            assert!(why.contains("spec.containers.name"), "{name}: {why}");
+        }
+    }
+
+    #[test]
+    fn variables_that_a_sandbox_cannot_give_are_refused_by_name() {
+        let field = json!({"fieldRef": {"fieldPath": "metadata.name"}});
+        let secret = json!({"secretKeyRef": {"name": "s", "key": "k"}});
+        let env = |from| json!({"name": "main", "env": [{"name": "V", "valueFrom": from}]});
+        assert_eq!(refused("u", env(field)), None);
+        let why = refused("u", env(secret)).unwrap();
+        assert!(
+            why.contains("spec.containers[main].env[V].valueFrom"),
+            "{why}"
+        );
+        let all = json!({"name": "main", "envFrom": [{"secretRef": {"name": "s"}}]});
+        let why = refused("u", all).unwrap();
+        assert!(why.contains("spec.containers[main].envFrom"), "{why}");
     }
 
     #[test]

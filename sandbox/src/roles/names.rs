@@ -108,8 +108,8 @@ async fn connection(mut stream: TcpStream, cluster: &Cluster) -> io::Result<()> 
             return Ok(());
         };
         let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
-        stream
-            .write_all(&[&length.to_be_bytes(), reply.as_slice()].concat())
-            .await?;
+        let message = [&length.to_be_bytes(), reply.as_slice()].concat();
+        // One that reads nothing must not keep its place.
+        timeout(IDLE, stream.write_all(&message)).await??;
     }
 }

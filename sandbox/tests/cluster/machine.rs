@@ -53,6 +53,11 @@ impl Machine {
         machine
     }
 
+    /// Its processes.
+    pub(crate) fn pids(&self) -> BTreeSet<u32> {
+        self.processes.iter().map(|(pid, _)| *pid).collect()
+    }
+
     /// Whether any process of the sandbox lives.
     pub(crate) fn has_processes(&self) -> bool {
         !self.processes.is_empty()

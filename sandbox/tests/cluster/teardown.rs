@@ -41,6 +41,10 @@ pub(crate) fn tests() -> Vec<Test> {
             ended_by(Victim::Supervisor)
         }),
         (
+            "a_sandbox_in_which_everybody_was_killed_goes_on_and_leaves_nothing",
+            everybody_is_killed,
+        ),
+        (
             "a_second_sandbox_of_the_same_name_is_refused",
             second_is_refused,
         ),
@@ -73,6 +77,45 @@ fn down_leaves_nothing() -> anyhow::Result<()> {
         Machine::now(&name).has_processes(),
         "the sandbox has no process"
     );
+    sandbox.down()?;
+    anyhow::ensure!(!exists(&place), "{place:?} is left");
+    assert_eq!(before, Machine::now(&name));
+    Ok(())
+}
+
+/// Programs of the mesh and containers; the two whose death is the sandbox's own have tests below.
+fn everybody_is_killed() -> anyhow::Result<()> {
+    let name = name("all");
+    let before = Machine::now(&name);
+    let sandbox = Sandbox::up(&Options {
+        mesh: true,
+        ..options(&name)
+    })?;
+    sandbox.apply(SLEEPER)?;
+    sandbox.wait_ready(&PodName::parse("sleeper"), PATIENCE)?;
+    let all_run = |restarts: u32| {
+        let Ok(status) = sandbox.status() else {
+            return false;
+        };
+        let programs = status.programs.iter();
+        let mut programs = programs.map(|one| (one.pid.is_some(), one.restarts));
+        let mut pods = status.pods.iter().filter(|one| one.pod.name == "sleeper");
+        programs.all(|(runs, count)| runs && count >= restarts)
+            && pods.all(|one| one.ready && one.restarts >= restarts)
+    };
+    until("every program runs", PATIENCE, || all_run(0))?;
+    let init = sandbox.init_pid().context("it has no process")?;
+    let supervisor = supervisor(Pid::from_raw(init.cast_signed()))?.as_raw();
+    let keep = [init, supervisor.cast_unsigned()];
+    let mut victims = Machine::now(&name).pids();
+    victims.retain(|pid| !keep.contains(pid));
+    // five programs and the container with its child at least
+    anyhow::ensure!(victims.len() >= 7, "{victims:?}");
+    for pid in victims {
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL); // it may have ended by itself
+    }
+    until("everybody runs again", PATIENCE, || all_run(1))?;
+    let place = sandbox.place().path().to_owned();
     sandbox.down()?;
     anyhow::ensure!(!exists(&place), "{place:?} is left");
     assert_eq!(before, Machine::now(&name));
