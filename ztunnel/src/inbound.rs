@@ -265,7 +265,7 @@ enum Refused {
     #[error(transparent)]
     Head(#[from] BadHead),
     /// It makes no sense, or somebody gave it up.
-    #[error("given up")]
+    #[error("given up: {}", .0.word())]
     Early(Reason),
     /// It is not for this pod, or a policy says no.
     #[error(transparent)]

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::lifecycle::{drain, task};
+use mesh::state::WorkloadView;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry, given_up};
@@ -19,7 +20,7 @@ pub mod connect;
 
 use accept::Accepted;
 use connect::{Call, Stream};
-use resolve::{Answer, Inquiry, Way};
+use resolve::{Answer, Inquiry, NextHop, Way};
 
 /// Takes the pod's captured connections until the drain begins; each is a task of its own.
 pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
@@ -70,7 +71,7 @@ async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr, drain: dra
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     /// It makes no sense, leads nowhere, or something it needs has not arrived.
-    #[error("not sent on")]
+    #[error("not sent on: {}", .0.word())]
     Early(Reason),
     /// The next hop could not be opened.
     #[error(transparent)]
@@ -137,25 +138,35 @@ async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Ca
             random,
             doors: &pod.shared.config.doors,
         };
-        let hop = match resolve::resolve(snapshot, &inquiry) {
-            Answer::Go(hop) => hop,
-            Answer::Hold(why) => return Attempt::Later(why),
-            Answer::Ask(_) => return Attempt::Later(Reason::LookupTimeout),
-            Answer::Refuse(why) => return Attempt::Answer(Err(why)),
+        let not_now = match resolve::resolve(snapshot, &inquiry) {
+            Answer::Go(hop) => return Attempt::Answer(Ok(call(own, accepted, hop, draft))),
+            Answer::Hold(why) => Attempt::Later(why),
+            Answer::Ask(_) => Attempt::Later(Reason::LookupTimeout),
+            Answer::Refuse(why) => Attempt::Answer(Err(why)),
         };
-        let proven = matches!(hop.way, Way::Tunnel { .. }).then(|| own.identity().clone());
-        draft.source_is(accepted.source, Some(own), proven);
-        draft.destination_is(Some(accepted.destination), hop.workload, None);
-        draft.service_is(hop.service);
-        Attempt::Answer(Ok(Call {
-            way: hop.way,
-            identity: own.identity().clone(),
-            source: accepted.source,
-            service: draft.service.clone(),
-            baggage: baggage(own),
-        }))
+        // Whoever reads of a refusal wants to know who asked for what.
+        let (workload, service) = resolve::addressed(snapshot, &inquiry);
+        draft.source_is(accepted.source, Some(own), None);
+        draft.destination_is(Some(accepted.destination), workload, None);
+        draft.service_is(service);
+        not_now
     });
     outcome.await?
+}
+
+/// Notes whom a hop leads to, and what it is opened with.
+fn call(own: WorkloadView<'_>, accepted: &Accepted, hop: NextHop<'_>, draft: &mut Draft) -> Call {
+    let proven = matches!(hop.way, Way::Tunnel { .. }).then(|| own.identity().clone());
+    draft.source_is(accepted.source, Some(own), proven);
+    draft.destination_is(Some(accepted.destination), hop.workload, None);
+    draft.service_is(hop.service);
+    Call {
+        way: hop.way,
+        identity: own.identity().clone(),
+        source: accepted.source,
+        service: draft.service.clone(),
+        baggage: baggage(own),
+    }
 }
 
 #[cfg(test)]

@@ -127,8 +127,6 @@ reasons! {
     AnswerTimeout = (Upstream, true, "CONNECT", 503, "answer_timeout"),
     /// No certificate for the pod's identity could be had.
     NoOwnCertificate = (Us, true, "IDENTITY_ERROR", 503, "no_own_certificate"),
-    /// The original destination of a redirected connection could not be read.
-    NoOriginalDestination = (Us, false, "-", 503, "no_original_destination"),
     /// A limit of this proxy (descriptors, memory, connections) was reached.
     Overloaded = (Us, true, "-", 503, "overloaded"),
     /// The connection needs something that this version does not do.

@@ -16,7 +16,7 @@ use crate::record::Draft;
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdmitted {
     /// It makes no sense, or something it needs has not arrived.
-    #[error("not admitted")]
+    #[error("not admitted: {}", .0.word())]
     Early(Reason),
     /// A policy says so.
     #[error(transparent)]

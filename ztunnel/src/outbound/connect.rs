@@ -72,6 +72,10 @@ impl EndsFlow for Error {
                 OpenError::Refused(_) => Reason::RefusedByPeer,
                 OpenError::Deadline { .. } => Reason::AnswerTimeout,
                 OpenError::Tls(error) => dial::tls_reason(error),
+                // Said by our own HTTP/2: the peer broke its rules.
+                OpenError::Lost(error) if error.is_library() && !error.is_io() => {
+                    Reason::Http2Failed
+                }
                 OpenError::Lost(_) => Reason::TunnelLost,
                 OpenError::Head(_) => Reason::BadHeader,
                 OpenError::Draining => Reason::Drained,

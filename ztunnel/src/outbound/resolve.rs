@@ -108,6 +108,20 @@ pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> 
     }
 }
 
+/// Whom the connection was addressed to, as far as the mesh knows: for the record of one that gets
+/// nowhere.
+pub fn addressed<'a>(
+    snapshot: &'a Snapshot,
+    inquiry: &Inquiry<'_>,
+) -> (Option<WorkloadView<'a>>, Option<ServiceView<'a>>) {
+    let (own, to) = (inquiry.own, inquiry.destination.ip());
+    match snapshot.find_address(own.network(), to, own.namespace()) {
+        Lookup::Found(Hit::Workload(id)) => (snapshot.workload(id), None),
+        Lookup::Found(Hit::Service(id)) => (None, snapshot.service(id)),
+        Lookup::Absent | Lookup::Ask(_) => (None, None),
+    }
+}
+
 fn plain<'a>(
     address: SocketAddr,
     workload: Option<WorkloadView<'a>>,

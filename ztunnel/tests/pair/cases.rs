@@ -205,10 +205,10 @@ fn wrong_server() {
 fn wrong_client() {
     let world = World::new();
     let stranger = std::sync::Arc::new(mesh::testing::ca::Ca::named("stranger"));
-    let rogue = crate::proxy::Proxy::start("one", &stranger, |config| {
-        config.doors.outbound_port = 8081;
-        config.doors.plaintext_port = 15007;
-        config.doors.tunnel_port = 15008;
+    let rogue = crate::proxy::Proxy::start("one", &stranger, |start| {
+        start.config.doors.outbound_port = 8081;
+        start.config.doors.plaintext_port = 15007;
+        start.config.doors.tunnel_port = 15008;
     });
     rogue.learn(everything(), Vec::new());
     drop(rogue);
@@ -497,11 +497,12 @@ fn doors_taken() {
         std::net::TcpListener::bind(("0.0.0.0", 15021)).unwrap()
     });
     let squatter = squatter.join().unwrap();
-    let two = Proxy::start("two", &world.ca, |config| {
-        config.doors.plaintext_port = 15021;
-        config.doors.reuse_port = false;
-        config.doors.outbound_port = 15022;
-        config.doors.tunnel_port = 15023;
+    let two = Proxy::start("two", &world.ca, |start| {
+        let doors = &mut start.config.doors;
+        doors.plaintext_port = 15021;
+        doors.reuse_port = false;
+        doors.outbound_port = 15022;
+        doors.tunnel_port = 15023;
     });
     let info = zds::PodInfo {
         name: "web".into(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mesh::cert::{self, Keeper};
 use mesh::lifecycle::drain;
 use mesh::lifecycle::ready::Gates;
+use mesh::model::Reach;
 use mesh::settings::Reader;
 use mesh::state::{self, Removal, Store};
 use mesh::telemetry::metrics::Registry;
@@ -48,15 +49,30 @@ impl cert::CertificateAuthority for Authority {
     }
 }
 
+/// What a test may change before a proxy starts.
+pub(crate) struct Start {
+    /// Its settings.
+    pub(crate) config: Config,
+    /// How long another proxy may take to answer a CONNECT, which is no setting.
+    pub(crate) answer_deadline: Option<Duration>,
+    /// Whether it knows only what it asked for.
+    pub(crate) on_demand: bool,
+}
+
 /// What workers share, and the pen that draws the picture.
-fn shared(config: Config, authority: Authority, registry: &mut Registry) -> (Store, Shared) {
+fn shared(start: Start, authority: Authority, registry: &mut Registry) -> (Store, Shared) {
+    let config = start.config;
     let (store, state) = Store::new(state::Settings {
         network: "".into(),
         node: config.node.name.as_str().into(),
-        on_demand: false,
+        on_demand: start.on_demand,
     });
+    let mut tunnels = config.tunnels.settings();
+    if let Some(deadline) = start.answer_deadline {
+        tunnels.answer_deadline = deadline;
+    }
     let shared = Shared {
-        tunnels: config.tunnels.settings(),
+        tunnels,
         state,
         certificates: Keeper::start(authority, cert::Settings::default(), cert::system_clock()),
         metrics: Metrics::register(registry),
@@ -83,7 +99,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Starts one without pods. `change` may turn settings that have no variable.
-    pub(crate) fn start(node: &str, ca: &Arc<Ca>, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn start(node: &str, ca: &Arc<Ca>, change: impl FnOnce(&mut Start)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("z.sock");
         let settings = [
@@ -91,8 +107,12 @@ impl Proxy {
             ("INPOD_UDS", socket.to_str().unwrap()),
             ("ZTUNNEL_WORKER_THREADS", "1"),
         ];
-        let mut config = env::read(Reader::from_values(settings), 1).unwrap();
-        change(&mut config);
+        let mut start = Start {
+            config: env::read(Reader::from_values(settings), 1).unwrap(),
+            answer_deadline: None,
+            on_demand: false,
+        };
+        change(&mut start);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -105,7 +125,7 @@ impl Proxy {
             refuses: Arc::clone(&refuses),
         };
         let mut registry = Registry::default();
-        let (store, shared) = shared(config, authority, &mut registry);
+        let (store, shared) = shared(start, authority, &mut registry);
         let metrics = shared.metrics.clone();
         let (workers, threads) = workers::start(&shared).unwrap();
         let posts = workers.posts();
@@ -151,6 +171,12 @@ impl Proxy {
     /// The same from a controller that has not spoken of policies yet.
     pub(crate) fn learn_addresses(&self, updates: Vec<Update>, removed: Vec<Removal>) {
         self.store.lock().unwrap().apply(updates, removed);
+    }
+
+    /// The controller sends a policy that cannot be read.
+    pub(crate) fn reject_policy(&self, name: &str, reach: Reach) {
+        let rejected = [(name.into(), reach)];
+        self.store.lock().unwrap().apply_with([], [], rejected);
     }
 
     /// The agent says something and hears the answer: `None` for success.
@@ -205,11 +231,17 @@ impl Proxy {
         *agent = Some((listener, session));
     }
 
+    /// The metrics page.
+    pub(crate) fn page(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
+    }
+
     /// Waits until a line of the metrics page starts with `name`, holds all `parts` and is this number.
     pub(crate) fn wait_for_metric(&self, name: &str, parts: &[&str], number: u64) {
         wait_until(&format!("{name} {parts:?} {number}"), || {
-            let mut text = String::new();
-            prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+            let text = self.page();
             let mut lines = text.lines().filter(|line| line.starts_with(name));
             lines.any(|line| {
                 parts.iter().all(|part| line.contains(part))
