@@ -20,6 +20,7 @@ use crate::netns::Home;
 use crate::pages::Pages;
 use crate::pod::Shared;
 use crate::pods::{self, Enrolment};
+use crate::resolver::Resolver;
 use crate::workers::{self, Posts, Threads};
 
 mod controller;
@@ -81,6 +82,8 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
         tunnels: config.tunnels.settings(),
         state,
         certificates: controller::keeper(&config)?,
+        resolver: Resolver::start_with_system_servers()
+            .context("cannot start the resolver of host names")?,
         metrics: metrics.clone(),
         config: Arc::clone(&config),
     };

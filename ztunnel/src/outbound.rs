@@ -1,8 +1,9 @@
-//! Recipe of the outbound path: accept -> resolve -> connect -> relay -> record.
+//! Recipe of the outbound path: accept -> resolve -> name -> connect -> relay -> record.
 //! Next hop: `mesh::hbone::pool` and the other proxy's `inbound`, or the destination itself.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::lifecycle::{drain, task};
@@ -11,16 +12,18 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry, given_up};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
+use crate::metrics::labels::Who;
 use crate::pod::{Attempt, Pod};
 use crate::record::{Draft, baggage};
 
 pub mod accept;
+pub mod name;
 pub mod resolve;
 pub mod connect;
 
 use accept::Accepted;
-use connect::{Call, Stream};
-use resolve::{Answer, Inquiry, NextHop, Way};
+use connect::{Caller, Stream};
+use resolve::{Answer, Inquiry, NextHop, Route, Way};
 
 /// Takes the pod's captured connections until the drain begins; each is a task of its own.
 pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
@@ -73,6 +76,9 @@ enum Failed {
     /// It makes no sense, leads nowhere, or something it needs has not arrived.
     #[error("not sent on: {}", .0.word())]
     Early(Reason),
+    /// The next hop's address could not be found.
+    #[error(transparent)]
+    Name(#[from] name::Error),
     /// The next hop could not be opened.
     #[error(transparent)]
     Connect(#[from] connect::Error),
@@ -82,6 +88,7 @@ impl EndsFlow for Failed {
     fn reason(&self) -> Reason {
         match self {
             Failed::Early(reason) => *reason,
+            Failed::Name(error) => error.reason(),
             Failed::Connect(error) => error.reason(),
         }
     }
@@ -95,15 +102,16 @@ async fn open(
     draft: &mut Draft,
 ) -> Result<(Stream, Entry), Failed> {
     let accepted = accept::destination(stream, source).map_err(Failed::Early)?;
-    let call = resolve(pod, &accepted, draft)
+    let random = rand::random();
+    let (route, caller) = resolve(pod, &accepted, random, draft)
         .await
         .map_err(Failed::Early)?;
-    let way = call.way.clone();
-    let connected = connect::open(pod, call).await?;
-    let (destination, hop) = match way {
-        Way::Plain(destination) => (destination, None),
-        Way::Tunnel { hop, authority, .. } => (authority, Some(hop)),
+    let way = name::settle(pod, route, accepted.destination.ip(), random).await?;
+    let (destination, hop) = match &way {
+        Way::Plain(destination) => (*destination, None),
+        Way::Tunnel { hop, authority, .. } => (*authority, Some(*hop)),
     };
+    let connected = connect::open(pod, way, caller).await?;
     if let Some(peer) = &connected.peer {
         draft.destination.identity = Some(peer.identity.clone());
         draft.tunnel_authority = Some(destination.to_string().into());
@@ -122,9 +130,13 @@ async fn open(
 }
 
 /// Finds the next hop, waiting for what the controller still owes us, and notes whom it leads to.
-async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Call, Reason> {
+async fn resolve(
+    pod: &Pod,
+    accepted: &Accepted,
+    random: u64,
+    draft: &mut Draft,
+) -> Result<(Route, Caller), Reason> {
     draft.destination.address = Some(accepted.destination);
-    let random = rand::random();
     let outcome = pod.ask(|snapshot| {
         let own = match pod.own_record(snapshot) {
             Attempt::Answer(own) => own,
@@ -139,7 +151,14 @@ async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Ca
             doors: &pod.shared.config.doors,
         };
         let not_now = match resolve::resolve(snapshot, &inquiry) {
-            Answer::Go(hop) => return Attempt::Answer(Ok(call(own, accepted, hop, draft))),
+            Answer::Go(hop) => {
+                if let Route::Named { host, .. } = &hop.route {
+                    let who = Who::of(own, Some(own.identity().clone()));
+                    pod.shared.metrics.names.asked(who, Arc::clone(host));
+                }
+                let caller = caller(own, accepted, &hop, draft);
+                return Attempt::Answer(Ok((hop.route, caller)));
+            }
             Answer::Hold(why) => Attempt::Later(why),
             Answer::Ask(_) => Attempt::Later(Reason::LookupTimeout),
             Answer::Refuse(why) => Attempt::Answer(Err(why)),
@@ -154,14 +173,18 @@ async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Ca
     outcome.await?
 }
 
-/// Notes whom a hop leads to, and what it is opened with.
-fn call(own: WorkloadView<'_>, accepted: &Accepted, hop: NextHop<'_>, draft: &mut Draft) -> Call {
-    let proven = matches!(hop.way, Way::Tunnel { .. }).then(|| own.identity().clone());
+/// Notes whom a hop leads to, and says who calls.
+fn caller(
+    own: WorkloadView<'_>,
+    accepted: &Accepted,
+    hop: &NextHop<'_>,
+    draft: &mut Draft,
+) -> Caller {
+    let proven = hop.route.is_tunnel().then(|| own.identity().clone());
     draft.source_is(accepted.source, Some(own), proven);
     draft.destination_is(Some(accepted.destination), hop.workload, None);
     draft.service_is(hop.service);
-    Call {
-        way: hop.way,
+    Caller {
         identity: own.identity().clone(),
         source: accepted.source,
         service: draft.service.clone(),

@@ -17,6 +17,7 @@ use crate::connections::{Connections, View};
 use crate::dial;
 use crate::metrics::Metrics;
 use crate::netns::Namespace;
+use crate::resolver::Resolver;
 
 /// How long a new connection may wait for something the controller still owes us: the pod's own
 /// record, a policy it names, a waypoint. Source: docs/compat.md#outbound-decision.
@@ -60,6 +61,8 @@ pub struct Shared {
     pub state: Reader,
     /// Certificates by identity.
     pub certificates: KeeperHandle,
+    /// Addresses of host names.
+    pub resolver: Resolver,
     /// Counters.
     pub metrics: Metrics,
 }

@@ -87,6 +87,8 @@ reasons! {
     OtherNetwork = (Config, false, "-", 503, "other_network"),
     /// A name the proxy asked the controller for was not answered within the time allowed.
     LookupTimeout = (Config, true, "-", 503, "lookup_timeout"),
+    /// The destination's host name has no address, or no name server answered in time.
+    NameNotResolved = (Upstream, true, "-", 503, "name_not_resolved"),
     /// The destination refused the TCP connection.
     ConnectRefused = (Upstream, true, "CONNECT", 503, "connect_refused"),
     /// The destination did not answer the TCP connection in time.

@@ -9,12 +9,12 @@ use mesh::state::Removal;
 use mesh::wire::Update;
 use mesh::zds;
 
-use crate::counted;
 use crate::net::{self, ONE, ONE6, TWO, TWO6, VIP6};
 use crate::proxy::{Proxy, wait_until};
 use crate::world::{
     A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
 };
+use crate::{counted, dns};
 
 type Case = (&'static str, fn());
 
@@ -83,6 +83,18 @@ pub(crate) const ALL: &[Case] = &[
     ),
     ("no_thread_stays_in_a_pods_namespace", at_home),
     ("the_dump_names_both_ends", dump),
+    (
+        "a_workload_with_a_host_name_is_reached_by_the_family_that_was_dialled",
+        dns::reached,
+    ),
+    (
+        "a_host_name_outside_of_the_mesh_is_reached_in_plain_text",
+        dns::reached_plainly,
+    ),
+    (
+        "a_host_name_is_asked_for_again_when_its_records_are_over",
+        dns::kept,
+    ),
     ("metrics_tell_what_became_of_connections", counted::metrics),
 ];
 

@@ -15,6 +15,7 @@ mod logged;
 mod peer;
 mod counted;
 mod reasons;
+mod dns;
 mod cases;
 
 use libtest_mimic::{Arguments, Trial};

@@ -60,7 +60,14 @@ pub(crate) fn enter_own_world() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+    // The name server of the tests is there.
+    run(async |handle| {
+        let lo = index(&handle, "lo").await;
+        let up = LinkUnspec::new_with_index(lo).up().build();
+        handle.link().set(up).execute().await.unwrap();
+    });
+    Ok(())
 }
 
 /// Runs `work` on a thread inside the namespace.

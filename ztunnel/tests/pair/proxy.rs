@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hickory_resolver::config::ResolverOpts;
 use mesh::cert::{self, Keeper};
 use mesh::lifecycle::drain;
 use mesh::lifecycle::ready::Gates;
@@ -23,6 +24,7 @@ use ztunnel::metrics::Metrics;
 use ztunnel::netns::Home;
 use ztunnel::pod::Shared;
 use ztunnel::pods::{self, Enrolment};
+use ztunnel::resolver::Resolver;
 use ztunnel::workers::{self, Posts, Threads};
 
 /// Time that no step should need.
@@ -75,6 +77,7 @@ fn shared(start: Start, authority: Authority, registry: &mut Registry) -> (Store
         tunnels,
         state,
         certificates: Keeper::start(authority, cert::Settings::default(), cert::system_clock()),
+        resolver: Resolver::start(crate::dns::config(), ResolverOpts::default()).unwrap(),
         metrics: Metrics::register(registry),
         config: Arc::new(config),
     };

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 
 use mesh::flow::{Direction, Reason};
+pub(crate) use outbound::plain_web;
 use tracing::Level;
 
 use crate::logged::{self, Line};
@@ -185,6 +186,7 @@ pub(crate) fn cases_of(reason: Reason) -> &'static [Case] {
         Reason::WaypointUnavailable => outbound::WAYPOINT_UNAVAILABLE,
         Reason::OtherNetwork => outbound::OTHER_NETWORK,
         Reason::LookupTimeout => outbound::LOOKUP_TIMEOUT,
+        Reason::NameNotResolved => outbound::NAME_NOT_RESOLVED,
         Reason::ConnectRefused => inbound::CONNECT_REFUSED,
         Reason::ConnectTimeout => outbound::CONNECT_TIMEOUT,
         Reason::ConnectFailed => outbound::CONNECT_FAILED,

@@ -36,38 +36,51 @@ fn decide_from(
         doors: &doors(),
     };
     match resolve(&snapshot, &inquiry) {
-        Answer::Go(NextHop {
-            way: Way::Plain(address),
-            ..
-        }) => Outcome::Plain(address.to_string()),
-        Answer::Go(NextHop {
-            way:
-                Way::Tunnel {
-                    hop,
-                    authority,
-                    peers,
-                },
-            ..
-        }) => {
-            let peers = peers
-                .iter()
-                .map(|it| it.service_account.to_string())
-                .collect();
-            Outcome::Tunnel(hop.to_string(), authority.to_string(), peers)
-        }
+        Answer::Go(hop) => match hop.route {
+            Route::Known(way) => Outcome::of(way),
+            Route::Named { host, onward } => {
+                let found = onward.at(ip(RESOLVED));
+                Outcome::Named(host.to_string(), Box::new(Outcome::of(found)))
+            }
+        },
         Answer::Ask(name) => Outcome::Ask(name.into()),
         Answer::Hold(reason) => Outcome::Hold(reason),
         Answer::Refuse(reason) => Outcome::Refuse(reason),
     }
 }
 
+/// What every host name resolves to here.
+const RESOLVED: &str = "192.0.2.7";
+
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Plain(String),
     Tunnel(String, String, Vec<String>),
+    /// A host name, and what follows from its address.
+    Named(String, Box<Outcome>),
     Ask(String),
     Hold(Reason),
     Refuse(Reason),
+}
+
+impl Outcome {
+    fn of(way: Way) -> Self {
+        match way {
+            Way::Plain(address) => Self::Plain(address.to_string()),
+            Way::Tunnel {
+                hop,
+                authority,
+                peers,
+            } => {
+                let accounts = peers.iter().map(|it| it.service_account.to_string());
+                Self::Tunnel(hop.to_string(), authority.to_string(), accounts.collect())
+            }
+        }
+    }
+}
+
+fn named(host: &str, onward: Outcome) -> Outcome {
+    Outcome::Named(host.into(), Box::new(onward))
 }
 
 fn to_plain(address: &str) -> Outcome {
@@ -312,7 +325,7 @@ fn the_waypoint_itself_reaches_the_pod_behind_it() {
     let Answer::Go(hop) = resolve(&snapshot, &inquiry) else {
         panic!("a hop was expected")
     };
-    let Way::Tunnel { hop, .. } = hop.way else {
+    let Route::Known(Way::Tunnel { hop, .. }) = hop.route else {
         panic!("a tunnel was expected")
     };
     assert_eq!(hop.to_string(), "10.0.0.2:15008");

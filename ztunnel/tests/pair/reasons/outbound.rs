@@ -13,6 +13,7 @@ use mesh::wire::Update;
 
 use super::live::scene;
 use super::{Case, Known, Scene};
+use crate::dns::by_name;
 use crate::net::{self, NOBODY, NOWHERE, ONE, PLAIN_PORT};
 use crate::peer::{self, Act, Wire};
 use crate::proxy::Start;
@@ -77,6 +78,15 @@ pub(super) const LOOKUP_TIMEOUT: &[Case] = &[case(Known::Ends, || {
     scene(world, &client)
 })];
 
+pub(super) const NAME_NOT_RESOLVED: &[Case] = &[
+    case(Known::Ends, || {
+        called(client(), [by_name(web(), "nobody.example")], service())
+    }),
+    case(Known::Ends, || {
+        called(client(), [by_name(web(), "silent.example")], service())
+    }),
+];
+
 pub(super) const CONNECT_TIMEOUT: &[Case] = &[case(Known::Ends, || {
     called(client(), [plain_web(NOBODY)], service())
 })];
@@ -125,7 +135,7 @@ fn gateway() -> GatewayAddress {
 }
 
 /// The workload of pod two, outside of the mesh and at this address.
-pub(super) fn plain_web(address: Ipv4Addr) -> Workload {
+pub(crate) fn plain_web(address: Ipv4Addr) -> Workload {
     let ports = vec![PortPair {
         service_port: SERVICE_PORT,
         target_port: PLAIN_PORT,
