@@ -75,20 +75,21 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
     let (store, state) = Store::new(state::Settings {
         network: config.node.network.as_str().into(),
         node: config.node.name.as_str().into(),
-        on_demand: false,
+        on_demand: config.discovery.is_on_demand(),
     });
     metrics.flows.follow(state.clone());
+    let demand = controller::follow(&config, store, &gates, &registry);
     let shared = Shared {
         tunnels: config.tunnels.settings(),
         state,
         certificates: controller::keeper(&config)?,
         resolver: Resolver::start_with_system_servers()
             .context("cannot start the resolver of host names")?,
+        demand,
         metrics: metrics.clone(),
         config: Arc::clone(&config),
     };
     collect(&shared, &registry);
-    controller::follow(&config, store, &gates, &registry);
     let (workers, threads) = workers::start(&shared).context("cannot start the workers")?;
     let posts = workers.posts();
     let ready = Some(gates.add("pods"));

@@ -81,7 +81,12 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub enum Discovery {
     /// Delta xDS from the controller.
-    Controller(Server),
+    Controller {
+        /// Where it is.
+        server: Server,
+        /// Ask for addresses one by one instead of for all.
+        on_demand: bool,
+    },
     /// Nowhere: the state is fed by whoever started this proxy in-process (tests).
     None,
 }
@@ -132,6 +137,13 @@ pub struct Doors {
     pub original_source: OriginalSource,
     /// How connections notice peers that vanished.
     pub keep_alive: KeepAlive,
+}
+
+impl Discovery {
+    /// Whether only what was asked for is known.
+    pub fn is_on_demand(&self) -> bool {
+        matches!(self, Self::Controller { on_demand, .. } if *on_demand)
+    }
 }
 
 impl Doors {

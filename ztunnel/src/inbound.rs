@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::carry::{abort, carry, given_up};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::metrics::handshakes;
-use crate::pod::{Attempt, Pod};
+use crate::pod::Pod;
 use crate::record::{Draft, baggage};
 
 pub mod reconsider;
@@ -301,10 +301,7 @@ fn own_baggage(pod: &Pod) -> Option<Baggage> {
         return None;
     }
     let snapshot = pod.shared.state.load();
-    match pod.own_record(&snapshot) {
-        Attempt::Answer(own) => Some(baggage(own)),
-        Attempt::Later(_) => None,
-    }
+    pod.own_record(&snapshot).map(baggage)
 }
 
 #[cfg(test)]

@@ -137,10 +137,9 @@ async fn resolve(
     draft: &mut Draft,
 ) -> Result<(Route, Caller), Reason> {
     draft.destination.address = Some(accepted.destination);
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
+    let outcome = pod.ask(|snapshot, answered| {
+        let Some(own) = pod.own_record(snapshot) else {
+            return Attempt::Later(Reason::WorkloadUnknown);
         };
         let inquiry = Inquiry {
             own,
@@ -149,6 +148,7 @@ async fn resolve(
             was_redirected: accepted.was_redirected,
             random,
             doors: &pod.shared.config.doors,
+            answered,
         };
         let not_now = match resolve::resolve(snapshot, &inquiry) {
             Answer::Go(hop) => {
@@ -160,7 +160,7 @@ async fn resolve(
                 return Attempt::Answer(Ok((hop.route, caller)));
             }
             Answer::Hold(why) => Attempt::Later(why),
-            Answer::Ask(_) => Attempt::Later(Reason::LookupTimeout),
+            Answer::Ask(name) => Attempt::Ask(name),
             Answer::Refuse(why) => Attempt::Answer(Err(why)),
         };
         // Whoever reads of a refusal wants to know who asked for what.

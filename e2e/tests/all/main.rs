@@ -8,6 +8,7 @@ mod envoy;
 mod identities;
 mod malformed;
 mod metrics;
+mod on_demand;
 mod streams;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn tests() -> ExitCode {
     journeys.extend(configuration::JOURNEYS);
     journeys.extend(metrics::JOURNEYS);
     journeys.extend(doors::JOURNEYS);
+    journeys.extend(on_demand::JOURNEYS);
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {

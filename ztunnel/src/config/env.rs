@@ -60,7 +60,11 @@ pub const VARIABLES: &[Variable] = &[
         "one more name its certificate may carry",
     ),
     ("XDS_HEADER_*", "", "extra headers of discovery calls"),
-    ("XDS_ON_DEMAND", "false", "ask for addresses one by one"),
+    (
+        "XDS_ON_DEMAND",
+        "false",
+        "ask for addresses one by one, when they are dialled",
+    ),
     ("CA_ADDRESS", "as XDS_ADDRESS", "certificate service"),
     (
         "CA_ROOT_CA",
@@ -207,10 +211,10 @@ pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
 }
 
 fn discovery(r: &mut Reader) -> Discovery {
-    if r.parse("XDS_ON_DEMAND", false) {
-        r.problem("XDS_ON_DEMAND", "is not supported yet");
+    Discovery::Controller {
+        server: server(r, &XDS),
+        on_demand: r.parse("XDS_ON_DEMAND", false),
     }
-    Discovery::Controller(server(r, &XDS))
 }
 
 fn node(r: &mut Reader) -> Node {

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use mesh::flow::{EndsFlow, Reason};
 use mesh::hbone::ConnectHead;
-use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
+use mesh::state::{Hit, Lookup, Snapshot};
 
 use super::authorize::{self, Caller, Denial};
+use super::request::NoTarget;
 use super::{Link, request};
 use crate::pod::{Attempt, Pod};
 use crate::record::Draft;
@@ -43,12 +44,11 @@ pub(super) async fn plain(
         identity: None,
         address: source.ip(),
     };
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
+    let outcome = pod.ask(|snapshot, _| {
+        let Some(own) = pod.own_record(snapshot) else {
+            return Attempt::Later(Reason::WorkloadUnknown);
         };
-        describe(snapshot, own, source, draft);
+        describe(pod, snapshot, source, draft);
         let service = request::likely_service(snapshot, own, None, destination.port());
         draft.service_is(service);
         authorize::decide(snapshot, own, &caller, destination)
@@ -69,21 +69,22 @@ pub(super) async fn tunnelled(
         identity: Some(&link.peer.identity),
         address: link.source.ip(),
     };
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
+    let outcome = pod.ask(|snapshot, answered| {
+        let Some(own) = pod.own_record(snapshot) else {
+            return Attempt::Later(Reason::WorkloadUnknown);
         };
-        describe(snapshot, own, link.source, draft);
+        describe(pod, snapshot, link.source, draft);
         let asked = request::Asked {
             authority: &head.authority,
             dialled: link.local.ip(),
             pod: own,
             doors: &pod.shared.config.doors,
+            answered,
         };
         let application = match request::target(snapshot, &asked) {
             Ok(application) => application,
-            Err(reason) => return Attempt::Answer(Err(reason)),
+            Err(NoTarget::Refused(reason)) => return Attempt::Answer(Err(reason)),
+            Err(NoTarget::Ask(name)) => return Attempt::Ask(name),
         };
         let named = head.forwarded.as_ref().and_then(|it| it.host.as_deref());
         let service = request::likely_service(snapshot, own, named, application.port());
@@ -91,6 +92,7 @@ pub(super) async fn tunnelled(
         match authorize::decide(snapshot, own, &caller, application) {
             Attempt::Answer(verdict) => Attempt::Answer(Ok((application, verdict))),
             Attempt::Later(why) => Attempt::Later(why),
+            Attempt::Ask(name) => Attempt::Ask(name),
         }
     });
     let (application, verdict) = outcome
@@ -102,20 +104,29 @@ pub(super) async fn tunnelled(
 }
 
 /// Notes in the record who both ends are, as far as the mesh knows.
-fn describe(snapshot: &Snapshot, pod: WorkloadView<'_>, source: SocketAddr, draft: &mut Draft) {
+///
+/// A caller that is only to be asked for is mentioned: nobody waits for what telemetry alone wants.
+fn describe(pod: &Pod, snapshot: &Snapshot, source: SocketAddr, draft: &mut Draft) {
+    let Some(own) = pod.own_record(snapshot) else {
+        return;
+    };
     let proven = draft.source.identity.take();
-    let found = snapshot.find_address(pod.network(), source.ip(), pod.namespace());
+    let found = snapshot.find_address(own.network(), source.ip(), own.namespace());
     let client = match found {
         Lookup::Found(Hit::Workload(id)) => snapshot.workload(id),
-        _ => None,
+        Lookup::Ask(name) => {
+            pod.mention(&name);
+            None
+        }
+        Lookup::Found(Hit::Service(_)) | Lookup::Absent => None,
     };
     draft.source_is(source, client, proven);
     let own_identity = draft
         .source
         .identity
         .is_some()
-        .then(|| pod.identity().clone());
-    draft.destination_is(draft.destination.address, Some(pod), own_identity);
+        .then(|| own.identity().clone());
+    draft.destination_is(draft.destination.address, Some(own), own_identity);
 }
 
 /// Notes the rule behind a refusal.

@@ -6,9 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use mesh::flow::Reason;
 use mesh::hbone::Authority;
 use mesh::model::PortPair;
-use mesh::state::{ServiceView, Snapshot, WorkloadView};
+use mesh::names::NamespacedHostname;
+use mesh::state::{Lookup, ServiceView, Snapshot, WorkloadView};
 
 use crate::config::Doors;
+use crate::pod::Answered;
 
 /// Everything the decision depends on beside the snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +23,30 @@ pub struct Asked<'a> {
     pub pod: WorkloadView<'a>,
     /// Our own ports.
     pub doors: &'a Doors,
+    /// Names that the controller was asked for: what is not there now, is not there at all.
+    pub answered: &'a Answered,
+}
+
+/// Why there is no application to be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoTarget {
+    /// The reason, which knows the status to answer with.
+    Refused(Reason),
+    /// The controller has to be asked for this name first.
+    Ask(Box<str>),
+}
+
+impl From<Reason> for NoTarget {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
 }
 
 /// Finds the application that is asked for.
 ///
 /// # Errors
-/// The reason, which knows the status to answer with.
-pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<SocketAddr, Reason> {
+/// [`NoTarget`]: it is refused, or not known yet.
+pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<SocketAddr, NoTarget> {
     let (address, port) = match asked.authority {
         Authority::Ip(address) => (own_address(snapshot, asked, *address)?, address.port()),
         Authority::Host(host, port) => (
@@ -36,12 +55,12 @@ pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<SocketAddr, Reas
         ),
     };
     let port = match asked.pod.application_tunnel() {
-        Some(tunnel) if tunnel.proxy_protocol => return Err(Reason::Unsupported),
+        Some(tunnel) if tunnel.proxy_protocol => return Err(Reason::Unsupported.into()),
         Some(tunnel) if tunnel.port != 0 => tunnel.port,
         _ => port,
     };
     if port == 0 || asked.doors.is_own(port) {
-        return Err(Reason::IllegalPort);
+        return Err(Reason::IllegalPort.into());
     }
     Ok(SocketAddr::new(address, port))
 }
@@ -75,43 +94,46 @@ fn own_address(
     snapshot: &Snapshot,
     asked: &Asked<'_>,
     address: SocketAddr,
-) -> Result<IpAddr, Reason> {
+) -> Result<IpAddr, NoTarget> {
     let address = address.ip().to_canonical();
-    if address == asked.dialled
-        || asked.pod.application_tunnel().is_some()
-        || snapshot.is_waypoint_of(asked.pod, address)
-    {
+    if address == asked.dialled || asked.pod.application_tunnel().is_some() {
         return Ok(asked.dialled);
     }
-    Err(Reason::AuthorityMismatch)
+    match snapshot.is_waypoint_of(asked.pod, address) {
+        Lookup::Found(true) => Ok(asked.dialled),
+        Lookup::Ask(name) if !asked.answered.contains(&name) => Err(NoTarget::Ask(name)),
+        Lookup::Found(false) | Lookup::Absent | Lookup::Ask(_) => {
+            Err(Reason::AuthorityMismatch.into())
+        }
+    }
 }
 
-/// Port of this pod behind a port of one of its services.
+/// Port of this pod behind a port of one of its services. What the pod's own record says of the port
+/// counts first, and needs no record of the service.
 fn port_of_service(
     snapshot: &Snapshot,
     asked: &Asked<'_>,
     host: &str,
     port: u16,
 ) -> Result<u16, Reason> {
-    let service = snapshot
-        .service_by_hostname(host, asked.pod.namespace())
-        .ok_or(Reason::HostUnknown)?;
+    let service = snapshot.service_by_hostname(host, asked.pod.namespace());
+    let is_meant = |key: &NamespacedHostname| match service {
+        Some(service) => key == service.key(),
+        None => *key.hostname == *host,
+    };
     let mut members = asked.pod.services();
-    let (_, ports) = members
-        .find(|(member, _)| *member == service.key())
-        .ok_or(Reason::PortUnknown)?;
-    let own = ports
-        .iter()
-        .find(|pair| pair.service_port == port)
-        .map(|pair| pair.target_port);
-    let common = service.ports().iter().find(|it| it.service_port == port);
-    own.filter(|target| *target != 0)
-        .or_else(|| {
-            common
-                .map(|it| it.target_port)
-                .filter(|target| *target != 0)
-        })
-        .ok_or(Reason::PortUnknown)
+    let Some((_, ports)) = members.find(|(member, _)| is_meant(member)) else {
+        return Err(match service {
+            Some(_) => Reason::PortUnknown,
+            None => Reason::HostUnknown,
+        });
+    };
+    let own = ports.iter().find(|pair| pair.service_port == port);
+    let common =
+        service.and_then(|service| service.ports().iter().find(|it| it.service_port == port));
+    let own = own.map(|it| it.target_port).filter(|it| *it != 0);
+    let common = common.map(|it| it.target_port).filter(|it| *it != 0);
+    own.or(common).ok_or(Reason::PortUnknown)
 }
 
 #[cfg(test)]

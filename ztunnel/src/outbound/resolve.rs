@@ -30,6 +30,8 @@ pub struct Inquiry<'a> {
     pub random: u64,
     /// Our own ports.
     pub doors: &'a Doors,
+    /// Names that the controller was asked for: what is not there now, is not there at all.
+    pub answered: &'a [Box<str>],
 }
 
 /// The decision.
@@ -157,8 +159,8 @@ pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> 
         return Answer::Refuse(Reason::IllegalPort);
     }
     let answer = match snapshot.find_address(own.network(), destination.ip(), own.namespace()) {
-        Lookup::Ask(name) => Answer::Ask(name),
-        Lookup::Absent => plain(destination, None, None),
+        Lookup::Ask(name) if !inquiry.answered.contains(&name) => Answer::Ask(name),
+        Lookup::Ask(_) | Lookup::Absent => plain(destination, None, None),
         Lookup::Found(Hit::Service(id)) => match snapshot.service(id) {
             Some(service) => to_service(snapshot, inquiry, service),
             None => Answer::Hold(Reason::HostUnknown),
@@ -294,8 +296,8 @@ fn to_waypoint<'a>(
 ) -> Answer<'a> {
     let (endpoint, found_by) = match waypoint {
         Waypoint::Instance { endpoint, service } => (endpoint, service),
-        Waypoint::Ask(name) => return Answer::Ask(name),
-        Waypoint::None | Waypoint::Unavailable(_) => {
+        Waypoint::Ask(name) if !inquiry.answered.contains(&name) => return Answer::Ask(name),
+        Waypoint::Ask(_) | Waypoint::None | Waypoint::Unavailable(_) => {
             return Answer::Hold(Reason::WaypointUnavailable);
         }
     };

@@ -16,12 +16,13 @@ use mesh::state::{self, Removal, Store};
 use mesh::telemetry::metrics::Registry;
 use mesh::testing::ca::Ca;
 use mesh::wire::Update;
-use mesh::zds;
+use mesh::{xds, zds};
 use tokio::runtime::Runtime;
 use ztunnel::config::{Config, env};
 use ztunnel::dump::Dump;
 use ztunnel::metrics::Metrics;
 use ztunnel::netns::Home;
+use ztunnel::picture::{Picture, subscriptions};
 use ztunnel::pod::Shared;
 use ztunnel::pods::{self, Enrolment};
 use ztunnel::resolver::Resolver;
@@ -69,6 +70,7 @@ fn shared(start: Start, authority: Authority, registry: &mut Registry) -> (Store
         node: config.node.name.as_str().into(),
         on_demand: start.on_demand,
     });
+    let demand = start.on_demand.then(nobody_to_ask);
     let mut tunnels = config.tunnels.settings();
     if let Some(deadline) = start.answer_deadline {
         tunnels.answer_deadline = deadline;
@@ -78,10 +80,38 @@ fn shared(start: Start, authority: Authority, registry: &mut Registry) -> (Store
         state,
         certificates: Keeper::start(authority, cert::Settings::default(), cert::system_clock()),
         resolver: Resolver::start(crate::dns::config(), ResolverOpts::default()).unwrap(),
+        demand,
         metrics: Metrics::register(registry),
         config: Arc::new(config),
     };
     (store, shared)
+}
+
+/// A discovery client whose controller is not there.
+fn nobody_to_ask() -> xds::Demand {
+    let place = xds::Place {
+        kind: "ztunnel",
+        ip: None,
+        pod: "ztunnel".into(),
+        namespace: "weft-system".into(),
+        service_account: String::new(),
+        node: "one".into(),
+        domain: String::new(),
+    };
+    let config = xds::Config {
+        address: xds::Address::parse("https://127.0.0.1:1").unwrap(),
+        alt_hostname: None,
+        root: xds::Root::Inline(Vec::new()),
+        token: None,
+        cluster_id: "Kubernetes".into(),
+        headers: Vec::new(),
+        node: xds::Node::of(&place, []),
+    };
+    let (store, _) = Store::new(state::Settings::default());
+    let (client, handle) = xds::Client::new(config, subscriptions(true), Picture::new(store, ""));
+    let demand = handle.demand().clone();
+    mesh::lifecycle::task::spawn("xds", client.run());
+    demand
 }
 
 /// The proxy and the agent that talks to it.

@@ -3,7 +3,7 @@
 use mesh::model::{ApplicationTunnel, Workload};
 
 use super::*;
-use crate::drawn::{doors, ip, pod, service, serving, snapshot, waypoint};
+use crate::drawn::{doors, ip, pod, service, serving, snapshot, snapshot_on_demand, waypoint};
 
 /// What pod `web` at 10.0.0.2 answers to an authority.
 fn ask(web: Workload, authority: &str) -> Result<String, Reason> {
@@ -19,8 +19,13 @@ fn ask(web: Workload, authority: &str) -> Result<String, Reason> {
         dialled: ip("10.0.0.2"),
         pod: snapshot.find_workload("shop", "web", "web").unwrap(),
         doors: &doors(),
+        answered: &[],
     };
-    target(&snapshot, &asked).map(|it| it.to_string())
+    match target(&snapshot, &asked) {
+        Ok(application) => Ok(application.to_string()),
+        Err(NoTarget::Refused(reason)) => Err(reason),
+        Err(NoTarget::Ask(name)) => panic!("{name} is asked for"),
+    }
 }
 
 fn web() -> Workload {
@@ -128,4 +133,34 @@ fn the_service_is_guessed_from_the_callers_word_or_the_port() {
         let name = found.map(|it| it.key().hostname.split('.').next().unwrap());
         assert_eq!(name, expected, "{named:?} {port}");
     }
+}
+
+#[test]
+fn on_demand_an_address_of_others_is_asked_for_before_it_is_refused() {
+    let gate = service("gate", &[], &[(15008, 15008)]);
+    let mut fronted = service("fronted", &["10.96.0.5"], &[(80, 8080)]);
+    fronted.waypoint = waypoint(&gate);
+    let instance = serving(web(), &gate, &[(15008, 15009)]);
+    let nothing = snapshot_on_demand([instance.clone()], []);
+    // Neither needs the record of the waypoint's own service.
+    let fronted = snapshot_on_demand([instance], [fronted]);
+    let ask = |snapshot: &Snapshot, authority: &str, answered: &[Box<str>]| {
+        let asked = Asked {
+            authority: &Authority::parse(authority).unwrap(),
+            dialled: ip("10.0.0.2"),
+            pod: snapshot.find_workload("shop", "web", "web").unwrap(),
+            doors: &doors(),
+            answered,
+        };
+        target(snapshot, &asked)
+    };
+    let name: Box<str> = "/10.96.0.5".into();
+    let there = Ok("10.0.0.2:80".parse().unwrap());
+    let to = "10.96.0.5:80";
+    assert_eq!(ask(&nothing, to, &[]), Err(NoTarget::Ask(name.clone())));
+    let refused = Err(NoTarget::Refused(Reason::AuthorityMismatch));
+    assert_eq!(ask(&nothing, to, &[name]), refused);
+    assert_eq!(ask(&fronted, to, &[]), there);
+    let by_name = ask(&nothing, "gate.shop.svc.cluster.local:15008", &[]);
+    assert_eq!(by_name, Ok("10.0.0.2:15009".parse().unwrap()));
 }
