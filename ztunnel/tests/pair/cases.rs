@@ -14,7 +14,7 @@ use crate::proxy::{Proxy, wait_until};
 use crate::world::{
     A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
 };
-use crate::{counted, dns};
+use crate::{counted, dns, waypoints};
 
 type Case = (&'static str, fn());
 
@@ -94,6 +94,10 @@ pub(crate) const ALL: &[Case] = &[
     (
         "a_host_name_is_asked_for_again_when_its_records_are_over",
         dns::kept,
+    ),
+    (
+        "a_connection_is_held_until_its_waypoint_comes_which_takes_tunnels_for_its_service",
+        waypoints::held,
     ),
     ("metrics_tell_what_became_of_connections", counted::metrics),
 ];

@@ -16,6 +16,7 @@ mod peer;
 mod counted;
 mod reasons;
 mod dns;
+mod waypoints;
 mod cases;
 
 use libtest_mimic::{Arguments, Trial};

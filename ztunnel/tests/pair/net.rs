@@ -39,6 +39,8 @@ pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 77);
 pub(crate) const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Port of the application in pod two.
 pub(crate) const APP_PORT: u16 = 9090;
+/// Port of the service in front of it.
+pub(crate) const SERVICE_PORT: u16 = 8080;
 /// Port in pod two whose replies take the ordinary way: for callers that no proxy stands in for.
 pub(crate) const PLAIN_PORT: u16 = 9191;
 
@@ -207,7 +209,12 @@ async fn replies_stay_here(handle: &Handle) {
         .table_id(LOOPBACK_TABLE)
         .output_interface(lo);
     handle.route().add(v6.build()).execute().await.unwrap();
-    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+    let families = [AddressFamily::Inet, AddressFamily::Inet6];
+    let ports = [APP_PORT, SERVICE_PORT];
+    for (family, port) in families
+        .into_iter()
+        .flat_map(|it| ports.map(|port| (it, port)))
+    {
         let mut rule = handle
             .rule()
             .add()
@@ -222,8 +229,8 @@ async fn replies_stay_here(handle: &Handle) {
         message
             .attributes
             .push(RuleAttribute::SourcePortRange(RulePortRange {
-                start: APP_PORT,
-                end: APP_PORT,
+                start: port,
+                end: port,
             }));
         rule.execute().await.unwrap();
     }

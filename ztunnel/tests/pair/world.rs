@@ -19,8 +19,7 @@ use mesh::wire::Update;
 use crate::net::{self, APP_PORT, Cable, ONE, ONE6, TWO, TWO6, VIP, VIP6};
 use crate::proxy::{PATIENCE, Proxy, Start, wait_until};
 
-/// Port of the service.
-pub(crate) const SERVICE_PORT: u16 = 8080;
+pub(crate) use crate::net::SERVICE_PORT;
 
 /// Everything a test needs.
 pub(crate) struct World {
