@@ -135,6 +135,8 @@ pub struct Doors {
     pub ipv6: bool,
     /// Whether applications see their client's address.
     pub original_source: OriginalSource,
+    /// Whether an application that takes tunnels for others is called on the pod's loopback.
+    pub localhost_app_tunnel: bool,
     /// How connections notice peers that vanished.
     pub keep_alive: KeepAlive,
 }

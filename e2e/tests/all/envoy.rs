@@ -283,8 +283,12 @@ fn through_a_waypoint(world: &World) -> Result<()> {
     // It is asked for, and nobody is there.
     eventually("node-1 knows of the waypoint", PATIENCE, || {
         let dump = world.page(&Target::Node("node-1".to_owned()), DUMP)?;
-        let services = dump["services"].as_array().context("no services")?;
-        let is_it = |it: &&Value| it["name"] == "web" && !it["waypoint"].is_null();
+        let services = dump.get("services").and_then(Value::as_array);
+        let services = services.context("no services")?;
+        let is_it = |it: &&Value| {
+            let has = |name: &str| it.get(name).filter(|value| !value.is_null());
+            has("name").is_some_and(|name| name == "web") && has("waypoint").is_some()
+        };
         Ok(services.iter().find(is_it).map(drop))
     })?;
     refused(world, address, 1)?;

@@ -45,9 +45,10 @@ fn prepare(world: &World) -> Result<()> {
 /// Names of the workloads that the proxy of node 1 holds.
 fn held(world: &World) -> Result<BTreeSet<String>> {
     let dump = world.page(&Target::Node("node-1".to_owned()), DUMP)?;
-    let workloads = dump["workloads"].as_array().context("no workloads")?;
-    let names = workloads.iter().filter_map(|it| it["name"].as_str());
-    Ok(names.map(str::to_owned).collect())
+    let workloads = dump.get("workloads").and_then(|it| it.as_array());
+    let workloads = workloads.context("no workloads")?;
+    let name = |it: &serde_json::Value| Some(it.get("name")?.as_str()?.to_owned());
+    Ok(workloads.iter().filter_map(name).collect())
 }
 
 /// Waits until the proxy of node 1 holds these of the pods on the other node, and no others.

@@ -131,8 +131,6 @@ reasons! {
     NoOwnCertificate = (Us, true, "IDENTITY_ERROR", 503, "no_own_certificate"),
     /// A limit of this proxy (descriptors, memory, connections) was reached.
     Overloaded = (Us, true, "-", 503, "overloaded"),
-    /// The connection needs something that this version does not do.
-    Unsupported = (Us, false, "-", 503, "unsupported"),
     /// Reading or writing failed otherwise.
     IoFailed = (Us, true, "-", 503, "io_failed"),
 }

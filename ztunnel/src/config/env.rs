@@ -105,6 +105,11 @@ pub const VARIABLES: &[Variable] = &[
         "show applications their client's address: true, false, auto",
     ),
     (
+        "LOCALHOST_APP_TUNNEL",
+        "true",
+        "call applications that take tunnels for others on the pod's loopback",
+    ),
+    (
         "KEEPALIVE_TIME",
         "180s",
         "silence before a TCP connection is probed",
@@ -330,6 +335,7 @@ fn doors(r: &mut Reader) -> Doors {
         reuse_port: r.parse("INPOD_PORT_REUSE", true),
         ipv6: r.parse("IPV6_ENABLED", true),
         original_source,
+        localhost_app_tunnel: r.parse("LOCALHOST_APP_TUNNEL", true),
         keep_alive: keep_alive(r),
     }
 }

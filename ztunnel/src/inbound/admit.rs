@@ -8,7 +8,7 @@ use mesh::hbone::ConnectHead;
 use mesh::state::{Hit, Lookup, Snapshot};
 
 use super::authorize::{self, Caller, Denial};
-use super::request::NoTarget;
+use super::request::{NoTarget, Target};
 use super::{Link, request};
 use crate::pod::{Attempt, Pod};
 use crate::record::Draft;
@@ -64,7 +64,7 @@ pub(super) async fn tunnelled(
     link: &Link,
     head: &ConnectHead,
     draft: &mut Draft,
-) -> Result<SocketAddr, NotAdmitted> {
+) -> Result<Target, NotAdmitted> {
     let caller = Caller {
         identity: Some(&link.peer.identity),
         address: link.source.ip(),
@@ -81,26 +81,26 @@ pub(super) async fn tunnelled(
             doors: &pod.shared.config.doors,
             answered,
         };
-        let application = match request::target(snapshot, &asked) {
-            Ok(application) => application,
+        let target = match request::target(snapshot, &asked) {
+            Ok(target) => target,
             Err(NoTarget::Refused(reason)) => return Attempt::Answer(Err(reason)),
             Err(NoTarget::Ask(name)) => return Attempt::Ask(name),
         };
         let named = head.forwarded.as_ref().and_then(|it| it.host.as_deref());
-        let service = request::likely_service(snapshot, own, named, application.port());
+        let service = request::likely_service(snapshot, own, named, target.application.port());
         draft.service_is(service);
-        match authorize::decide(snapshot, own, &caller, application) {
-            Attempt::Answer(verdict) => Attempt::Answer(Ok((application, verdict))),
+        match authorize::decide(snapshot, own, &caller, target.application) {
+            Attempt::Answer(verdict) => Attempt::Answer(Ok((target, verdict))),
             Attempt::Later(why) => Attempt::Later(why),
             Attempt::Ask(name) => Attempt::Ask(name),
         }
     });
-    let (application, verdict) = outcome
+    let (target, verdict) = outcome
         .await
         .and_then(|answer| answer)
         .map_err(NotAdmitted::Early)?;
     settle(verdict, draft)?;
-    Ok(application)
+    Ok(target)
 }
 
 /// Notes in the record who both ends are, as far as the mesh knows.

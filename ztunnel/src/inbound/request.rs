@@ -1,7 +1,7 @@
 //! Pure. What a CONNECT asks for, and whether this pod may be asked for it.
 //! Rules: docs/compat.md#inbound-status.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mesh::flow::Reason;
 use mesh::hbone::Authority;
@@ -27,6 +27,17 @@ pub struct Asked<'a> {
     pub answered: &'a Answered,
 }
 
+/// The application that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its address on the pod, as policies know it.
+    pub application: SocketAddr,
+    /// Where it is called: there, or on the pod's loopback.
+    pub at: SocketAddr,
+    /// The destination that is announced to it in front of the bytes, where it wants to be told.
+    pub announced: Option<SocketAddr>,
+}
+
 /// Why there is no application to be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoTarget {
@@ -46,23 +57,32 @@ impl From<Reason> for NoTarget {
 ///
 /// # Errors
 /// [`NoTarget`]: it is refused, or not known yet.
-pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<SocketAddr, NoTarget> {
-    let (address, port) = match asked.authority {
+pub fn target(snapshot: &Snapshot, asked: &Asked<'_>) -> Result<Target, NoTarget> {
+    let tunnel = asked.pod.application_tunnel();
+    let (own, port) = match asked.authority {
         Authority::Ip(address) => (own_address(snapshot, asked, *address)?, address.port()),
         Authority::Host(host, port) => (
             asked.dialled,
             port_of_service(snapshot, asked, host, *port)?,
         ),
     };
-    let port = match asked.pod.application_tunnel() {
-        Some(tunnel) if tunnel.proxy_protocol => return Err(Reason::Unsupported.into()),
-        Some(tunnel) if tunnel.port != 0 => tunnel.port,
-        _ => port,
-    };
+    let set = tunnel.map(|it| it.port).filter(|port| *port != 0);
+    let port = set.unwrap_or(port);
     if port == 0 || asked.doors.is_own(port) {
         return Err(Reason::IllegalPort.into());
     }
-    Ok(SocketAddr::new(address, port))
+    let is_near = tunnel.is_some() && asked.doors.localhost_app_tunnel;
+    let application = SocketAddr::new(own, port);
+    Ok(Target {
+        application,
+        at: match is_near {
+            true => SocketAddr::new(loopback(own), port),
+            false => application,
+        },
+        announced: tunnel
+            .filter(|it| it.proxy_protocol)
+            .map(|_| announced(snapshot, asked)),
+    })
 }
 
 /// The service a connection to the pod was probably addressed to, for telemetry: the one the caller
@@ -105,6 +125,31 @@ fn own_address(
         Lookup::Found(false) | Lookup::Absent | Lookup::Ask(_) => {
             Err(Reason::AuthorityMismatch.into())
         }
+    }
+}
+
+/// What the caller wants to reach: the address it names, or that of the service it names, the pod's
+/// own network and IPv4 first.
+fn announced(snapshot: &Snapshot, asked: &Asked<'_>) -> SocketAddr {
+    let (host, port) = match asked.authority {
+        Authority::Ip(address) => return *address,
+        Authority::Host(host, port) => (host, *port),
+    };
+    let service = snapshot.service_by_hostname(host, asked.pod.namespace());
+    let addresses = service.map_or(&[][..], |service| service.addresses());
+    let single = addresses.iter().filter(|it| it.prefix.is_none());
+    let best = single.min_by_key(|it| {
+        let is_far = *it.network != **asked.pod.network();
+        (is_far, it.address.is_ipv6())
+    });
+    SocketAddr::new(best.map_or(asked.dialled, |it| it.address), port)
+}
+
+/// The loopback address of the same family.
+fn loopback(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     }
 }
 

@@ -99,6 +99,10 @@ pub(crate) const ALL: &[Case] = &[
         "a_connection_is_held_until_its_waypoint_comes_which_takes_tunnels_for_its_service",
         waypoints::held,
     ),
+    (
+        "an_application_that_takes_tunnels_for_others_is_told_who_calls_whom",
+        waypoints::announced,
+    ),
     ("metrics_tell_what_became_of_connections", counted::metrics),
 ];
 

@@ -208,7 +208,6 @@ pub(crate) fn cases_of(reason: Reason) -> &'static [Case] {
         Reason::AnswerTimeout => outbound::ANSWER_TIMEOUT,
         Reason::NoOwnCertificate => outbound::NO_OWN_CERTIFICATE,
         Reason::Overloaded => outbound::OVERLOADED,
-        Reason::Unsupported => inbound::UNSUPPORTED,
         Reason::IoFailed => live::IO_FAILED,
     }
 }

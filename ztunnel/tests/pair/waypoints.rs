@@ -1,14 +1,17 @@
 //! A waypoint that is itself in the mesh: pod two is the only instance of it.
 
 use std::io::Read;
+use std::net::Ipv4Addr;
 
 use mesh::flow::Direction;
-use mesh::model::{Destination, GatewayAddress, PortPair, Service, ServiceEndpoint, Workload};
+use mesh::model::{
+    ApplicationTunnel, Destination, GatewayAddress, PortPair, Service, ServiceEndpoint, Workload,
+};
 use mesh::names::NamespacedHostname;
 use mesh::wire::Update;
 
 use crate::logged;
-use crate::net::{TWO, VIP};
+use crate::net::{ONE, TWO, VIP};
 use crate::proxy::{PATIENCE, wait_until};
 use crate::world::{A_WHILE, SERVICE_PORT, World, answer_once, ask, client, service, web};
 
@@ -46,6 +49,44 @@ fn instance() -> Workload {
         }],
         ..web()
     }
+}
+
+/// An application that takes tunnels for others is called on loopback, and told who calls whom.
+pub(crate) fn announced() {
+    let world = World::empty();
+    let told = Workload {
+        application_tunnel: Some(ApplicationTunnel {
+            proxy_protocol: true,
+            port: 15088,
+        }),
+        ..instance()
+    };
+    let records = vec![
+        Update::Workload(Box::new(client())),
+        Update::Workload(Box::new(told)),
+        Update::Service(Box::new(fronted())),
+        Update::Service(Box::new(gate())),
+    ];
+    world.one.learn(records.clone(), Vec::new());
+    world.two.learn(records, Vec::new());
+    let listener = world.listen_at(Ipv4Addr::LOCALHOST.into(), 15088);
+    let application = answer_once(listener, b"told");
+    assert_eq!(ask(&world.call(), b"hello"), b"told");
+    let (peer, heard) = application.join().unwrap();
+    assert!(peer.ip().is_loopback(), "{peer}");
+    // Signature, TCP over IPv4, length; who calls, whom; ports; the identity; then the client.
+    let identity = b"spiffe://cluster.local/ns/shop/sa/client";
+    let mut expected = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0".to_vec();
+    expected.push(u8::try_from(12 + 3 + identity.len()).unwrap());
+    expected.extend(ONE.octets());
+    expected.extend(VIP.octets());
+    assert_eq!(heard[..expected.len()], expected);
+    let mut rest = SERVICE_PORT.to_be_bytes().to_vec();
+    rest.extend([0xd0, 0, u8::try_from(identity.len()).unwrap()]);
+    rest.extend(identity);
+    rest.extend(b"hello");
+    // The client's own port is the kernel's choice.
+    assert_eq!(heard[expected.len() + 2..], rest);
 }
 
 pub(crate) fn held() {

@@ -1,7 +1,7 @@
 //! What pod two's proxy answers to a CONNECT that it does not serve, and the same reasons at pod one.
 
 use mesh::flow::Direction::{Inbound, Outbound};
-use mesh::model::{ApplicationTunnel, PortPair, Reach, ServiceEndpoint, Workload};
+use mesh::model::{PortPair, Reach, ServiceEndpoint, Workload};
 use mesh::names::NamespacedName;
 use mesh::wire::Update;
 
@@ -124,21 +124,6 @@ pub(super) const CONNECT_REFUSED: &[Case] = &[
         provoke: || call(World::half(|_| {}), [client(), plain_web(TWO)], service()),
     },
 ];
-
-pub(super) const UNSUPPORTED: &[Case] = &[case(
-    || Wire::Status(503),
-    || {
-        let tunnel = ApplicationTunnel {
-            proxy_protocol: true,
-            port: APP_PORT,
-        };
-        let spoken_to = Workload {
-            application_tunnel: Some(tunnel),
-            ..web()
-        };
-        asked(knowing(spoken_to), &application())
-    },
-)];
 
 /// The same of a request that is refused before anything was learnt of either end.
 const fn case_early(wire: fn() -> Wire, provoke: fn() -> Scene) -> Case {
