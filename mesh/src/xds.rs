@@ -254,13 +254,12 @@ impl<A: Apply> Client<A> {
 
     /// Somebody wants a name.
     async fn ask(&mut self, stream: &Stream, ask: Ask) -> Result<(), Error> {
-        if ask.answer.is_closed() {
+        if ask.is_abandoned() {
             return Ok(());
         }
         match self.session.ask(ask.type_url, &ask.name) {
-            // Whoever asked may have left; then nobody needs the answer.
-            Asked::Answered => _ = ask.answer.send(true),
-            Asked::Refused => _ = ask.answer.send(false),
+            Asked::Answered => ask.answer(true),
+            Asked::Refused => ask.answer(false),
             Asked::Wait => self.waiters.add(ask),
             Asked::Send(request) => {
                 self.waiters.add(ask);

@@ -20,6 +20,7 @@ use crate::netns::Home;
 use crate::pages::Pages;
 use crate::pod::Shared;
 use crate::pods::{self, Enrolment};
+use crate::resolver::Resolver;
 use crate::workers::{self, Posts, Threads};
 
 mod controller;
@@ -64,6 +65,34 @@ fn collect(shared: &Shared, registry: &metrics::Metrics) {
     });
 }
 
+/// What all workers share; from here on the controller feeds the picture of the mesh.
+fn share(
+    config: &Arc<Config>,
+    metrics: &Metrics,
+    gates: &Gates,
+    registry: &metrics::Metrics,
+) -> anyhow::Result<Shared> {
+    let (store, state) = Store::new(state::Settings {
+        network: config.node.network.as_str().into(),
+        node: config.node.name.as_str().into(),
+        on_demand: config.discovery.is_on_demand(),
+    });
+    metrics.flows.follow(state.clone());
+    let demand = controller::follow(config, store, gates, registry);
+    let shared = Shared {
+        tunnels: config.tunnels.settings(),
+        state,
+        certificates: controller::keeper(config)?,
+        resolver: Resolver::start_with_system_servers()
+            .context("cannot start the resolver of host names")?,
+        demand,
+        metrics: metrics.clone(),
+        config: Arc::clone(config),
+    };
+    collect(&shared, registry);
+    Ok(shared)
+}
+
 /// The program's life on the control runtime.
 async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow::Result<()> {
     let gates = Gates::default();
@@ -71,21 +100,7 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
     let metrics = registry.register(Metrics::register);
     let (trigger, drain) = drain::channel();
 
-    let (store, state) = Store::new(state::Settings {
-        network: config.node.network.as_str().into(),
-        node: config.node.name.as_str().into(),
-        on_demand: false,
-    });
-    metrics.flows.follow(state.clone());
-    let shared = Shared {
-        tunnels: config.tunnels.settings(),
-        state,
-        certificates: controller::keeper(&config)?,
-        metrics: metrics.clone(),
-        config: Arc::clone(&config),
-    };
-    collect(&shared, &registry);
-    controller::follow(&config, store, &gates, &registry);
+    let shared = share(&config, &metrics, &gates, &registry)?;
     let (workers, threads) = workers::start(&shared).context("cannot start the workers")?;
     let posts = workers.posts();
     let ready = Some(gates.add("pods"));

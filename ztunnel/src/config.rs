@@ -81,7 +81,12 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub enum Discovery {
     /// Delta xDS from the controller.
-    Controller(Server),
+    Controller {
+        /// Where it is.
+        server: Server,
+        /// Ask for addresses one by one instead of for all.
+        on_demand: bool,
+    },
     /// Nowhere: the state is fed by whoever started this proxy in-process (tests).
     None,
 }
@@ -130,8 +135,17 @@ pub struct Doors {
     pub ipv6: bool,
     /// Whether applications see their client's address.
     pub original_source: OriginalSource,
+    /// Whether an application that takes tunnels for others is called on the pod's loopback.
+    pub localhost_app_tunnel: bool,
     /// How connections notice peers that vanished.
     pub keep_alive: KeepAlive,
+}
+
+impl Discovery {
+    /// Whether only what was asked for is known.
+    pub fn is_on_demand(&self) -> bool {
+        matches!(self, Self::Controller { on_demand, .. } if *on_demand)
+    }
 }
 
 impl Doors {

@@ -97,12 +97,32 @@ pub(crate) fn waypoint(service: &Service) -> Option<GatewayAddress> {
     })
 }
 
-/// A snapshot of these records.
+/// A snapshot of these records, which are all there are.
 pub(crate) fn snapshot(
     workloads: impl IntoIterator<Item = Workload>,
     services: impl IntoIterator<Item = Service>,
 ) -> Arc<Snapshot> {
-    let (mut store, reader) = Store::new(Settings::default());
+    snapshot_of(Settings::default(), workloads, services)
+}
+
+/// A snapshot of these records, which are what was asked for.
+pub(crate) fn snapshot_on_demand(
+    workloads: impl IntoIterator<Item = Workload>,
+    services: impl IntoIterator<Item = Service>,
+) -> Arc<Snapshot> {
+    let settings = Settings {
+        on_demand: true,
+        ..Settings::default()
+    };
+    snapshot_of(settings, workloads, services)
+}
+
+fn snapshot_of(
+    settings: Settings,
+    workloads: impl IntoIterator<Item = Workload>,
+    services: impl IntoIterator<Item = Service>,
+) -> Arc<Snapshot> {
+    let (mut store, reader) = Store::new(settings);
     let workloads = workloads
         .into_iter()
         .map(|it| Update::Workload(Box::new(it)));

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::carry::{abort, carry, given_up};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::metrics::handshakes;
-use crate::pod::{Attempt, Pod};
+use crate::pod::Pod;
 use crate::record::{Draft, baggage};
 
 pub mod reconsider;
@@ -26,9 +26,11 @@ pub mod accept;
 pub mod request;
 pub mod authorize;
 pub mod deliver;
+pub mod announce;
 pub mod plaintext;
 
 use admit::NotAdmitted;
+use deliver::Delivery;
 
 /// The TCP connection and the proven peer that a tunnel's requests share.
 #[derive(Debug)]
@@ -189,18 +191,25 @@ async fn open(
     let head = (*head)?;
     let text: Arc<str> = head.authority.to_string().into();
     draft.tunnel_authority = Some(Arc::clone(&text));
-    let application = admit::tunnelled(pod, link, &head, draft).await?;
+    let target = admit::tunnelled(pod, link, &head, draft).await?;
+    let identity = &link.peer.identity;
+    let announce = |destination| announce::header(link.source, destination, identity);
+    let delivery = Delivery {
+        application: target.at,
+        client: link.source.ip(),
+        header: target.announced.map(announce),
+    };
     let entry = pod.connections.add(Facts {
         direction: Direction::Inbound,
         source: link.source,
         asked: Asked::Authority(text),
-        destination: application,
+        destination: target.application,
         tunnel: Some(Tunnel {
             hop: link.source,
             peer: Rc::clone(&link.peer),
         }),
     });
-    deliver(pod, application, link.source, entry).await
+    deliver(pod, &delivery, entry).await
 }
 
 /// One plain connection from accept to record.
@@ -239,19 +248,23 @@ async fn open_plain(
         destination,
         tunnel: None,
     });
-    deliver(pod, destination, source, entry).await
+    let delivery = Delivery {
+        application: destination,
+        client: source.ip(),
+        header: None,
+    };
+    deliver(pod, &delivery, entry).await
 }
 
 /// Calls the application as if the client had, unless a policy changes its mind meanwhile.
 async fn deliver(
     pod: &Pod,
-    application: SocketAddr,
-    client: SocketAddr,
+    delivery: &Delivery,
     mut entry: Entry,
 ) -> Result<(TcpStream, Entry), Refused> {
     let doors = &pod.shared.config.doors;
     tokio::select! {
-        delivered = deliver::connect(&pod.netns, doors, application, client.ip()) => {
+        delivered = deliver::connect(&pod.netns, doors, delivery) => {
             Ok((delivered?, entry))
         }
         reason = entry.closed() => Err(Refused::Early(reason)),
@@ -265,7 +278,7 @@ enum Refused {
     #[error(transparent)]
     Head(#[from] BadHead),
     /// It makes no sense, or somebody gave it up.
-    #[error("given up")]
+    #[error("given up: {}", .0.word())]
     Early(Reason),
     /// It is not for this pod, or a policy says no.
     #[error(transparent)]
@@ -301,10 +314,7 @@ fn own_baggage(pod: &Pod) -> Option<Baggage> {
         return None;
     }
     let snapshot = pod.shared.state.load();
-    match pod.own_record(&snapshot) {
-        Attempt::Answer(own) => Some(baggage(own)),
-        Attempt::Later(_) => None,
-    }
+    pod.own_record(&snapshot).map(baggage)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod pod;
 pub mod connections;
 pub mod record;
 pub mod dial;
+pub mod resolver;
 pub mod netns;
 pub mod metrics;
 #[cfg(test)]

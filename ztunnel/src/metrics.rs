@@ -14,6 +14,7 @@ use mesh::flow::{Direction, Reason};
 pub mod collected;
 pub mod handshakes;
 pub mod flows;
+pub mod names;
 pub mod labels;
 pub mod reference;
 
@@ -26,6 +27,8 @@ pub struct Metrics {
     pub table: Arc<flows::Table>,
     /// Handshakes and tunnels.
     pub handshakes: handshakes::Handshakes,
+    /// Look-ups of host names.
+    pub names: names::Names,
     /// Pods served. Names: docs/compat.md#admin-endpoints.
     pub pods: PodMetrics,
     /// Flows that ended, by door and Weft's own reason.
@@ -73,6 +76,7 @@ impl Metrics {
         let all = Self {
             table: flows.table(),
             handshakes: handshakes::Handshakes::register(registry),
+            names: names::Names::default(),
             pods: PodMetrics::default(),
             flows_ended: Family::default(),
             flows_open: Gauge::default(),
@@ -80,6 +84,7 @@ impl Metrics {
             flows,
         };
         registry.register_collector(Box::new(collected::Connections(all.flows.clone())));
+        registry.register_collector(Box::new(all.names.clone()));
         let pods = &all.pods;
         registry.register(
             "workload_manager_active_proxy_count",

@@ -1,25 +1,29 @@
-//! Recipe of the outbound path: accept -> resolve -> connect -> relay -> record.
+//! Recipe of the outbound path: accept -> resolve -> name -> connect -> relay -> record.
 //! Next hop: `mesh::hbone::pool` and the other proxy's `inbound`, or the destination itself.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::lifecycle::{drain, task};
+use mesh::state::WorkloadView;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry, given_up};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
+use crate::metrics::labels::Who;
 use crate::pod::{Attempt, Pod};
 use crate::record::{Draft, baggage};
 
 pub mod accept;
+pub mod name;
 pub mod resolve;
 pub mod connect;
 
 use accept::Accepted;
-use connect::{Call, Stream};
-use resolve::{Answer, Inquiry, Way};
+use connect::{Caller, Stream};
+use resolve::{Answer, Inquiry, NextHop, Route, Way};
 
 /// Takes the pod's captured connections until the drain begins; each is a task of its own.
 pub async fn serve(pod: Rc<Pod>, listener: TcpListener, drain: drain::Watch) {
@@ -70,8 +74,11 @@ async fn connection(pod: &Pod, stream: TcpStream, source: SocketAddr, drain: dra
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     /// It makes no sense, leads nowhere, or something it needs has not arrived.
-    #[error("not sent on")]
+    #[error("not sent on: {}", .0.word())]
     Early(Reason),
+    /// The next hop's address could not be found.
+    #[error(transparent)]
+    Name(#[from] name::Error),
     /// The next hop could not be opened.
     #[error(transparent)]
     Connect(#[from] connect::Error),
@@ -81,6 +88,7 @@ impl EndsFlow for Failed {
     fn reason(&self) -> Reason {
         match self {
             Failed::Early(reason) => *reason,
+            Failed::Name(error) => error.reason(),
             Failed::Connect(error) => error.reason(),
         }
     }
@@ -94,15 +102,16 @@ async fn open(
     draft: &mut Draft,
 ) -> Result<(Stream, Entry), Failed> {
     let accepted = accept::destination(stream, source).map_err(Failed::Early)?;
-    let call = resolve(pod, &accepted, draft)
+    let random = rand::random();
+    let (route, caller) = resolve(pod, &accepted, random, draft)
         .await
         .map_err(Failed::Early)?;
-    let way = call.way.clone();
-    let connected = connect::open(pod, call).await?;
-    let (destination, hop) = match way {
-        Way::Plain(destination) => (destination, None),
-        Way::Tunnel { hop, authority, .. } => (authority, Some(hop)),
+    let way = name::settle(pod, route, accepted.destination.ip(), random).await?;
+    let (destination, hop) = match &way {
+        Way::Plain(destination) => (*destination, None),
+        Way::Tunnel { hop, authority, .. } => (*authority, Some(*hop)),
     };
+    let connected = connect::open(pod, way, caller).await?;
     if let Some(peer) = &connected.peer {
         draft.destination.identity = Some(peer.identity.clone());
         draft.tunnel_authority = Some(destination.to_string().into());
@@ -121,13 +130,16 @@ async fn open(
 }
 
 /// Finds the next hop, waiting for what the controller still owes us, and notes whom it leads to.
-async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Call, Reason> {
+async fn resolve(
+    pod: &Pod,
+    accepted: &Accepted,
+    random: u64,
+    draft: &mut Draft,
+) -> Result<(Route, Caller), Reason> {
     draft.destination.address = Some(accepted.destination);
-    let random = rand::random();
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
+    let outcome = pod.ask(|snapshot, answered| {
+        let Some(own) = pod.own_record(snapshot) else {
+            return Attempt::Later(Reason::WorkloadUnknown);
         };
         let inquiry = Inquiry {
             own,
@@ -136,26 +148,48 @@ async fn resolve(pod: &Pod, accepted: &Accepted, draft: &mut Draft) -> Result<Ca
             was_redirected: accepted.was_redirected,
             random,
             doors: &pod.shared.config.doors,
+            answered,
         };
-        let hop = match resolve::resolve(snapshot, &inquiry) {
-            Answer::Go(hop) => hop,
-            Answer::Hold(why) => return Attempt::Later(why),
-            Answer::Ask(_) => return Attempt::Later(Reason::LookupTimeout),
-            Answer::Refuse(why) => return Attempt::Answer(Err(why)),
+        let not_now = match resolve::resolve(snapshot, &inquiry) {
+            Answer::Go(hop) => {
+                if let Route::Named { host, .. } = &hop.route {
+                    let who = Who::of(own, Some(own.identity().clone()));
+                    pod.shared.metrics.names.asked(who, Arc::clone(host));
+                }
+                let caller = caller(own, accepted, &hop, draft);
+                return Attempt::Answer(Ok((hop.route, caller)));
+            }
+            Answer::Hold(why) => Attempt::Later(why),
+            Answer::Ask(name) => Attempt::Ask(name),
+            Answer::Refuse(why) => Attempt::Answer(Err(why)),
         };
-        let proven = matches!(hop.way, Way::Tunnel { .. }).then(|| own.identity().clone());
-        draft.source_is(accepted.source, Some(own), proven);
-        draft.destination_is(Some(accepted.destination), hop.workload, None);
-        draft.service_is(hop.service);
-        Attempt::Answer(Ok(Call {
-            way: hop.way,
-            identity: own.identity().clone(),
-            source: accepted.source,
-            service: draft.service.clone(),
-            baggage: baggage(own),
-        }))
+        // Whoever reads of a refusal wants to know who asked for what.
+        let (workload, service) = resolve::addressed(snapshot, &inquiry);
+        draft.source_is(accepted.source, Some(own), None);
+        draft.destination_is(Some(accepted.destination), workload, None);
+        draft.service_is(service);
+        not_now
     });
     outcome.await?
+}
+
+/// Notes whom a hop leads to, and says who calls.
+fn caller(
+    own: WorkloadView<'_>,
+    accepted: &Accepted,
+    hop: &NextHop<'_>,
+    draft: &mut Draft,
+) -> Caller {
+    let proven = hop.route.is_tunnel().then(|| own.identity().clone());
+    draft.source_is(accepted.source, Some(own), proven);
+    draft.destination_is(Some(accepted.destination), hop.workload, None);
+    draft.service_is(hop.service);
+    Caller {
+        identity: own.identity().clone(),
+        source: accepted.source,
+        service: draft.service.clone(),
+        baggage: baggage(own),
+    }
 }
 
 #[cfg(test)]

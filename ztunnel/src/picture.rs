@@ -9,6 +9,18 @@ use mesh::xds;
 /// workload before what judges it, however long the second request is under way.
 pub const TYPES: [&str; 2] = [wire::policy::TYPE_URL, wire::address::TYPE_URL];
 
+/// What is asked of the controller: all policies, and all addresses unless they are to be asked for
+/// one by one. Source: docs/compat.md#delta-discovery.
+pub fn subscriptions(on_demand: bool) -> [xds::Subscription; 2] {
+    TYPES.map(|type_url| {
+        let mode = match on_demand && type_url == wire::address::TYPE_URL {
+            true => xds::Mode::OnDemand,
+            false => xds::Mode::Wildcard,
+        };
+        xds::Subscription { type_url, mode }
+    })
+}
+
 /// Applies what the controller sends.
 pub struct Picture {
     store: Store,

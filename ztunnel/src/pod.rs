@@ -11,16 +11,24 @@ use mesh::hbone::{self, Pool};
 use mesh::identity::Identity;
 use mesh::relay::Buffers;
 use mesh::state::{Reader, Snapshot, WorkloadView};
+use mesh::telemetry::report;
+use mesh::wire;
+use mesh::xds::{Demand, DemandError};
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::connections::{Connections, View};
 use crate::dial;
 use crate::metrics::Metrics;
 use crate::netns::Namespace;
+use crate::resolver::Resolver;
 
 /// How long a new connection may wait for something the controller still owes us: the pod's own
 /// record, a policy it names, a waypoint. Source: docs/compat.md#outbound-decision.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Names that one connection may have the controller asked for.
+const QUESTIONS: usize = 8;
 
 /// A pod's unique id as the node agent names it.
 pub type PodUid = Arc<str>;
@@ -60,6 +68,10 @@ pub struct Shared {
     pub state: Reader,
     /// Certificates by identity.
     pub certificates: KeeperHandle,
+    /// Addresses of host names.
+    pub resolver: Resolver,
+    /// Asks the controller for single names; absent when it tells everything by itself.
+    pub demand: Option<Demand>,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -127,31 +139,49 @@ pub enum Attempt<T> {
     Answer(T),
     /// Not yet: ask again after the next change, and end with this reason when patience is over.
     Later(Reason),
+    /// Not before the controller has been asked for this name. Only in on-demand mode.
+    Ask(Box<str>),
 }
+
+/// Names that the controller has answered while a question was open: what is not there now, is not
+/// there at all.
+pub type Answered = [Box<str>];
 
 impl Pod {
     /// Asks `question` of the present snapshot, and of later ones while the answer is
-    /// [`Attempt::Later`], for up to [`PATIENCE`].
+    /// [`Attempt::Later`], and asks the controller for names, until [`PATIENCE`] is over.
     ///
     /// # Errors
-    /// The reason for which it was still waiting, or [`Reason::Overloaded`] when too many wait.
+    /// The reason of the last [`Attempt::Later`]; [`Reason::LookupTimeout`] when a name was not
+    /// answered; [`Reason::Overloaded`] when too many wait already.
     pub async fn ask<T>(
         &self,
-        mut question: impl FnMut(&Snapshot) -> Attempt<T>,
+        mut question: impl FnMut(&Snapshot, &Answered) -> Attempt<T>,
     ) -> Result<T, Reason> {
         // The fast path: no timer, no subscription.
-        if let Attempt::Answer(answer) = question(&self.shared.state.load()) {
+        if let Attempt::Answer(answer) = question(&self.shared.state.load(), &[]) {
             return Ok(answer);
         }
         let _place = self.waiting.enter().ok_or(Reason::Overloaded)?;
         let mut changed = self.shared.state.changed();
-        let deadline = tokio::time::sleep(PATIENCE);
+        let until = Instant::now() + PATIENCE;
+        let deadline = tokio::time::sleep_until(until);
         tokio::pin!(deadline);
+        let mut answered = Vec::new();
         loop {
             changed.mark_unchanged();
-            let why = match question(&self.shared.state.load()) {
+            let why = match question(&self.shared.state.load(), &answered) {
                 Attempt::Answer(answer) => return Ok(answer),
                 Attempt::Later(why) => why,
+                Attempt::Ask(name) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    self.fetch(&name, left).await?;
+                    answered.push(name);
+                    if answered.len() > QUESTIONS {
+                        return Err(Reason::LookupTimeout);
+                    }
+                    continue;
+                }
             };
             tokio::select! {
                 () = &mut deadline => return Err(why),
@@ -160,22 +190,42 @@ impl Pod {
         }
     }
 
+    /// Asks the controller for a name and waits for its answer.
+    async fn fetch(&self, name: &str, within: Duration) -> Result<(), Reason> {
+        let demand = self.shared.demand.as_ref();
+        let demand = demand.ok_or(Reason::LookupTimeout)?;
+        let fetched = demand.fetch(wire::address::TYPE_URL, name, within).await;
+        fetched.map_err(|error| {
+            tracing::debug!(
+                pod = &*self.uid,
+                error = report(&error),
+                "a name is not known"
+            );
+            match error {
+                DemandError::Overloaded { .. } => Reason::Overloaded,
+                DemandError::Deadline { .. } | DemandError::Stopped { .. } => Reason::LookupTimeout,
+            }
+        })
+    }
+
+    /// Has the controller asked for a name that only telemetry wants to know: nobody waits, and who
+    /// comes next finds it.
+    pub fn mention(&self, name: &str) {
+        if let Some(demand) = &self.shared.demand {
+            demand.mention(wire::address::TYPE_URL, name);
+        }
+    }
+
     /// This pod's own record in a snapshot, found by name, never by address: the node agent's word
     /// decides whose identity is used.
-    pub fn own_record<'s>(&self, snapshot: &'s Snapshot) -> Attempt<WorkloadView<'s>> {
+    pub fn own_record<'s>(&self, snapshot: &'s Snapshot) -> Option<WorkloadView<'s>> {
         let info = &self.info;
-        match snapshot.find_workload(&info.namespace, &info.name, &info.service_account) {
-            Some(own) => Attempt::Answer(own),
-            None => Attempt::Later(Reason::WorkloadUnknown),
-        }
+        snapshot.find_workload(&info.namespace, &info.name, &info.service_account)
     }
 
     /// Whose certificate this pod proves itself with, once its record has arrived.
     pub fn identity(&self) -> Option<Identity> {
         let snapshot = self.shared.state.load();
-        match self.own_record(&snapshot) {
-            Attempt::Answer(own) => Some(own.identity().clone()),
-            Attempt::Later(_) => None,
-        }
+        self.own_record(&snapshot).map(|own| own.identity().clone())
     }
 }

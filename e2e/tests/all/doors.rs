@@ -55,7 +55,7 @@ fn prepare(world: &World) -> Result<()> {
     world.wait(&["street/stranger"], false)
 }
 
-fn start(world: &World, name: &str, node: &str) -> Result<()> {
+pub(crate) fn start(world: &World, name: &str, node: &str) -> Result<()> {
     let (_, account) = name.split_once('/').context("namespace/name")?;
     world.pod(&Pod {
         name,
@@ -67,7 +67,7 @@ fn start(world: &World, name: &str, node: &str) -> Result<()> {
 }
 
 /// Checks that bytes arrive and come back.
-fn arrives(world: &World, from: &str, to: std::net::IpAddr) -> Result<()> {
+pub(crate) fn arrives(world: &World, from: &str, to: std::net::IpAddr) -> Result<()> {
     let seen = world.client(from, to, &Task::FinishFirst { bytes: 100_000 })?;
     let Seen::Digests(pairs) = &seen else {
         anyhow::bail!("{from} to {to}: {seen:?}");

@@ -7,17 +7,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use e2e::app::COLLECT;
 use e2e::app::client::{Seen, Task};
+use e2e::app::impostor::TUNNEL;
+use e2e::expect::eventually;
 use e2e::mint::{Minted, Signer};
-use e2e::world::{Pod, World};
+use e2e::world::{PATIENCE, Pod, World};
+use sandbox::Target;
 use serde_json::{Value, json};
 
 use crate::{Journey, ensure};
 
-pub(crate) const JOURNEYS: [Journey; 2] = [
+pub(crate) const JOURNEYS: [Journey; 3] = [
     ("envoy_opens_a_tunnel_to_our_node_proxy", originates),
     ("envoy_terminates_a_tunnel_from_our_node_proxy", terminates),
+    (
+        "a_service_is_reached_through_its_waypoint_and_never_around_it",
+        waypoint,
+    ),
 ];
 
+const DUMP: &str = "http://127.0.0.1:15000/config_dump";
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
 
 /// Envoy's executable, where `cargo xtask install` puts it.
@@ -114,8 +122,8 @@ fn originator(papers: &Minted, hop: &str, authority: &str, peer: &str) -> Value 
     }})
 }
 
-/// Takes tunnels on 15008 and hands their bytes to the application on loopback.
-fn terminator(papers: &Minted, peer: &str) -> Value {
+/// Takes tunnels on 15008 and hands the bytes of those for `authority` (`*` for all) to an application.
+fn terminator(papers: &Minted, peer: &str, authority: &str, application: &str) -> Value {
     let upgrade = json!([{ "upgrade_type": "CONNECT" }]);
     let route = json!({
         "match": { "connect_matcher": {} },
@@ -131,7 +139,7 @@ fn terminator(papers: &Minted, peer: &str) -> Value {
             "http2_protocol_options": { "allow_connect": true },
             "upgrade_configs": upgrade,
             "route_config": { "virtual_hosts": [
-                { "name": "all", "domains": ["*"], "routes": [route] } ] },
+                { "name": "all", "domains": [authority], "routes": [route] } ] },
             "http_filters": [{ "name": "router", "typed_config":
                 { "@type": format!("{TYPES}.filters.http.router.v3.Router") } }],
         },
@@ -140,12 +148,13 @@ fn terminator(papers: &Minted, peer: &str) -> Value {
         "listeners": [{ "name": "tunnel", "address": address("0.0.0.0", 15008),
             "filter_chains": [{ "filters": [http],
                 "transport_socket": tls("Downstream", papers, peer) }] }],
-        "clusters": [cluster("app", "127.0.0.1", COLLECT)],
+        "clusters": [cluster("app", application, COLLECT)],
     }})
 }
 
-/// A pod that runs Envoy with a configuration, and the journeys' server where that is wanted.
-fn start(world: &World, name: &str, config: &Value, with_server: bool) -> Result<()> {
+/// A pod that runs Envoy with a configuration, ready when it listens on `port`, and the journeys'
+/// server where that is wanted.
+fn start(world: &World, name: &str, config: &Value, port: u16, with_server: bool) -> Result<()> {
     let file = world.sandbox.place().path().join(format!("{name}.json"));
     fs::write(&file, serde_json::to_vec(config)?)?;
     let envoy = envoy()?;
@@ -156,12 +165,11 @@ fn start(world: &World, name: &str, config: &Value, with_server: bool) -> Result
         String::new()
     };
     world.apply(&format!(
-        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: gate\n  labels:\n    \
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: gate\n  labels:\n    app: {name}\n    \
          networking.istio.io/tunnel: http\nspec:\n  nodeName: node-2\n  serviceAccountName: envoy\n  \
          containers:\n    - name: envoy\n      image: envoy\n      command: [{envoy:?}, \
          --disable-hot-restart, --concurrency, '1', -c, {file:?}]\n      readinessProbe:\n        \
-         tcpSocket:\n          port: {}\n        periodSeconds: 1\n{server}",
-        if with_server { 15008 } else { COLLECT }
+         tcpSocket:\n          port: {port}\n        periodSeconds: 1\n{server}"
     ))?;
     world.wait(&[&format!("gate/{name}")], false)
 }
@@ -201,7 +209,7 @@ fn tunnel_in(world: &World) -> Result<()> {
     let app = world.address("talk/app")?;
     let authority = format!("{app}:{COLLECT}");
     let config = originator(&papers(world)?, &app.to_string(), &authority, APP);
-    start(world, "envoy", &config, false)?;
+    start(world, "envoy", &config, COLLECT, false)?;
     digests(&world.client(
         "gate/envoy",
         "127.0.0.1".parse()?,
@@ -230,7 +238,8 @@ fn terminates() -> Result<()> {
 
 fn tunnel_out(world: &World) -> Result<()> {
     prepare(world)?;
-    start(world, "envoy", &terminator(&papers(world)?, APP), true)?;
+    let config = terminator(&papers(world)?, APP, "*", "127.0.0.1");
+    start(world, "envoy", &config, TUNNEL, true)?;
     let envoy = world.address("gate/envoy")?;
     digests(&world.client(
         "talk/app",
@@ -246,6 +255,135 @@ fn tunnel_out(world: &World) -> Result<()> {
         &["outbound", identity, &format!("{envoy}:{COLLECT}")],
     )?;
     Ok(())
+}
+
+fn waypoint() -> Result<()> {
+    let world = World::start("waypoint")?;
+    let outcome = through_a_waypoint(&world);
+    world.finish(outcome)
+}
+
+fn through_a_waypoint(world: &World) -> Result<()> {
+    prepare(world)?;
+    let web = Pod {
+        name: "talk/web",
+        node: "node-2",
+        account: "web",
+        labels: &[("app", "web")],
+        arguments: &["serve"],
+    };
+    world.pod(&web)?;
+    world.wait(&["talk/web"], true)?;
+    let web = world.address("talk/web")?;
+    let labels = "    istio.io/use-waypoint: envoy\n    istio.io/use-waypoint-namespace: gate\n";
+    let address = service(world, "talk/web", labels, COLLECT)?;
+    service(world, "gate/envoy", "    for: waypoints\n", TUNNEL)?;
+    let authority = format!("{address}:{COLLECT}");
+
+    // It is asked for, and nobody is there.
+    eventually("node-1 knows of the waypoint", PATIENCE, || {
+        let dump = world.page(&Target::Node("node-1".to_owned()), DUMP)?;
+        let services = dump.get("services").and_then(Value::as_array);
+        let services = services.context("no services")?;
+        let is_it = |it: &&Value| {
+            let has = |name: &str| it.get(name).filter(|value| !value.is_null());
+            has("name").is_some_and(|name| name == "web") && has("waypoint").is_some()
+        };
+        Ok(services.iter().find(is_it).map(drop))
+    })?;
+    refused(world, address, 1)?;
+
+    let config = terminator(&papers(world)?, APP, &authority, &web.to_string());
+    start(world, "envoy", &config, TUNNEL, false)?;
+    let envoy = world.address("gate/envoy")?;
+    let task = Task::Bulk {
+        streams: 4,
+        bytes: 2_000_003,
+    };
+    eventually("the waypoint serves", PATIENCE, || {
+        let seen = world.client("talk/app", address, &task);
+        Ok(seen.ok().filter(|it| matches!(it, Seen::Digests(_))))
+    })
+    .and_then(|seen| digests(&seen))?;
+    let (hop, asked) = (
+        format!("dst.addr={envoy}:{TUNNEL} "),
+        format!("dst.hbone_addr={authority} "),
+    );
+    let who = "dst.identity=\"spiffe://cluster.local/ns/gate/sa/envoy\"";
+    let what = "dst.service=\"web.talk.svc.cluster.local\"";
+    let words = ["connection complete", "outbound", &hop, &asked, who, what];
+    world.logged("ztunnel/node-1", &words)?;
+    // The application's proxy sees the waypoint call, not the client.
+    let (from, to) = (
+        format!("src.addr={envoy}:"),
+        format!("dst.addr={web}:{COLLECT} "),
+    );
+    let words = ["connection complete", "inbound", &from, &to];
+    world.logged("ztunnel/node-2", &words)?;
+
+    // The waypoint of a service does not stand before its pods' own addresses.
+    digests(&world.client("talk/app", web, &task)?)?;
+
+    let before = count_refused(world)?;
+    world.sandbox.delete("Pod", "gate", "envoy")?;
+    eventually("the waypoint is gone", PATIENCE, || {
+        Ok(world.status("gate/envoy").is_err().then_some(()))
+    })?;
+    refused(world, address, before + 1)
+}
+
+/// A service of the pods that are called like it, and its address.
+fn service(world: &World, name: &str, labels: &str, port: u16) -> Result<std::net::IpAddr> {
+    let (namespace, app) = name.split_once('/').context("namespace/name")?;
+    world.apply(&format!(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {app}\n  namespace: {namespace}\n  labels:\n\
+         {labels}spec:\n  selector:\n    app: {app}\n  ports:\n    - name: tcp\n      port: {port}\n"
+    ))?;
+    eventually(&format!("{name} has an address"), PATIENCE, || {
+        let services = world.sandbox.status()?.services;
+        Ok(services.get(name).and_then(|it| it.first()?.parse().ok()))
+    })
+}
+
+const UNAVAILABLE: [&str; 2] = ["outbound", "reason=\"waypoint_unavailable\""];
+
+fn count_refused(world: &World) -> Result<usize> {
+    let log = fs::read_to_string(world.log("ztunnel/node-1")?)?;
+    let is_one = |line: &&str| UNAVAILABLE.iter().all(|word| line.contains(word));
+    Ok(log.lines().filter(is_one).count())
+}
+
+/// A call of the service is held, and then refused: the application hears nothing of it.
+fn refused(world: &World, address: std::net::IpAddr, number: usize) -> Result<()> {
+    let inbound = |world: &World| -> Result<usize> {
+        let log = fs::read_to_string(world.log("ztunnel/node-2")?)?;
+        Ok(log.lines().filter(|line| line.contains("inbound")).count())
+    };
+    let before = inbound(world)?;
+    let mut calls = 0;
+    eventually(
+        "a call is refused for want of its waypoint",
+        PATIENCE,
+        || {
+            calls += 1;
+            let seen = world.client("talk/app", address, &Task::ExpectRefusal { port: COLLECT })?;
+            ensure(matches!(&seen, Seen::Ended { received: 0, .. }), || {
+                format!("{seen:?}")
+            })?;
+            Ok((count_refused(world)? >= number).then_some(()))
+        },
+    )?;
+    let line = world.logged("ztunnel/node-1", &UNAVAILABLE)?;
+    let held = line
+        .split("duration=\"")
+        .nth(1)
+        .and_then(|it| it.split("ms").next());
+    let held: u64 = held.context("no duration")?.parse()?;
+    ensure((5000..10_000).contains(&held), || line.clone())?;
+    let after = inbound(world)?;
+    ensure(after == before, || {
+        format!("{} of {calls} calls reached the pod", after - before)
+    })
 }
 
 fn digests(seen: &Seen) -> Result<()> {

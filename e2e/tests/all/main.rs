@@ -8,6 +8,7 @@ mod envoy;
 mod identities;
 mod malformed;
 mod metrics;
+mod on_demand;
 mod policies;
 mod streams;
 
@@ -40,6 +41,7 @@ fn tests() -> ExitCode {
     journeys.extend(configuration::JOURNEYS);
     journeys.extend(metrics::JOURNEYS);
     journeys.extend(doors::JOURNEYS);
+    journeys.extend(on_demand::JOURNEYS);
     journeys.extend(policies::JOURNEYS);
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);

@@ -87,6 +87,8 @@ reasons! {
     OtherNetwork = (Config, false, "-", 503, "other_network"),
     /// A name the proxy asked the controller for was not answered within the time allowed.
     LookupTimeout = (Config, true, "-", 503, "lookup_timeout"),
+    /// The destination's host name has no address, or no name server answered in time.
+    NameNotResolved = (Upstream, true, "-", 503, "name_not_resolved"),
     /// The destination refused the TCP connection.
     ConnectRefused = (Upstream, true, "CONNECT", 503, "connect_refused"),
     /// The destination did not answer the TCP connection in time.
@@ -127,12 +129,8 @@ reasons! {
     AnswerTimeout = (Upstream, true, "CONNECT", 503, "answer_timeout"),
     /// No certificate for the pod's identity could be had.
     NoOwnCertificate = (Us, true, "IDENTITY_ERROR", 503, "no_own_certificate"),
-    /// The original destination of a redirected connection could not be read.
-    NoOriginalDestination = (Us, false, "-", 503, "no_original_destination"),
     /// A limit of this proxy (descriptors, memory, connections) was reached.
     Overloaded = (Us, true, "-", 503, "overloaded"),
-    /// The connection needs something that this version does not do.
-    Unsupported = (Us, false, "-", 503, "unsupported"),
     /// Reading or writing failed otherwise.
     IoFailed = (Us, true, "-", 503, "io_failed"),
 }

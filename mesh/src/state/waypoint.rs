@@ -99,10 +99,10 @@ impl Snapshot {
 
     /// Whether `workload` is an instance of a waypoint in front of what lives at `address`: it then
     /// takes tunnels for that address (contract: sandwich, docs/compat.md#inbound-status).
-    pub fn is_waypoint_of(&self, workload: WorkloadView<'_>, address: IpAddr) -> bool {
+    pub fn is_waypoint_of(&self, workload: WorkloadView<'_>, address: IpAddr) -> Lookup<bool> {
         let leads_here = |gateway: &GatewayAddress| self.leads_to(gateway, workload);
         let found = self.find_address(workload.network(), address, workload.namespace());
-        match found {
+        let is_waypoint = match found {
             Lookup::Found(Hit::Workload(id)) => {
                 let waypoint = self.workload(id).and_then(WorkloadView::waypoint);
                 waypoint.is_some_and(leads_here)
@@ -115,8 +115,10 @@ impl Snapshot {
                     .chain(weighted)
                     .any(leads_here)
             }),
-            Lookup::Absent | Lookup::Ask(_) => false,
-        }
+            Lookup::Absent => return Lookup::Absent,
+            Lookup::Ask(name) => return Lookup::Ask(name),
+        };
+        Lookup::Found(is_waypoint)
     }
 
     fn resolve(&self, gateway: &GatewayAddress, client: ClientPlace<'_>, random: u64) -> Waypoint {
@@ -187,8 +189,14 @@ impl Snapshot {
         source.is_some_and(|source| self.leads_to(gateway, source))
     }
 
-    /// Whether a gateway address leads to `workload`, directly or as one endpoint of a service.
+    /// Whether a gateway address leads to `workload`, directly or as one endpoint of a service. That it
+    /// is an endpoint of a service by name, its own record says, also where the service's is not here.
     fn leads_to(&self, gateway: &GatewayAddress, workload: WorkloadView<'_>) -> bool {
+        if let Destination::Hostname(key) = &gateway.destination
+            && workload.services().any(|(member, _)| member == key)
+        {
+            return true;
+        }
         match self.target(gateway) {
             Some(Target::Workload(it)) => it.id() == workload.id(),
             Some(Target::Service(it)) => workload.services().any(|(key, _)| key == it.key()),

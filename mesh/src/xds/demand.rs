@@ -40,7 +40,22 @@ pub enum Error {
 pub(super) struct Ask {
     pub(super) type_url: &'static str,
     pub(super) name: Box<str>,
-    pub(super) answer: oneshot::Sender<bool>,
+    /// Who waits for the answer; nobody for a name that was only mentioned.
+    pub(super) answer: Option<oneshot::Sender<bool>>,
+}
+
+impl Ask {
+    /// Whoever asked has left.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.answer.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+
+    /// Answers it. The asker may have left; then nobody needs the answer.
+    pub(super) fn answer(self, answer: bool) {
+        if let Some(asker) = self.answer {
+            let _ = asker.send(answer);
+        }
+    }
 }
 
 /// The asking end; cheap to clone.
@@ -71,7 +86,7 @@ impl Demand {
             let ask = Ask {
                 type_url,
                 name: name.into(),
-                answer,
+                answer: Some(answer),
             };
             let stopped = || Error::Stopped { name: name.into() };
             self.asks.send(ask).await.map_err(|_| stopped())?;
@@ -91,6 +106,19 @@ impl Demand {
     }
 }
 
+impl Demand {
+    /// Has the controller asked about `name`, and waits for nothing: for what would only be nice to
+    /// know. Let go when too much is being asked already.
+    pub fn mention(&self, type_url: &'static str, name: &str) {
+        let ask = Ask {
+            type_url,
+            name: name.into(),
+            answer: None,
+        };
+        let _ = self.asks.try_send(ask);
+    }
+}
+
 /// Who waits for which name; kept across streams.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
@@ -105,14 +133,15 @@ impl Waiters {
             self.sweep();
         }
         if self.count >= WAITERS {
-            // The asker may have left; then nobody needs the answer.
-            let _ = ask.answer.send(false);
-            return;
+            return ask.answer(false);
         }
+        let Some(answer) = ask.answer else {
+            return;
+        };
         self.by_name
             .entry((ask.type_url, ask.name))
             .or_default()
-            .push(ask.answer);
+            .push(answer);
         self.count += 1;
     }
 

@@ -47,10 +47,16 @@ pub(super) fn keeper(config: &Config) -> anyhow::Result<KeeperHandle> {
     Ok(Keeper::start(client, settings, cert::system_clock()))
 }
 
-/// Starts the discovery client; its first complete answer opens the gate.
-pub(super) fn follow(config: &Config, store: Store, gates: &Gates, registry: &metrics::Metrics) {
-    let Discovery::Controller(server) = &config.discovery else {
-        return;
+/// Starts the discovery client; its first complete answer opens the gate. Says whom to ask for single
+/// names, where that is how addresses are learnt.
+pub(super) fn follow(
+    config: &Config,
+    store: Store,
+    gates: &Gates,
+    registry: &metrics::Metrics,
+) -> Option<xds::Demand> {
+    let Discovery::Controller { server, on_demand } = &config.discovery else {
+        return None;
     };
     let node = &config.node;
     let place = xds::Place {
@@ -71,15 +77,12 @@ pub(super) fn follow(config: &Config, store: Store, gates: &Gates, registry: &me
         headers: server.headers.clone(),
         node: xds::Node::of(&place, node.metadata.clone()),
     };
-    let everything = picture::TYPES.map(|type_url| xds::Subscription {
-        type_url,
-        mode: xds::Mode::Wildcard,
-    });
     let (client, mut handle) = xds::Client::new(
         settings,
-        everything,
+        picture::subscriptions(*on_demand),
         Picture::new(store, &node.pod_namespace),
     );
+    let demand = Some(handle.demand().clone());
     let counters = Box::new(Discovered(handle.clone()));
     registry.register(|registry| registry.register_collector(counters));
     let gate = gates.add("xds");
@@ -88,4 +91,5 @@ pub(super) fn follow(config: &Config, store: Store, gates: &Gates, registry: &me
         handle.ready().await;
         gate.done();
     });
+    demand.filter(|_| *on_demand)
 }

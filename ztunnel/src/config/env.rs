@@ -60,7 +60,11 @@ pub const VARIABLES: &[Variable] = &[
         "one more name its certificate may carry",
     ),
     ("XDS_HEADER_*", "", "extra headers of discovery calls"),
-    ("XDS_ON_DEMAND", "false", "ask for addresses one by one"),
+    (
+        "XDS_ON_DEMAND",
+        "false",
+        "ask for addresses one by one, when they are dialled",
+    ),
     ("CA_ADDRESS", "as XDS_ADDRESS", "certificate service"),
     (
         "CA_ROOT_CA",
@@ -99,6 +103,11 @@ pub const VARIABLES: &[Variable] = &[
         "ENABLE_ORIG_SRC",
         "auto",
         "show applications their client's address: true, false, auto",
+    ),
+    (
+        "LOCALHOST_APP_TUNNEL",
+        "true",
+        "call applications that take tunnels for others on the pod's loopback",
     ),
     (
         "KEEPALIVE_TIME",
@@ -207,10 +216,10 @@ pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
 }
 
 fn discovery(r: &mut Reader) -> Discovery {
-    if r.parse("XDS_ON_DEMAND", false) {
-        r.problem("XDS_ON_DEMAND", "is not supported yet");
+    Discovery::Controller {
+        server: server(r, &XDS),
+        on_demand: r.parse("XDS_ON_DEMAND", false),
     }
-    Discovery::Controller(server(r, &XDS))
 }
 
 fn node(r: &mut Reader) -> Node {
@@ -326,6 +335,7 @@ fn doors(r: &mut Reader) -> Doors {
         reuse_port: r.parse("INPOD_PORT_REUSE", true),
         ipv6: r.parse("IPV6_ENABLED", true),
         original_source,
+        localhost_app_tunnel: r.parse("LOCALHOST_APP_TUNNEL", true),
         keep_alive: keep_alive(r),
     }
 }

@@ -79,9 +79,9 @@ pub async fn open(
 ) -> Result<(Tunnel<tls::Stream<TcpStream>>, Link), Error> {
     let _place = pod.handshakes.enter().ok_or(Error::Crowded)?;
     let local = sockopt::canonical(stream.local_addr().map_err(Error::Socket)?);
-    let known = pod.ask(|snapshot| match pod.own_record(snapshot) {
-        Attempt::Answer(own) => Attempt::Answer(own.identity().clone()),
-        Attempt::Later(why) => Attempt::Later(why),
+    let known = pod.ask(|snapshot, _| match pod.own_record(snapshot) {
+        Some(own) => Attempt::Answer(own.identity().clone()),
+        None => Attempt::Later(Reason::WorkloadUnknown),
     });
     let identity = known.await.map_err(Error::Unknown)?;
     let credentials = pod

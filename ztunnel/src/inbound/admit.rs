@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use mesh::flow::{EndsFlow, Reason};
 use mesh::hbone::ConnectHead;
-use mesh::state::{Hit, Lookup, Snapshot, WorkloadView};
+use mesh::state::{Hit, Lookup, Snapshot};
 
 use super::authorize::{self, Caller, Denial, Rehearsal};
+use super::request::{NoTarget, Target};
 use super::{Link, request};
 use crate::pod::{Attempt, Pod};
 use crate::record::Draft;
@@ -16,7 +17,7 @@ use crate::record::Draft;
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdmitted {
     /// It makes no sense, or something it needs has not arrived.
-    #[error("not admitted")]
+    #[error("not admitted: {}", .0.word())]
     Early(Reason),
     /// A policy says so.
     #[error(transparent)]
@@ -44,12 +45,11 @@ pub(super) async fn plain(
         address: source.ip(),
     };
     let mut rehearsed = Vec::new();
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
+    let outcome = pod.ask(|snapshot, _| {
+        let Some(own) = pod.own_record(snapshot) else {
+            return Attempt::Later(Reason::WorkloadUnknown);
         };
-        describe(snapshot, own, source, draft);
+        describe(pod, snapshot, source, draft);
         let service = request::likely_service(snapshot, own, None, destination.port());
         draft.service_is(service);
         rehearsed = authorize::rehearse(snapshot, own, &caller, destination);
@@ -69,63 +69,74 @@ pub(super) async fn tunnelled(
     link: &Link,
     head: &ConnectHead,
     draft: &mut Draft,
-) -> Result<SocketAddr, NotAdmitted> {
+) -> Result<Target, NotAdmitted> {
     let caller = Caller {
         identity: Some(&link.peer.identity),
         address: link.source.ip(),
     };
     let mut rehearsed = Vec::new();
-    let outcome = pod.ask(|snapshot| {
-        let own = match pod.own_record(snapshot) {
-            Attempt::Answer(own) => own,
-            Attempt::Later(why) => return Attempt::Later(why),
+    let outcome = pod.ask(|snapshot, answered| {
+        let Some(own) = pod.own_record(snapshot) else {
+            return Attempt::Later(Reason::WorkloadUnknown);
         };
-        describe(snapshot, own, link.source, draft);
+        describe(pod, snapshot, link.source, draft);
         let asked = request::Asked {
             authority: &head.authority,
             dialled: link.local.ip(),
             pod: own,
             doors: &pod.shared.config.doors,
+            answered,
         };
-        let application = match request::target(snapshot, &asked) {
-            Ok(application) => application,
-            Err(reason) => return Attempt::Answer(Err(reason)),
+        let target = match request::target(snapshot, &asked) {
+            Ok(target) => target,
+            Err(NoTarget::Refused(reason)) => return Attempt::Answer(Err(reason)),
+            Err(NoTarget::Ask(name)) => return Attempt::Ask(name),
         };
         let named = head.forwarded.as_ref().and_then(|it| it.host.as_deref());
-        let service = request::likely_service(snapshot, own, named, application.port());
+        let service = request::likely_service(snapshot, own, named, target.application.port());
         draft.service_is(service);
-        rehearsed = authorize::rehearse(snapshot, own, &caller, application);
-        match authorize::decide(snapshot, own, &caller, application) {
-            Attempt::Answer(verdict) => Attempt::Answer(Ok((application, verdict))),
+        rehearsed = authorize::rehearse(snapshot, own, &caller, target.application);
+        match authorize::decide(snapshot, own, &caller, target.application) {
+            Attempt::Answer(verdict) => Attempt::Answer(Ok((target, verdict))),
             Attempt::Later(why) => Attempt::Later(why),
+            Attempt::Ask(name) => Attempt::Ask(name),
         }
     });
-    let (application, verdict) = outcome
+    let (target, verdict) = outcome
         .await
         .and_then(|answer| answer)
         .map_err(NotAdmitted::Early)?;
     rehearsed
         .iter()
-        .for_each(|it| tell(it, &caller, application));
+        .for_each(|it| tell(it, &caller, target.application));
     settle(verdict, draft)?;
-    Ok(application)
+    Ok(target)
 }
 
 /// Notes in the record who both ends are, as far as the mesh knows.
-fn describe(snapshot: &Snapshot, pod: WorkloadView<'_>, source: SocketAddr, draft: &mut Draft) {
+///
+/// A caller that is only to be asked for is mentioned: nobody waits for what telemetry alone wants.
+fn describe(pod: &Pod, snapshot: &Snapshot, source: SocketAddr, draft: &mut Draft) {
+    let Some(own) = pod.own_record(snapshot) else {
+        return;
+    };
     let proven = draft.source.identity.take();
-    let found = snapshot.find_address(pod.network(), source.ip(), pod.namespace());
+    let found = snapshot.find_address(own.network(), source.ip(), own.namespace());
     let client = match found {
         Lookup::Found(Hit::Workload(id)) => snapshot.workload(id),
-        _ => None,
+        Lookup::Ask(name) => {
+            pod.mention(&name);
+            None
+        }
+        Lookup::Found(Hit::Service(_)) | Lookup::Absent => None,
     };
     draft.source_is(source, client, proven);
     let own_identity = draft
         .source
         .identity
         .is_some()
-        .then(|| pod.identity().clone());
-    draft.destination_is(draft.destination.address, Some(pod), own_identity);
+        .then(|| own.identity().clone());
+    draft.destination_is(draft.destination.address, Some(own), own_identity);
 }
 
 /// Notes the rule behind a refusal.

@@ -5,11 +5,23 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh::flow::{EndsFlow, Reason};
 use mesh::net::dial::{self, CONNECT_DEADLINE, DialOptions};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::config::{Doors, OriginalSource};
 use crate::dial::connect_reason;
 use crate::netns::Namespace;
+
+/// Whom to call, as whom, and what to say first.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The application.
+    pub application: SocketAddr,
+    /// The client's address.
+    pub client: IpAddr,
+    /// What stands in front of the client's bytes.
+    pub header: Option<Vec<u8>>,
+}
 
 /// Why the application was not reached.
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +40,21 @@ pub enum Error {
     /// The application did not take the connection.
     #[error("cannot reach the application")]
     Connect(#[from] dial::Error),
+    /// The application did not take what stands in front of the client's bytes.
+    #[error("cannot announce the client to the application")]
+    Announce(#[source] io::Error),
 }
 
 impl EndsFlow for Error {
     fn reason(&self) -> Reason {
         match self {
-            Error::Socket(_) | Error::Source { .. } => Reason::ConnectFailed,
+            Error::Socket(_) | Error::Source { .. } | Error::Announce(_) => Reason::ConnectFailed,
             Error::Connect(error) => connect_reason(error),
         }
     }
 }
 
-/// Opens a connection to `destination` inside the pod that looks as if `client` had made it.
+/// Opens a connection to the application inside the pod that looks as if the client had made it.
 ///
 /// Where the kernel does not let us use the client's address, the pod's own is used, unless the
 /// settings insist. Source of the rule: docs/compat.md#pod-sockets.
@@ -49,13 +64,18 @@ impl EndsFlow for Error {
 pub async fn connect(
     netns: &Namespace,
     doors: &Doors,
-    destination: SocketAddr,
-    client: IpAddr,
+    delivery: &Delivery,
 ) -> Result<TcpStream, Error> {
+    let destination = delivery.application;
     let socket = netns
-        .within(|| make_socket(doors, destination, client))
+        .within(|| make_socket(doors, destination, delivery.client))
         .map_err(Error::Socket)??;
-    Ok(dial::connect(socket, destination, CONNECT_DEADLINE, &doors.keep_alive).await?)
+    let connecting = dial::connect(socket, destination, CONNECT_DEADLINE, &doors.keep_alive);
+    let mut stream = connecting.await?;
+    if let Some(header) = &delivery.header {
+        stream.write_all(header).await.map_err(Error::Announce)?;
+    }
+    Ok(stream)
 }
 
 fn make_socket(
@@ -88,6 +108,7 @@ fn make_socket(
 fn may_borrow(setting: OriginalSource, destination: IpAddr, client: IpAddr) -> bool {
     setting != OriginalSource::Never
         && client.is_ipv4() == destination.is_ipv4()
+        && !destination.is_loopback()
         && !client.is_loopback()
         && !client.is_unspecified()
         && !client.is_multicast()
@@ -117,6 +138,11 @@ mod tests {
                 "{setting:?} {client}"
             );
         }
+        let (home, client) = ([127, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        assert!(
+            !may_borrow(OriginalSource::Always, home, client),
+            "loopback"
+        );
         assert!(may_borrow(
             OriginalSource::Auto,
             v6,

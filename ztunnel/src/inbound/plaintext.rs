@@ -12,11 +12,9 @@ use crate::config::Doors;
 ///
 /// # Errors
 /// [`Reason::IllegalPort`] when it is a door of this proxy: somebody dialled 15006 itself, or asks
-/// to be led in a circle.
+/// to be led in a circle; [`Reason::IoFailed`] when the kernel does not say where it arrived.
 pub fn destination(stream: &TcpStream, doors: &Doors) -> Result<SocketAddr, Reason> {
-    let local = stream
-        .local_addr()
-        .map_err(|_| Reason::NoOriginalDestination)?;
+    let local = stream.local_addr().map_err(|_| Reason::IoFailed)?;
     let destination =
         sockopt::original_destination(stream).unwrap_or_else(|| sockopt::canonical(local));
     if doors.is_own(destination.port()) {

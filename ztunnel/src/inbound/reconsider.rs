@@ -6,7 +6,7 @@ use mesh::flow::{Direction, Reason};
 use mesh::identity::Identity;
 
 use super::authorize::{self, Caller};
-use crate::pod::{Attempt, Pod};
+use crate::pod::Pod;
 
 /// Decides again about live connections whenever the pod's policies change, and closes what is no
 /// longer allowed. A policy that has not arrived cuts nothing.
@@ -21,7 +21,7 @@ pub async fn follow_policies(pod: Rc<Pod>) {
             continue;
         }
         // Without the pod's record nothing is decided, and the change stays to be dealt with.
-        let Attempt::Answer(own) = pod.own_record(&snapshot) else {
+        let Some(own) = pod.own_record(&snapshot) else {
             continue;
         };
         seen = snapshot.policy_version();

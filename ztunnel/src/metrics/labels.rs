@@ -104,19 +104,17 @@ impl Labels {
             true => "mutual_tls",
             false => "unknown",
         };
+        let [s1, s2, s3, s4, s5, s6, s7, s8] = source_pairs(source);
         [
             ("reporter", reporter(self.direction).into()),
-            ("source_workload", known(&source.workload)),
-            ("source_canonical_service", known(&source.canonical_service)),
-            (
-                "source_canonical_revision",
-                known(&source.canonical_revision),
-            ),
-            ("source_workload_namespace", known(&source.namespace)),
-            ("source_principal", principal(source)),
-            ("source_app", known(&source.canonical_service)),
-            ("source_version", known(&source.canonical_revision)),
-            ("source_cluster", known(&source.cluster)),
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            s6,
+            s7,
+            s8,
             ("destination_service", known(&service.hostname)),
             ("destination_service_namespace", known(&service.namespace)),
             ("destination_service_name", known(&service.name)),
@@ -145,6 +143,23 @@ impl Labels {
             ("connection_security_policy", policy.into()),
         ]
     }
+}
+
+/// The part about the source, in the contract's order.
+pub fn source_pairs(source: &Who) -> [(&'static str, Cow<'_, str>); 8] {
+    [
+        ("source_workload", known(&source.workload)),
+        ("source_canonical_service", known(&source.canonical_service)),
+        (
+            "source_canonical_revision",
+            known(&source.canonical_revision),
+        ),
+        ("source_workload_namespace", known(&source.namespace)),
+        ("source_principal", principal(source)),
+        ("source_app", known(&source.canonical_service)),
+        ("source_version", known(&source.canonical_revision)),
+        ("source_cluster", known(&source.cluster)),
+    ]
 }
 
 fn known(value: &str) -> Cow<'_, str> {

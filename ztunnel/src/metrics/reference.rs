@@ -48,6 +48,13 @@ pub const METRICS: &[Described] = &[
         "accepted TCP connections that are open; a tunnel is one",
     ),
     (
+        "istio_on_demand_dns_total",
+        "counter",
+        "source_workload, source_canonical_service, source_canonical_revision, source_workload_namespace, \
+            source_principal, source_app, source_version, source_cluster, hostname",
+        "look-ups of workloads that have a host name and no address",
+    ),
+    (
         "istio_xds_connection_terminations_total",
         "counter",
         "reason",

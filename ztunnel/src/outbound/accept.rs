@@ -34,11 +34,9 @@ pub struct Accepted {
 /// dialled.
 ///
 /// # Errors
-/// [`Reason::NoOriginalDestination`] when the connection is gone already.
+/// [`Reason::IoFailed`] when the kernel does not say where the connection arrived.
 pub fn destination(stream: &TcpStream, source: SocketAddr) -> Result<Accepted, Reason> {
-    let local = stream
-        .local_addr()
-        .map_err(|_| Reason::NoOriginalDestination)?;
+    let local = stream.local_addr().map_err(|_| Reason::IoFailed)?;
     let local = sockopt::canonical(local);
     let destination = sockopt::original_destination(stream).unwrap_or(local);
     Ok(Accepted {

@@ -20,11 +20,9 @@ use super::resolve::Way;
 use crate::dial;
 use crate::pod::Pod;
 
-/// What a hop is opened with.
+/// For whom a hop is opened.
 #[derive(Debug)]
-pub struct Call {
-    /// How to get there.
-    pub way: Way,
+pub struct Caller {
     /// Whose certificate proves us.
     pub identity: Identity,
     /// The application that calls.
@@ -72,6 +70,10 @@ impl EndsFlow for Error {
                 OpenError::Refused(_) => Reason::RefusedByPeer,
                 OpenError::Deadline { .. } => Reason::AnswerTimeout,
                 OpenError::Tls(error) => dial::tls_reason(error),
+                // Said by our own HTTP/2: the peer broke its rules.
+                OpenError::Lost(error) if error.is_library() && !error.is_io() => {
+                    Reason::Http2Failed
+                }
                 OpenError::Lost(_) => Reason::TunnelLost,
                 OpenError::Head(_) => Reason::BadHeader,
                 OpenError::Draining => Reason::Drained,
@@ -84,10 +86,10 @@ impl EndsFlow for Error {
 ///
 /// # Errors
 /// [`Error`]; its reason says whose fault it is.
-pub async fn open(pod: &Pod, call: Call) -> Result<Connected, Error> {
-    let (hop, authority, peers) = match &call.way {
+pub async fn open(pod: &Pod, way: Way, caller: Caller) -> Result<Connected, Error> {
+    let (hop, authority, peers) = match way {
         Way::Plain(destination) => {
-            let stream = dial::plain(&pod.netns, &pod.shared.config.doors, *destination).await?;
+            let stream = dial::plain(&pod.netns, &pod.shared.config.doors, destination).await?;
             return Ok(Connected {
                 stream: Stream::Plain(stream),
                 peer: None,
@@ -97,18 +99,18 @@ pub async fn open(pod: &Pod, call: Call) -> Result<Connected, Error> {
             hop,
             authority,
             peers,
-        } => (*hop, *authority, peers.clone()),
+        } => (hop, authority, peers),
     };
     let head = ConnectHead {
-        baggage: Some(call.baggage),
+        baggage: Some(caller.baggage),
         forwarded: Some(Forwarded {
-            source: call.source,
-            host: call.service.as_deref().map(Into::into),
+            source: caller.source,
+            host: caller.service.as_deref().map(Into::into),
         }),
         traceparent: Some(Traceparent::fresh(rand::random(), rand::random())),
         ..ConnectHead::new(Authority::Ip(authority))
     };
-    let key = PoolKey::new(call.identity, peers, hop, call.source.ip());
+    let key = PoolKey::new(caller.identity, peers, hop, caller.source.ip());
     let opened = pod
         .pool
         .open(&key, async || dial_tunnel(pod, &key, hop).await, &head)

@@ -4,6 +4,7 @@
 //! hop, or a name to ask for, or why not. Never: a fall-back that loses a waypoint.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use mesh::flow::Reason;
 use mesh::identity::Identity;
@@ -29,6 +30,8 @@ pub struct Inquiry<'a> {
     pub random: u64,
     /// Our own ports.
     pub doors: &'a Doors,
+    /// Names that the controller was asked for: what is not there now, is not there at all.
+    pub answered: &'a [Box<str>],
 }
 
 /// The decision.
@@ -48,7 +51,7 @@ pub enum Answer<'a> {
 #[derive(Clone, Debug)]
 pub struct NextHop<'a> {
     /// How.
-    pub way: Way,
+    pub route: Route,
     /// The workload the hop leads to, when the mesh knows it.
     pub workload: Option<WorkloadView<'a>>,
     /// The service that was addressed.
@@ -71,6 +74,77 @@ pub enum Way {
     },
 }
 
+/// What is known of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// All of it.
+    Known(Way),
+    /// All but the address of a host.
+    Named {
+        /// Host name of the workload that the hop leads to.
+        host: Arc<str>,
+        /// How to go on from there.
+        onward: Onward,
+    },
+}
+
+/// How to go on from the address of a host name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Onward {
+    /// Plain TCP to this port.
+    Plain(u16),
+    /// A CONNECT over mutual TLS.
+    Tunnel {
+        /// Port of the other proxy.
+        port: u16,
+        /// What the CONNECT asks for.
+        authority: Wanted,
+        /// Who the other end may be.
+        peers: Vec<Identity>,
+    },
+}
+
+/// What a CONNECT to a host asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// This port of the host itself.
+    Own(u16),
+    /// What the application dialled: the host is a waypoint.
+    Dialled(SocketAddr),
+}
+
+impl Onward {
+    /// The way when the host has this address.
+    pub fn at(self, address: IpAddr) -> Way {
+        match self {
+            Self::Plain(port) => Way::Plain(SocketAddr::new(address, port)),
+            Self::Tunnel {
+                port,
+                authority,
+                peers,
+            } => Way::Tunnel {
+                hop: SocketAddr::new(address, port),
+                authority: match authority {
+                    Wanted::Own(port) => SocketAddr::new(address, port),
+                    Wanted::Dialled(dialled) => dialled,
+                },
+                peers,
+            },
+        }
+    }
+
+    /// The way to a workload: by an address of it, else by its host name.
+    fn of(self, workload: WorkloadView<'_>, address: Option<IpAddr>) -> Route {
+        match address {
+            Some(address) => Route::Known(self.at(address)),
+            None => Route::Named {
+                host: workload.hostname().into(),
+                onward: self,
+            },
+        }
+    }
+}
+
 /// Decides where a connection goes.
 pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> {
     let Inquiry {
@@ -85,8 +159,8 @@ pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> 
         return Answer::Refuse(Reason::IllegalPort);
     }
     let answer = match snapshot.find_address(own.network(), destination.ip(), own.namespace()) {
-        Lookup::Ask(name) => Answer::Ask(name),
-        Lookup::Absent => plain(destination, None, None),
+        Lookup::Ask(name) if !inquiry.answered.contains(&name) => Answer::Ask(name),
+        Lookup::Ask(_) | Lookup::Absent => plain(destination, None, None),
         Lookup::Found(Hit::Service(id)) => match snapshot.service(id) {
             Some(service) => to_service(snapshot, inquiry, service),
             None => Answer::Hold(Reason::HostUnknown),
@@ -98,13 +172,46 @@ pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> 
     };
     match &answer {
         // Plain bytes to our own door would come back here for ever.
-        Answer::Go(NextHop {
-            way: Way::Plain(address),
-            ..
-        }) if doors.is_own(address.port()) && !inquiry.was_redirected => {
+        Answer::Go(hop)
+            if !inquiry.was_redirected
+                && hop.route.plain_port().is_some_and(|it| doors.is_own(it)) =>
+        {
             Answer::Refuse(Reason::IllegalPort)
         }
         _ => answer,
+    }
+}
+
+impl Route {
+    /// The port that plain bytes go to.
+    fn plain_port(&self) -> Option<u16> {
+        match self {
+            Self::Known(Way::Plain(address)) => Some(address.port()),
+            Self::Named {
+                onward: Onward::Plain(port),
+                ..
+            } => Some(*port),
+            Self::Known(Way::Tunnel { .. }) | Self::Named { .. } => None,
+        }
+    }
+
+    /// Whether it leads through a tunnel.
+    pub fn is_tunnel(&self) -> bool {
+        self.plain_port().is_none()
+    }
+}
+
+/// Whom the connection was addressed to, as far as the mesh knows: for the record of one that gets
+/// nowhere.
+pub fn addressed<'a>(
+    snapshot: &'a Snapshot,
+    inquiry: &Inquiry<'_>,
+) -> (Option<WorkloadView<'a>>, Option<ServiceView<'a>>) {
+    let (own, to) = (inquiry.own, inquiry.destination.ip());
+    match snapshot.find_address(own.network(), to, own.namespace()) {
+        Lookup::Found(Hit::Workload(id)) => (snapshot.workload(id), None),
+        Lookup::Found(Hit::Service(id)) => (None, snapshot.service(id)),
+        Lookup::Absent | Lookup::Ask(_) => (None, None),
     }
 }
 
@@ -114,7 +221,7 @@ fn plain<'a>(
     service: Option<ServiceView<'a>>,
 ) -> Answer<'a> {
     Answer::Go(NextHop {
-        way: Way::Plain(address),
+        route: Route::Known(Way::Plain(address)),
         workload,
         service,
     })
@@ -189,8 +296,8 @@ fn to_waypoint<'a>(
 ) -> Answer<'a> {
     let (endpoint, found_by) = match waypoint {
         Waypoint::Instance { endpoint, service } => (endpoint, service),
-        Waypoint::Ask(name) => return Answer::Ask(name),
-        Waypoint::None | Waypoint::Unavailable(_) => {
+        Waypoint::Ask(name) if !inquiry.answered.contains(&name) => return Answer::Ask(name),
+        Waypoint::Ask(_) | Waypoint::None | Waypoint::Unavailable(_) => {
             return Answer::Hold(Reason::WaypointUnavailable);
         }
     };
@@ -200,17 +307,14 @@ fn to_waypoint<'a>(
     if workload.network() != inquiry.own.network() {
         return Answer::Refuse(Reason::OtherNetwork);
     }
-    // Only a host name: see below.
-    let Some(address) = endpoint.address else {
-        return Answer::Refuse(Reason::Unsupported);
-    };
     let found_by = found_by.and_then(|id| snapshot.service(id));
+    let onward = Onward::Tunnel {
+        port: endpoint.port,
+        authority: Wanted::Dialled(inquiry.destination),
+        peers: peers(snapshot, workload, found_by),
+    };
     Answer::Go(NextHop {
-        way: Way::Tunnel {
-            hop: SocketAddr::new(address, endpoint.port),
-            authority: inquiry.destination,
-            peers: peers(snapshot, workload, found_by),
-        },
+        route: onward.of(workload, endpoint.address),
         workload: Some(workload),
         service: addressed,
     })
@@ -229,23 +333,19 @@ fn to_endpoint<'a>(
     if workload.network() != inquiry.own.network() {
         return Answer::Refuse(Reason::OtherNetwork);
     }
-    // Only a host name, which would have to be resolved first; this proxy has no resolver yet.
-    let Some(address) = endpoint.address else {
-        return Answer::Refuse(Reason::Unsupported);
+    let onward = match workload.tunnel() {
+        TunnelKind::None => Onward::Plain(endpoint.port),
+        TunnelKind::Hbone => Onward::Tunnel {
+            port: inquiry.doors.tunnel_port,
+            authority: Wanted::Own(endpoint.port),
+            peers: peers(snapshot, workload, service),
+        },
     };
-    let target = SocketAddr::new(address, endpoint.port);
-    match workload.tunnel() {
-        TunnelKind::None => plain(target, Some(workload), service),
-        TunnelKind::Hbone => Answer::Go(NextHop {
-            way: Way::Tunnel {
-                hop: SocketAddr::new(address, inquiry.doors.tunnel_port),
-                authority: target,
-                peers: peers(snapshot, workload, service),
-            },
-            workload: Some(workload),
-            service,
-        }),
-    }
+    Answer::Go(NextHop {
+        route: onward.of(workload, endpoint.address),
+        workload: Some(workload),
+        service,
+    })
 }
 
 /// Who may answer for a workload: itself, and what its services and the addressed one allow.

@@ -72,6 +72,7 @@ fn closed(reader: &Reader) -> [Option<Reason>; 3] {
             Attempt::Answer(Ok(())) => None,
             Attempt::Answer(Err(_)) => Some(Reason::PolicyDenied),
             Attempt::Later(why) => Some(why),
+            Attempt::Ask(name) => panic!("a decision asks for {name}"),
         }
     })
 }

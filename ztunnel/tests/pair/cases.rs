@@ -9,12 +9,12 @@ use mesh::state::Removal;
 use mesh::wire::Update;
 use mesh::zds;
 
-use crate::counted;
 use crate::net::{self, ONE, ONE6, TWO, TWO6, VIP6};
 use crate::proxy::{Proxy, wait_until};
 use crate::world::{
     A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
 };
+use crate::{counted, dns, waypoints};
 
 type Case = (&'static str, fn());
 
@@ -83,6 +83,26 @@ pub(crate) const ALL: &[Case] = &[
     ),
     ("no_thread_stays_in_a_pods_namespace", at_home),
     ("the_dump_names_both_ends", dump),
+    (
+        "a_workload_with_a_host_name_is_reached_by_the_family_that_was_dialled",
+        dns::reached,
+    ),
+    (
+        "a_host_name_outside_of_the_mesh_is_reached_in_plain_text",
+        dns::reached_plainly,
+    ),
+    (
+        "a_host_name_is_asked_for_again_when_its_records_are_over",
+        dns::kept,
+    ),
+    (
+        "a_connection_is_held_until_its_waypoint_comes_which_takes_tunnels_for_its_service",
+        waypoints::held,
+    ),
+    (
+        "an_application_that_takes_tunnels_for_others_is_told_who_calls_whom",
+        waypoints::announced,
+    ),
     ("metrics_tell_what_became_of_connections", counted::metrics),
 ];
 
@@ -205,10 +225,10 @@ fn wrong_server() {
 fn wrong_client() {
     let world = World::new();
     let stranger = std::sync::Arc::new(mesh::testing::ca::Ca::named("stranger"));
-    let rogue = crate::proxy::Proxy::start("one", &stranger, |config| {
-        config.doors.outbound_port = 8081;
-        config.doors.plaintext_port = 15007;
-        config.doors.tunnel_port = 15008;
+    let rogue = crate::proxy::Proxy::start("one", &stranger, |start| {
+        start.config.doors.outbound_port = 8081;
+        start.config.doors.plaintext_port = 15007;
+        start.config.doors.tunnel_port = 15008;
     });
     rogue.learn(everything(), Vec::new());
     drop(rogue);
@@ -497,11 +517,12 @@ fn doors_taken() {
         std::net::TcpListener::bind(("0.0.0.0", 15021)).unwrap()
     });
     let squatter = squatter.join().unwrap();
-    let two = Proxy::start("two", &world.ca, |config| {
-        config.doors.plaintext_port = 15021;
-        config.doors.reuse_port = false;
-        config.doors.outbound_port = 15022;
-        config.doors.tunnel_port = 15023;
+    let two = Proxy::start("two", &world.ca, |start| {
+        let doors = &mut start.config.doors;
+        doors.plaintext_port = 15021;
+        doors.reuse_port = false;
+        doors.outbound_port = 15022;
+        doors.tunnel_port = 15023;
     });
     let info = zds::PodInfo {
         name: "web".into(),

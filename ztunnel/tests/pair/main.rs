@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
@@ -10,10 +11,16 @@
 mod net;
 mod proxy;
 mod world;
+mod logged;
+mod peer;
 mod counted;
+mod reasons;
+mod dns;
+mod waypoints;
 mod cases;
 
 use libtest_mimic::{Arguments, Trial};
+use mesh::flow::Reason;
 
 fn main() {
     if let Err(error) = net::enter_own_world() {
@@ -24,7 +31,11 @@ fn main() {
         libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
     }
     mesh::tls::install_default();
-    let trials = cases::ALL
+    logged::keep();
+    let mut arguments = Arguments::from_args();
+    // Many of them wait for a deadline to pass.
+    arguments.test_threads = Some(arguments.test_threads.unwrap_or(8));
+    let mut trials: Vec<_> = cases::ALL
         .iter()
         .map(|(name, case)| {
             Trial::test(*name, || {
@@ -33,5 +44,21 @@ fn main() {
             })
         })
         .collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    for reason in Reason::ALL {
+        let cases = reasons::cases_of(*reason);
+        trials.push(Trial::test(
+            format!("reason_{}_has_a_case", reason.word()),
+            || {
+                assert!(!cases.is_empty());
+                Ok(())
+            },
+        ));
+        trials.extend(cases.iter().map(|case| {
+            Trial::test(case.name(*reason), || {
+                case.check(*reason);
+                Ok(())
+            })
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
 }

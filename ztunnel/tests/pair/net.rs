@@ -8,15 +8,18 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use futures_util::TryStreamExt;
 use nix::sched::{CloneFlags, setns, unshare};
 use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::neighbour::NeighbourState;
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RulePortRange};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// Address of pod one.
 pub(crate) const ONE: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 1);
@@ -30,8 +33,16 @@ pub(crate) const TWO6: Ipv6Addr = Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 2);
 pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// Its IPv6 virtual address.
 pub(crate) const VIP6: Ipv6Addr = Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, 1);
+/// An address next to pod two's at which nobody is: what is sent there gets no answer of any kind.
+pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 77);
+/// An address to which no route leads.
+pub(crate) const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Port of the application in pod two.
 pub(crate) const APP_PORT: u16 = 9090;
+/// Port of the service in front of it.
+pub(crate) const SERVICE_PORT: u16 = 8080;
+/// Port in pod two whose replies take the ordinary way: for callers that no proxy stands in for.
+pub(crate) const PLAIN_PORT: u16 = 9191;
 
 /// Table with one route: everything is local.
 const LOOPBACK_TABLE: u32 = 100;
@@ -51,7 +62,14 @@ pub(crate) fn enter_own_world() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+    // The name server of the tests is there.
+    run(async |handle| {
+        let lo = index(&handle, "lo").await;
+        let up = LinkUnspec::new_with_index(lo).up().build();
+        handle.link().set(up).execute().await.unwrap();
+    });
+    Ok(())
 }
 
 /// Runs `work` on a thread inside the namespace.
@@ -84,6 +102,15 @@ pub(crate) fn build() -> Cable {
                 .name("eth0");
             handle.link().set(message.build()).execute().await.unwrap();
             furnish(&handle, ONE, ONE6).await;
+            let eth0 = index(&handle, "eth0").await;
+            // Known to be there, so that the kernel does not find out that it is not.
+            let nobody = handle.neighbours().add(eth0, IpAddr::V4(NOBODY));
+            let nobody = nobody.link_layer_address(&[2, 0, 0, 0, 0, 77]);
+            nobody
+                .state(NeighbourState::Permanent)
+                .execute()
+                .await
+                .unwrap();
             let lo = index(&handle, "lo").await;
             let v4 = RouteMessageBuilder::<Ipv4Addr>::new()
                 .destination_prefix(VIP, 32)
@@ -113,6 +140,39 @@ pub(crate) fn build() -> Cable {
     .join()
     .unwrap();
     Cable { one, two }
+}
+
+/// Takes pod two's end of the cable down: what is sent there is lost.
+pub(crate) fn unplug(cable: &Cable) {
+    inside(&cable.two, || {
+        run(async |handle| {
+            let eth0 = index(&handle, "eth0").await;
+            let down = LinkUnspec::new_with_index(eth0).down().build();
+            handle.link().set(down).execute().await.unwrap();
+        });
+    })
+    .join()
+    .unwrap();
+}
+
+/// A port that no other call of this process uses, below those that the kernel gives: by it, lines of
+/// the log are told apart, for all pods here have the same addresses.
+pub(crate) fn port_of_its_own() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Connects from inside a namespace, from an address and a port of its own.
+pub(crate) fn connect(netns: &OwnedFd, from: IpAddr, to: SocketAddr) -> TcpStream {
+    let from = SocketAddr::new(from, port_of_its_own());
+    let connecting = inside(netns, move || {
+        let domain = Domain::for_address(to);
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        TcpStream::from(socket)
+    });
+    connecting.join().unwrap()
 }
 
 async fn furnish(handle: &Handle, v4: Ipv4Addr, v6: Ipv6Addr) {
@@ -149,7 +209,12 @@ async fn replies_stay_here(handle: &Handle) {
         .table_id(LOOPBACK_TABLE)
         .output_interface(lo);
     handle.route().add(v6.build()).execute().await.unwrap();
-    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+    let families = [AddressFamily::Inet, AddressFamily::Inet6];
+    let ports = [APP_PORT, SERVICE_PORT];
+    for (family, port) in families
+        .into_iter()
+        .flat_map(|it| ports.map(|port| (it, port)))
+    {
         let mut rule = handle
             .rule()
             .add()
@@ -164,8 +229,8 @@ async fn replies_stay_here(handle: &Handle) {
         message
             .attributes
             .push(RuleAttribute::SourcePortRange(RulePortRange {
-                start: APP_PORT,
-                end: APP_PORT,
+                start: port,
+                end: port,
             }));
         rule.execute().await.unwrap();
     }

@@ -6,22 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hickory_resolver::config::ResolverOpts;
 use mesh::cert::{self, Keeper};
 use mesh::lifecycle::drain;
 use mesh::lifecycle::ready::Gates;
+use mesh::model::Reach;
 use mesh::settings::Reader;
 use mesh::state::{self, Removal, Store};
 use mesh::telemetry::metrics::Registry;
 use mesh::testing::ca::Ca;
 use mesh::wire::Update;
-use mesh::zds;
+use mesh::{xds, zds};
 use tokio::runtime::Runtime;
 use ztunnel::config::{Config, env};
 use ztunnel::dump::Dump;
 use ztunnel::metrics::Metrics;
 use ztunnel::netns::Home;
+use ztunnel::picture::{Picture, subscriptions};
 use ztunnel::pod::Shared;
 use ztunnel::pods::{self, Enrolment};
+use ztunnel::resolver::Resolver;
 use ztunnel::workers::{self, Posts, Threads};
 
 /// Time that no step should need.
@@ -48,21 +52,66 @@ impl cert::CertificateAuthority for Authority {
     }
 }
 
+/// What a test may change before a proxy starts.
+pub(crate) struct Start {
+    /// Its settings.
+    pub(crate) config: Config,
+    /// How long another proxy may take to answer a CONNECT, which is no setting.
+    pub(crate) answer_deadline: Option<Duration>,
+    /// Whether it knows only what it asked for.
+    pub(crate) on_demand: bool,
+}
+
 /// What workers share, and the pen that draws the picture.
-fn shared(config: Config, authority: Authority, registry: &mut Registry) -> (Store, Shared) {
+fn shared(start: Start, authority: Authority, registry: &mut Registry) -> (Store, Shared) {
+    let config = start.config;
     let (store, state) = Store::new(state::Settings {
         network: "".into(),
         node: config.node.name.as_str().into(),
-        on_demand: false,
+        on_demand: start.on_demand,
     });
+    let demand = start.on_demand.then(nobody_to_ask);
+    let mut tunnels = config.tunnels.settings();
+    if let Some(deadline) = start.answer_deadline {
+        tunnels.answer_deadline = deadline;
+    }
     let shared = Shared {
-        tunnels: config.tunnels.settings(),
+        tunnels,
         state,
         certificates: Keeper::start(authority, cert::Settings::default(), cert::system_clock()),
+        resolver: Resolver::start(crate::dns::config(), ResolverOpts::default()).unwrap(),
+        demand,
         metrics: Metrics::register(registry),
         config: Arc::new(config),
     };
     (store, shared)
+}
+
+/// A discovery client whose controller is not there.
+fn nobody_to_ask() -> xds::Demand {
+    let place = xds::Place {
+        kind: "ztunnel",
+        ip: None,
+        pod: "ztunnel".into(),
+        namespace: "weft-system".into(),
+        service_account: String::new(),
+        node: "one".into(),
+        domain: String::new(),
+    };
+    let config = xds::Config {
+        address: xds::Address::parse("https://127.0.0.1:1").unwrap(),
+        alt_hostname: None,
+        root: xds::Root::Inline(Vec::new()),
+        token: None,
+        cluster_id: "Kubernetes".into(),
+        headers: Vec::new(),
+        node: xds::Node::of(&place, []),
+    };
+    let (store, _) = Store::new(state::Settings::default());
+    let (client, handle) = xds::Client::new(config, subscriptions(true), Picture::new(store, ""));
+    let demand = handle.demand().clone();
+    mesh::lifecycle::task::spawn("xds", client.run());
+    demand
 }
 
 /// The proxy and the agent that talks to it.
@@ -83,7 +132,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Starts one without pods. `change` may turn settings that have no variable.
-    pub(crate) fn start(node: &str, ca: &Arc<Ca>, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn start(node: &str, ca: &Arc<Ca>, change: impl FnOnce(&mut Start)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("z.sock");
         let settings = [
@@ -91,8 +140,12 @@ impl Proxy {
             ("INPOD_UDS", socket.to_str().unwrap()),
             ("ZTUNNEL_WORKER_THREADS", "1"),
         ];
-        let mut config = env::read(Reader::from_values(settings), 1).unwrap();
-        change(&mut config);
+        let mut start = Start {
+            config: env::read(Reader::from_values(settings), 1).unwrap(),
+            answer_deadline: None,
+            on_demand: false,
+        };
+        change(&mut start);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -105,7 +158,7 @@ impl Proxy {
             refuses: Arc::clone(&refuses),
         };
         let mut registry = Registry::default();
-        let (store, shared) = shared(config, authority, &mut registry);
+        let (store, shared) = shared(start, authority, &mut registry);
         let metrics = shared.metrics.clone();
         let (workers, threads) = workers::start(&shared).unwrap();
         let posts = workers.posts();
@@ -151,6 +204,12 @@ impl Proxy {
     /// The same from a controller that has not spoken of policies yet.
     pub(crate) fn learn_addresses(&self, updates: Vec<Update>, removed: Vec<Removal>) {
         self.store.lock().unwrap().apply(updates, removed);
+    }
+
+    /// The controller sends a policy that cannot be read.
+    pub(crate) fn reject_policy(&self, name: &str, reach: Reach) {
+        let rejected = [(name.into(), reach)];
+        self.store.lock().unwrap().apply_with([], [], rejected);
     }
 
     /// The agent says something and hears the answer: `None` for success.
@@ -205,11 +264,17 @@ impl Proxy {
         *agent = Some((listener, session));
     }
 
+    /// The metrics page.
+    pub(crate) fn page(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
+    }
+
     /// Waits until a line of the metrics page starts with `name`, holds all `parts` and is this number.
     pub(crate) fn wait_for_metric(&self, name: &str, parts: &[&str], number: u64) {
         wait_until(&format!("{name} {parts:?} {number}"), || {
-            let mut text = String::new();
-            prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+            let text = self.page();
             let mut lines = text.lines().filter(|line| line.starts_with(name));
             lines.any(|line| {
                 parts.iter().all(|part| line.contains(part))

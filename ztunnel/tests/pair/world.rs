@@ -17,10 +17,9 @@ use mesh::testing::ca::Ca;
 use mesh::wire::Update;
 
 use crate::net::{self, APP_PORT, Cable, ONE, ONE6, TWO, TWO6, VIP, VIP6};
-use crate::proxy::{PATIENCE, Proxy, wait_until};
+use crate::proxy::{PATIENCE, Proxy, Start, wait_until};
 
-/// Port of the service.
-pub(crate) const SERVICE_PORT: u16 = 8080;
+pub(crate) use crate::net::SERVICE_PORT;
 
 /// Everything a test needs.
 pub(crate) struct World {
@@ -41,15 +40,22 @@ impl World {
 
     /// Both pods enrolled, nothing known.
     pub(crate) fn empty() -> Self {
+        let world = Self::half(|_| {});
+        world.two.enrol("web", "web", &world.cable.two);
+        world
+    }
+
+    /// Only the client is enrolled: in the other pod, the test may play the proxy. Nothing known.
+    pub(crate) fn half(change: impl Fn(&mut Start)) -> Self {
         let cable = net::build();
         let ca = Arc::new(Ca::new());
-        // Captures what is dialled at the service's address without a redirection.
-        let one = Proxy::start("one", &ca, |config| {
-            config.doors.outbound_port = SERVICE_PORT
+        let one = Proxy::start("one", &ca, |start| {
+            // Captures what is dialled at the service's address without a redirection.
+            start.config.doors.outbound_port = SERVICE_PORT;
+            change(start);
         });
-        let two = Proxy::start("two", &ca, |_| {});
+        let two = Proxy::start("two", &ca, &change);
         one.enrol("client", "client", &cable.one);
-        two.enrol("web", "web", &cable.two);
         Self {
             one,
             two,
@@ -60,7 +66,12 @@ impl World {
 
     /// The application in pod two starts to listen.
     pub(crate) fn listen(&self, address: IpAddr) -> TcpListener {
-        let at = SocketAddr::new(address, APP_PORT);
+        self.listen_at(address, APP_PORT)
+    }
+
+    /// The same at another port.
+    pub(crate) fn listen_at(&self, address: IpAddr, port: u16) -> TcpListener {
+        let at = SocketAddr::new(address, port);
         net::inside(&self.cable.two, move || TcpListener::bind(at).unwrap())
             .join()
             .unwrap()
@@ -73,9 +84,12 @@ impl World {
 
     /// The application in pod one calls an address of the service.
     pub(crate) fn call_at(&self, address: IpAddr) -> TcpStream {
+        let from = match address {
+            IpAddr::V4(_) => ONE.into(),
+            IpAddr::V6(_) => ONE6.into(),
+        };
         let at = SocketAddr::new(address, SERVICE_PORT);
-        let stream = net::inside(&self.cable.one, move || TcpStream::connect(at).unwrap());
-        timed(stream.join().unwrap())
+        timed(net::connect(&self.cable.one, from, at))
     }
 
     /// A connection over both proxies: the client's end and the application's.
@@ -110,7 +124,7 @@ impl World {
 }
 
 /// Nothing in a test may wait for ever.
-fn timed(stream: TcpStream) -> TcpStream {
+pub(crate) fn timed(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream

@@ -1,6 +1,6 @@
 //! Tables of waypoint resolution: found, failing closed, skipped.
 
-use super::super::{ClientPlace, Reader, Settings, Store, Unavailable, Waypoint};
+use super::super::{ClientPlace, Lookup, Reader, Settings, Store, Unavailable, Waypoint};
 use super::{by_address, by_name, ip, key, picture, pod, service, serving};
 use crate::identity::Identity;
 use crate::model::{
@@ -241,4 +241,55 @@ fn a_workload_s_waypoint_is_skipped_only_for_what_comes_from_it() {
         "another identity from its address"
     );
     assert!(!is_skipped("wp", "10.0.0.77"), "from an address nobody has");
+}
+
+#[test]
+fn an_instance_takes_tunnels_for_what_stands_behind_its_waypoint_and_nothing_else() {
+    let guarded = || Workload {
+        waypoint: Some(by_name("ns/wp")),
+        ..pod("guarded", "10.0.0.9")
+    };
+    let shared = || {
+        let gateway = by_name("ns/wp");
+        let mut service = service("ns/shared", "10.96.0.7");
+        service.weighted_waypoints = vec![WeightedWaypoint { gateway, weight: 0 }];
+        service
+    };
+    let behind_another = || Service {
+        waypoint: Some(by_name("ns/another")),
+        ..service("ns/t", "10.96.0.8")
+    };
+    for (on_demand, unknown) in [
+        (false, Lookup::Absent),
+        (true, Lookup::Ask("/10.0.0.77".into())),
+    ] {
+        let (mut store, reader) = Store::new(Settings {
+            on_demand,
+            ..Settings::default()
+        });
+        // The waypoint's own service need not be known: the instance's record names it.
+        let records: [Update; 6] = [
+            guarded().into(),
+            pod("free", "10.0.0.8").into(),
+            behind(by_name("ns/wp")).into(),
+            behind_another().into(),
+            shared().into(),
+            instance("w", "10.0.0.1").into(),
+        ];
+        store.apply(records, []);
+        let snapshot = reader.load();
+        let uid = "Kubernetes//Pod/ns/w";
+        let instance = snapshot.workload_by_uid(uid).found().unwrap();
+        for (address, expected) in [
+            ("10.0.0.9", Lookup::Found(true)),
+            ("10.96.0.1", Lookup::Found(true)),
+            ("10.96.0.7", Lookup::Found(true)),
+            ("10.0.0.8", Lookup::Found(false)),
+            ("10.96.0.8", Lookup::Found(false)),
+            ("10.0.0.77", unknown.clone()),
+        ] {
+            let answer = snapshot.is_waypoint_of(instance, ip(address));
+            assert_eq!(answer, expected, "{address}, on demand: {on_demand}");
+        }
+    }
 }

@@ -81,7 +81,7 @@ fn every_bad_value_is_reported_and_every_reported_name_is_in_the_list() {
         ("TRUST_DOMAIN", "Not A Domain"),
         ("INSTANCE_IP", "x"),
         ("XDS_ADDRESS", "http://plain:15010"),
-        ("XDS_ON_DEMAND", "true"),
+        ("XDS_ON_DEMAND", "maybe"),
         ("CA_ROOT_CA", "SYSTEM"),
         ("ISTIO_METAJSON_X", "{"),
         ("SECRET_TTL", "long"),

@@ -3,7 +3,7 @@
 use mesh::model::{ApplicationTunnel, Workload};
 
 use super::*;
-use crate::drawn::{doors, ip, pod, service, serving, snapshot, waypoint};
+use crate::drawn::{doors, ip, pod, service, serving, snapshot, snapshot_on_demand, waypoint};
 
 /// What pod `web` at 10.0.0.2 answers to an authority.
 fn ask(web: Workload, authority: &str) -> Result<String, Reason> {
@@ -19,8 +19,25 @@ fn ask(web: Workload, authority: &str) -> Result<String, Reason> {
         dialled: ip("10.0.0.2"),
         pod: snapshot.find_workload("shop", "web", "web").unwrap(),
         doors: &doors(),
+        answered: &[],
     };
-    target(&snapshot, &asked).map(|it| it.to_string())
+    match target(&snapshot, &asked) {
+        Ok(target) => Ok(describe(target)),
+        Err(NoTarget::Refused(reason)) => Err(reason),
+        Err(NoTarget::Ask(name)) => panic!("{name} is asked for"),
+    }
+}
+
+/// The application; where it is called, if elsewhere; what it is told.
+fn describe(target: Target) -> String {
+    let mut text = target.application.to_string();
+    if target.at != target.application {
+        text.push_str(&format!(" at {}", target.at));
+    }
+    if let Some(announced) = target.announced {
+        text.push_str(&format!(" for {announced}"));
+    }
+    text
 }
 
 fn web() -> Workload {
@@ -91,22 +108,39 @@ fn a_waypoint_takes_what_is_for_those_behind_it() {
 }
 
 #[test]
-fn an_application_tunnel_takes_any_address_at_its_port() {
-    let mut tunnelled = web();
-    let tunnel = ApplicationTunnel {
-        proxy_protocol: false,
-        port: 7000,
+fn an_application_tunnel_takes_any_address_at_its_port_on_loopback() {
+    let with = |proxy_protocol, port| {
+        let mut tunnelled = web();
+        tunnelled.application_tunnel = Some(ApplicationTunnel {
+            proxy_protocol,
+            port,
+        });
+        tunnelled
     };
-    tunnelled.application_tunnel = Some(tunnel);
-    assert_eq!(
-        ask(tunnelled.clone(), "10.96.0.9:80").unwrap(),
-        "10.0.0.2:7000"
-    );
-    tunnelled.application_tunnel = Some(ApplicationTunnel {
-        proxy_protocol: true,
-        ..tunnel
-    });
-    assert_eq!(ask(tunnelled, "10.96.0.9:80"), Err(Reason::Unsupported));
+    let to = "10.96.0.9:80";
+    for (tunnel, authority, expected) in [
+        (with(false, 7000), to, "10.0.0.2:7000 at 127.0.0.1:7000"),
+        (with(false, 0), to, "10.0.0.2:80 at 127.0.0.1:80"),
+        (
+            with(true, 7000),
+            to,
+            "10.0.0.2:7000 at 127.0.0.1:7000 for 10.96.0.9:80",
+        ),
+        (
+            with(true, 7000),
+            "[fd96::9]:80",
+            "10.0.0.2:7000 at 127.0.0.1:7000 for [fd96::9]:80",
+        ),
+        // By name: the service's virtual address stands for it.
+        (
+            with(true, 7000),
+            "web.shop.svc.cluster.local:81",
+            "10.0.0.2:7000 at 127.0.0.1:7000 for 10.96.0.1:81",
+        ),
+    ] {
+        assert_eq!(ask(tunnel, authority).unwrap(), expected, "{authority}");
+    }
+    assert_eq!(ask(with(true, 15006), to), Err(Reason::IllegalPort));
 }
 
 #[test]
@@ -128,4 +162,34 @@ fn the_service_is_guessed_from_the_callers_word_or_the_port() {
         let name = found.map(|it| it.key().hostname.split('.').next().unwrap());
         assert_eq!(name, expected, "{named:?} {port}");
     }
+}
+
+#[test]
+fn on_demand_an_address_of_others_is_asked_for_before_it_is_refused() {
+    let gate = service("gate", &[], &[(15008, 15008)]);
+    let mut fronted = service("fronted", &["10.96.0.5"], &[(80, 8080)]);
+    fronted.waypoint = waypoint(&gate);
+    let instance = serving(web(), &gate, &[(15008, 15009)]);
+    let nothing = snapshot_on_demand([instance.clone()], []);
+    // Neither needs the record of the waypoint's own service.
+    let fronted = snapshot_on_demand([instance], [fronted]);
+    let ask = |snapshot: &Snapshot, authority: &str, answered: &[Box<str>]| {
+        let asked = Asked {
+            authority: &Authority::parse(authority).unwrap(),
+            dialled: ip("10.0.0.2"),
+            pod: snapshot.find_workload("shop", "web", "web").unwrap(),
+            doors: &doors(),
+            answered,
+        };
+        target(snapshot, &asked).map(describe)
+    };
+    let name: Box<str> = "/10.96.0.5".into();
+    let there = Ok("10.0.0.2:80".to_owned());
+    let to = "10.96.0.5:80";
+    assert_eq!(ask(&nothing, to, &[]), Err(NoTarget::Ask(name.clone())));
+    let refused = Err(NoTarget::Refused(Reason::AuthorityMismatch));
+    assert_eq!(ask(&nothing, to, &[name]), refused);
+    assert_eq!(ask(&fronted, to, &[]), there);
+    let by_name = ask(&nothing, "gate.shop.svc.cluster.local:15008", &[]);
+    assert_eq!(by_name, Ok("10.0.0.2:15009".to_owned()));
 }

@@ -7,7 +7,7 @@ use mesh::model::{Health, LoadBalancing, Mode, NetworkMode, Service, Workload};
 use mesh::names::NamespacedHostname;
 
 use super::*;
-use crate::drawn::{doors, ip, pod, service, serving, snapshot, waypoint};
+use crate::drawn::{doors, ip, pod, service, serving, snapshot, snapshot_on_demand, waypoint};
 
 const CLIENT: &str = "10.0.0.1";
 const WEB: &str = "10.0.0.2";
@@ -26,6 +26,15 @@ fn decide_from(
 ) -> Outcome {
     workloads.push(pod("client", &[CLIENT]));
     let snapshot = snapshot(workloads, services);
+    decide_in(&snapshot, destination, was_redirected, &[])
+}
+
+fn decide_in(
+    snapshot: &Snapshot,
+    destination: &str,
+    was_redirected: bool,
+    answered: &[Box<str>],
+) -> Outcome {
     let own = snapshot.find_workload("shop", "client", "client").unwrap();
     let inquiry = Inquiry {
         own,
@@ -34,40 +43,54 @@ fn decide_from(
         was_redirected,
         random: 7,
         doors: &doors(),
+        answered,
     };
-    match resolve(&snapshot, &inquiry) {
-        Answer::Go(NextHop {
-            way: Way::Plain(address),
-            ..
-        }) => Outcome::Plain(address.to_string()),
-        Answer::Go(NextHop {
-            way:
-                Way::Tunnel {
-                    hop,
-                    authority,
-                    peers,
-                },
-            ..
-        }) => {
-            let peers = peers
-                .iter()
-                .map(|it| it.service_account.to_string())
-                .collect();
-            Outcome::Tunnel(hop.to_string(), authority.to_string(), peers)
-        }
+    match resolve(snapshot, &inquiry) {
+        Answer::Go(hop) => match hop.route {
+            Route::Known(way) => Outcome::of(way),
+            Route::Named { host, onward } => {
+                let found = onward.at(ip(RESOLVED));
+                Outcome::Named(host.to_string(), Box::new(Outcome::of(found)))
+            }
+        },
         Answer::Ask(name) => Outcome::Ask(name.into()),
         Answer::Hold(reason) => Outcome::Hold(reason),
         Answer::Refuse(reason) => Outcome::Refuse(reason),
     }
 }
 
+/// What every host name resolves to here.
+const RESOLVED: &str = "192.0.2.7";
+
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Plain(String),
     Tunnel(String, String, Vec<String>),
+    /// A host name, and what follows from its address.
+    Named(String, Box<Outcome>),
     Ask(String),
     Hold(Reason),
     Refuse(Reason),
+}
+
+impl Outcome {
+    fn of(way: Way) -> Self {
+        match way {
+            Way::Plain(address) => Self::Plain(address.to_string()),
+            Way::Tunnel {
+                hop,
+                authority,
+                peers,
+            } => {
+                let accounts = peers.iter().map(|it| it.service_account.to_string());
+                Self::Tunnel(hop.to_string(), authority.to_string(), accounts.collect())
+            }
+        }
+    }
+}
+
+fn named(host: &str, onward: Outcome) -> Outcome {
+    Outcome::Named(host.into(), Box::new(onward))
 }
 
 fn to_plain(address: &str) -> Outcome {
@@ -308,11 +331,12 @@ fn the_waypoint_itself_reaches_the_pod_behind_it() {
         was_redirected: true,
         random: 0,
         doors: &doors(),
+        answered: &[],
     };
     let Answer::Go(hop) = resolve(&snapshot, &inquiry) else {
         panic!("a hop was expected")
     };
-    let Way::Tunnel { hop, .. } = hop.way else {
+    let Route::Known(Way::Tunnel { hop, .. }) = hop.route else {
         panic!("a tunnel was expected")
     };
     assert_eq!(hop.to_string(), "10.0.0.2:15008");
@@ -328,6 +352,40 @@ fn a_destination_on_another_network_is_refused() {
         decide(vec![far], vec![web()], &format!("{VIP}:80")),
         refused
     );
+}
+
+#[test]
+fn on_demand_what_is_not_known_is_asked_for_once_and_then_not_there() {
+    let gate = service("gate", &[], &[(15008, 15008)]);
+    let mut fronted = web();
+    fronted.waypoint = waypoint(&gate);
+    let known = || vec![pod("client", &[CLIENT]), web_pod()];
+    let gate_pod = serving(pod("gate", &["10.0.0.9"]), &gate, &[(15008, 15008)]);
+    let vip = format!("{VIP}:80");
+    let gate_name = "shop/gate.shop.svc.cluster.local";
+    let asked = |name: &str| Outcome::Ask(name.to_owned());
+    let decide = |snapshot: &Snapshot, to: &str, answered: &[&str]| {
+        let answered: Vec<Box<str>> = answered.iter().map(|it| (*it).into()).collect();
+        decide_in(snapshot, to, true, &answered)
+    };
+
+    let nothing = snapshot_on_demand(known(), []);
+    assert_eq!(decide(&nothing, &vip, &[]), asked("/10.96.0.1"));
+    assert_eq!(decide(&nothing, &vip, &["/10.96.0.1"]), to_plain(&vip));
+
+    let no_gate = snapshot_on_demand(known(), [fronted.clone()]);
+    assert_eq!(decide(&no_gate, &vip, &[]), asked(gate_name));
+    let waits = Outcome::Hold(Reason::WaypointUnavailable);
+    assert_eq!(
+        decide(&no_gate, &vip, &[gate_name]),
+        waits,
+        "never bypassed"
+    );
+
+    let workloads = known().into_iter().chain([gate_pod]);
+    let all = snapshot_on_demand(workloads, [fronted, gate]);
+    let hop = tunnel("10.0.0.9:15008", &vip, &["gate"]);
+    assert_eq!(decide(&all, &vip, &["/10.96.0.1", gate_name]), hop);
 }
 
 #[test]

@@ -106,12 +106,12 @@ fn the_outbound_decision() {
         native_tunnel: true,
         ..web_pod()
     };
-    let named = || Workload {
+    let by_name = || Workload {
         addresses: vec![],
         hostname: "db.example".into(),
         ..web_pod()
     };
-    let named_gate = || Workload {
+    let gate_by_name = || Workload {
         addresses: vec![],
         hostname: "gate.example".into(),
         ..gate_pod()
@@ -290,16 +290,25 @@ fn the_outbound_decision() {
             direct(),
         ),
         row(
-            "hostname and no address: resolved on demand; refused so far",
-            (vec![named()], vec![web()]),
+            "hostname and no address, tunnel HBONE: resolved on demand",
+            (vec![by_name()], vec![web()]),
             TO_VIP,
-            refuse(Reason::Unsupported),
+            named(
+                "db.example",
+                tunnel("192.0.2.7:15008", "192.0.2.7:8080", &["web"]),
+            ),
         ),
         row(
-            "the same of a waypoint's instance",
-            (vec![web_pod(), named_gate()], vec![fronted(), gate()]),
+            "hostname and no address, tunnel NONE: resolved on demand",
+            (vec![outside(by_name())], vec![web()]),
             TO_VIP,
-            refuse(Reason::Unsupported),
+            named("db.example", to_plain("192.0.2.7:8080")),
+        ),
+        row(
+            "the same of a waypoint's instance, authority as dialled",
+            (vec![web_pod(), gate_by_name()], vec![fronted(), gate()]),
+            TO_VIP,
+            named("gate.example", tunnel("192.0.2.7:15008", TO_VIP, &["gate"])),
         ),
     ]);
 }
