@@ -68,6 +68,17 @@ pub(super) fn sort(reason: &CertificateError, cause: &rustls::Error) -> Error {
     }
 }
 
+/// A chain whose signatures do not fit was made by somebody who only bears our root's name, for
+/// example an older root of ours that nobody trusts any more: nobody we know has issued it.
+fn unknown(error: rustls::Error) -> rustls::Error {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            CertificateError::UnknownIssuer.into()
+        }
+        other => other,
+    }
+}
+
 fn identities_of(end_entity: &CertificateDer<'_>) -> Result<Vec<Identity>, rustls::Error> {
     let certificate = peer::parse(end_entity).ok_or(CertificateError::BadEncoding)?;
     Ok(peer::identities(&certificate).collect())
@@ -112,7 +123,8 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, rustls::Error> {
         let verified = self
             .chain
-            .verify_client_cert(end_entity, intermediates, now)?;
+            .verify_client_cert(end_entity, intermediates, now)
+            .map_err(unknown)?;
         let got = identities_of(end_entity)?
             .into_iter()
             .next()
@@ -169,6 +181,21 @@ impl ServerVerifier {
             provider: provider(),
         }
     }
+
+    /// Why `got` is not who was expected: where nobody of its trust domain was, that is the reason.
+    fn somebody_else(&self, got: Identity) -> Unacceptable {
+        let is_foreign = |one: &Identity| one.trust_domain != got.trust_domain;
+        match self.expected.first() {
+            Some(one) if self.expected.iter().all(is_foreign) => Unacceptable::WrongTrustDomain {
+                got: got.trust_domain,
+                expected: one.trust_domain.clone(),
+            },
+            _ => Unacceptable::WrongIdentity {
+                got,
+                expected: Arc::clone(&self.expected),
+            },
+        }
+    }
 }
 
 impl fmt::Debug for ServerVerifier {
@@ -196,7 +223,8 @@ impl ServerCertVerifier for ServerVerifier {
             intermediates,
             now,
             algorithms,
-        )?;
+        )
+        .map_err(unknown)?;
         let identities = identities_of(end_entity)?;
         if identities
             .iter()
@@ -208,11 +236,7 @@ impl ServerCertVerifier for ServerVerifier {
             .into_iter()
             .next()
             .ok_or(Unacceptable::NoSpiffeId)?;
-        Err(Unacceptable::WrongIdentity {
-            got,
-            expected: Arc::clone(&self.expected),
-        }
-        .into())
+        Err(self.somebody_else(got).into())
     }
 
     fn verify_tls12_signature(
