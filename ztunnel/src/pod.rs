@@ -8,7 +8,6 @@ use std::time::Duration;
 use mesh::cert::KeeperHandle;
 use mesh::flow::Reason;
 use mesh::hbone::{self, Pool};
-use mesh::identity::Identity;
 use mesh::relay::Buffers;
 use mesh::state::{Reader, Snapshot, WorkloadView};
 
@@ -167,15 +166,6 @@ impl Pod {
         match snapshot.find_workload(&info.namespace, &info.name, &info.service_account) {
             Some(own) => Attempt::Answer(own),
             None => Attempt::Later(Reason::WorkloadUnknown),
-        }
-    }
-
-    /// Whose certificate this pod proves itself with, once its record has arrived.
-    pub fn identity(&self) -> Option<Identity> {
-        let snapshot = self.shared.state.load();
-        match self.own_record(&snapshot) {
-            Attempt::Answer(own) => Some(own.identity().clone()),
-            Attempt::Later(_) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod proxy;
 mod world;
 mod counted;
 mod cases;
+mod certificates;
 
 use libtest_mimic::{Arguments, Trial};
 
