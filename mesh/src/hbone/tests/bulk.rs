@@ -250,6 +250,7 @@ async fn small_round_trips_over_loopback_never_wait_for_a_delayed_acknowledgemen
             let (io, peer) =
                 tls::client::connect(stream, &pair.client, &expected, PATIENCE).await?;
             Ok(Dialed {
+                good_until: peer.not_after,
                 io,
                 peer,
                 local_address,
