@@ -22,6 +22,7 @@ pub(crate) use credentials::certificates;
 pub use credentials::{CertificateInfo, Credentials, CredentialsError};
 pub use peer::{Peer, leaf_identity};
 pub use provider::{install_default, provider};
+pub use verify::check_chain;
 
 use crate::identity::{Identity, TrustDomain};
 

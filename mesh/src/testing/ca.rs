@@ -86,17 +86,17 @@ impl Ca {
 
     /// An authority below this one, with a name of its own.
     pub fn intermediate(&self, name: &str) -> Self {
-        self.below(authority(name))
+        self.intermediate_with(name, |_| {})
     }
 
-    /// The same with an end of its own.
-    pub fn intermediate_until(&self, name: &str, not_after: SystemTime) -> Self {
+    /// The same with something changed.
+    pub fn intermediate_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let mut params = authority(name);
-        params.not_after = not_after.into();
-        self.below(params)
-    }
-
-    fn below(&self, params: CertificateParams) -> Self {
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
         Self {

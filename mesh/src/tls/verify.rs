@@ -1,7 +1,9 @@
 //! Who may be at the other end: a chain to our roots first, then the SPIFFE id.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -77,6 +79,48 @@ fn unknown(error: rustls::Error) -> rustls::Error {
         }
         other => other,
     }
+}
+
+/// Whether a peer that trusts `roots` would take `chain` (the leaf first) from a workload of the leaf's
+/// trust domain, as a client and as a server, at `now`.
+///
+/// # Errors
+/// What it would say.
+pub fn check_chain(
+    chain: &[CertificateDer<'static>],
+    roots: &[CertificateDer<'static>],
+    now: SystemTime,
+) -> Result<(), Error> {
+    let unreadable = || rustls::Error::from(CertificateError::BadEncoding);
+    let Some((leaf, between)) = chain.split_first() else {
+        return Err(Error::NoCertificate);
+    };
+    let check = || {
+        let identity = identities_of(leaf)?
+            .into_iter()
+            .next()
+            .ok_or(Unacceptable::NoSpiffeId)?;
+        let mut store = RootCertStore::empty();
+        for root in roots {
+            store.add(root.clone())?;
+        }
+        let store = Arc::new(store);
+        let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
+        let now = UnixTime::since_unix_epoch(since_1970.unwrap_or_default());
+        let clients = ClientVerifier::new(Arc::clone(&store), identity.trust_domain.clone())
+            .map_err(|_| unreadable())?;
+        clients.verify_client_cert(leaf, between, now)?;
+        let name = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        ServerVerifier::new(store, Arc::new([identity])).verify_server_cert(
+            leaf,
+            between,
+            &name,
+            &[],
+            now,
+        )?;
+        Ok(())
+    };
+    check().map_err(|error: rustls::Error| Error::from_rustls(&error))
 }
 
 fn identities_of(end_entity: &CertificateDer<'_>) -> Result<Vec<Identity>, rustls::Error> {

@@ -197,3 +197,6 @@ fn caller(claims: &Claims, trust_domain: TrustDomain) -> Result<Caller, AuthErro
         node,
     })
 }
+
+#[cfg(test)]
+mod tests;

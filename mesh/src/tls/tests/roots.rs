@@ -56,7 +56,7 @@ async fn a_chain_ends_when_its_first_certificate_does() {
     let root = Ca::named("root");
     let hour = Duration::from_secs(3600);
     let end = SystemTime::now() + hour;
-    let short = root.intermediate_until("short", end);
+    let short = root.intermediate_with("short", |it| it.not_after = end.into());
     let leaf = Leaf {
         not_after: end + hour,
         ..Leaf::of(&client())
