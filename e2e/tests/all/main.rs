@@ -8,6 +8,7 @@ mod envoy;
 mod identities;
 mod malformed;
 mod metrics;
+mod renewals;
 mod streams;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn tests() -> ExitCode {
     journeys.extend(malformed::JOURNEYS);
     journeys.extend(configuration::JOURNEYS);
     journeys.extend(metrics::JOURNEYS);
+    journeys.extend(renewals::JOURNEYS);
     journeys.extend(doors::JOURNEYS);
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
