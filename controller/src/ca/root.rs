@@ -106,20 +106,26 @@ impl SigningRoot {
                 "is open to every user of the machine, and must be its owner's alone (mode 0600)",
             ));
         }
-        let text = keep::read(&private)?;
-        let certificates = pem::certificates(&text, &private)?;
-        let [certificate] = certificates.as_slice() else {
-            return Err(content(&private, "does not hold exactly one certificate"));
-        };
-        let root = Self::assemble(
-            &text,
-            &private,
-            certificate,
-            Vec::new(),
-            certificate.text.clone(),
-        )?;
+        let root = Self::read(&keep::read(&private)?, &private)?;
         root.publish(directory)?;
         Ok(root)
+    }
+
+    /// A root that is kept nowhere.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn unkept(now: OffsetDateTime) -> Result<Self, RootError> {
+        let made = make(&TrustDomain::default(), now)?;
+        Self::read(&made, Path::new(PRIVATE_FILE))
+    }
+
+    /// What [`make`] made.
+    fn read(text: &str, path: &Path) -> Result<Self, RootError> {
+        let certificates = pem::certificates(text, path)?;
+        let [certificate] = certificates.as_slice() else {
+            return Err(content(path, "does not hold exactly one certificate"));
+        };
+        let roots = certificate.text.clone();
+        Self::assemble(text, path, certificate, Vec::new(), roots)
     }
 
     /// Writes the public copy of the roots into `directory`, unless it is there already.

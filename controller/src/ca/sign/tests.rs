@@ -16,9 +16,7 @@ fn now() -> OffsetDateTime {
 }
 
 fn root() -> SigningRoot {
-    let directory = tempfile::tempdir().unwrap();
-    let trust_domain = TrustDomain::default();
-    SigningRoot::load_or_create(directory.path(), &trust_domain, now()).unwrap()
+    SigningRoot::unkept(now()).unwrap()
 }
 
 fn request_of(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> String {
