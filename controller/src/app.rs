@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::ca::authenticate::{Expected, JwksAuthenticator};
+use crate::ca::plug::Plug;
 use crate::ca::root::SigningRoot;
 use crate::ca::server_certificate::ServerCertificate;
 use crate::ca::{self, Authority};
@@ -112,11 +113,8 @@ pub async fn serve(
     let index = Index::new(config.cluster, Arc::clone(&problems), metrics.clone());
     let (outlets, inlets) = between();
 
-    let root = Arc::new(signing_root(&config.files)?);
-    let certificate = Arc::new(ServerCertificate::new(
-        Arc::clone(&root),
-        config.server_names,
-    )?);
+    let root = signing_root(&config.files, &problems, &drain)?;
+    let certificate = Arc::new(ServerCertificate::new(root.clone(), config.server_names)?);
     let sources = ca_sources(&config.files, config.tokens, &index, inlets);
     let discovery = publish::Service::new(
         Arc::clone(&outlets.resources),
@@ -124,7 +122,7 @@ pub async fn serve(
         drain.clone(),
         publish::Settings::default(),
     );
-    let authority = Authority::new(config.authority, sources, root, metrics.clone());
+    let authority = Authority::new(config.authority, sources, root.clone(), metrics.clone());
     let pages = pages::routes(Sources {
         registry,
         metrics,
@@ -139,7 +137,7 @@ pub async fn serve(
     task::spawn("admin", admin::serve(listeners.admin, pages, drain.clone()));
     task::spawn(
         "certificate",
-        renew(Arc::clone(&certificate), drain.clone()),
+        renew(Arc::clone(&certificate), root, drain.clone()),
     );
     let incoming = listen::incoming(listeners.grpc, certificate, drain.clone())?;
     let server = task::spawn(
@@ -276,27 +274,46 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
     }
 }
 
-fn signing_root(files: &Files) -> anyhow::Result<SigningRoot> {
-    let root = match &files.plugged_in {
-        Some(directory) => {
-            let root = SigningRoot::plugged_in(directory)?;
-            root.publish(&files.state)?;
-            root
-        }
-        None => SigningRoot::load_or_create(
-            &files.state,
-            &TrustDomain::default(),
-            OffsetDateTime::now_utc(),
-        )?,
-    };
-    Ok(root)
+/// What is signed with; the operator's files are followed.
+fn signing_root(
+    files: &Files,
+    problems: &Arc<Problems>,
+    drain: &drain::Watch,
+) -> anyhow::Result<watch::Receiver<Arc<SigningRoot>>> {
+    if let Some(directory) = &files.plugged_in {
+        let (plug, root) = Plug::open(directory.clone(), files.state.clone())?;
+        let (roots, root) = watch::channel(Arc::new(root));
+        let (drain, problems) = (drain.clone(), Arc::clone(problems));
+        task::spawn("signing certificate", async move {
+            until_drain(drain, plug.follow(roots, &problems)).await;
+        });
+        return Ok(root);
+    }
+    let root = SigningRoot::load_or_create(
+        &files.state,
+        &TrustDomain::default(),
+        OffsetDateTime::now_utc(),
+    )?;
+    Ok(watch::channel(Arc::new(root)).1)
 }
 
-async fn renew(certificate: Arc<ServerCertificate>, drain: drain::Watch) {
+/// A new certificate in time, and at once when there is another root.
+async fn renew(
+    certificate: Arc<ServerCertificate>,
+    mut root: watch::Receiver<Arc<SigningRoot>>,
+    drain: drain::Watch,
+) {
     let mut pause = ServerCertificate::renewal_period();
     loop {
+        let replaced = async {
+            // Without a plugged-in root nobody can replace it.
+            if root.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             () = drain.draining() => return,
+            () = replaced => {}
             () = tokio::time::sleep(pause) => {}
         }
         pause = match certificate.renew() {

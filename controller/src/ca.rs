@@ -1,15 +1,18 @@
 //! Recipe of the certificate authority: authenticate the caller, allow the identity, sign.
 //!
 //! A request enters at `serve`, `authenticate` says who calls, `allow` which identity the answer
-//! may name, `limit` how often, `sign` makes the certificate with the key that `root` keeps.
+//! may name, `limit` how often, `sign` makes the certificate with the key that `root` keeps; `plug`
+//! replaces that root while the program runs, where the operator provides it.
 
 pub mod serve;
+pub mod plug;
 pub mod authenticate;
 pub mod allow;
 pub mod limit;
 pub mod server_certificate;
 pub mod sign;
 pub mod root;
+mod stamp;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -168,17 +171,17 @@ pub struct Sources {
 pub struct Authority {
     settings: Settings,
     sources: Sources,
-    root: Arc<SigningRoot>,
+    root: watch::Receiver<Arc<SigningRoot>>,
     limiter: Mutex<Limiter<(Identity, Option<PodReference>)>>,
     metrics: Metrics,
 }
 
 impl Authority {
-    /// An authority that signs with `root`.
+    /// An authority that signs with the `root` of the moment.
     pub fn new(
         settings: Settings,
         sources: Sources,
-        root: Arc<SigningRoot>,
+        root: watch::Receiver<Arc<SigningRoot>>,
         metrics: Metrics,
     ) -> Self {
         let limiter = Limiter::new(settings.per_second, settings.burst, CALLERS);
@@ -226,14 +229,8 @@ impl Authority {
             serial: rand::random(),
         };
         let lives = self.settings.lives;
-        let signed = sign::sign(
-            &self.root,
-            lives,
-            moment,
-            order.request,
-            &identity,
-            order.life,
-        );
+        let root = Arc::clone(&self.root.borrow());
+        let signed = sign::sign(&root, lives, moment, order.request, &identity, order.life);
         match signed {
             Ok(signed) => {
                 let not_after = signed.not_after;

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
 
 /// Files of one certificate, readable inside pods.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +31,23 @@ pub enum Signer {
     Mesh,
     /// A CA that nobody knows.
     Stranger,
+    /// Another one, which bears the name of the mesh's.
+    Namesake,
+}
+
+/// What is wrong with a certificate beside who signed it and whom it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Flaw {
+    /// Nothing.
+    Nothing,
+    /// It ended an hour ago.
+    Ended,
+    /// It begins in an hour.
+    Early,
+    /// It is for servers only.
+    ServersOnly,
+    /// It is for clients only.
+    ClientsOnly,
 }
 
 /// What is to be made.
@@ -45,6 +63,35 @@ pub struct Wish {
     pub name: String,
     /// URI names in the certificate; without any it gets a DNS name.
     pub uris: Vec<String>,
+    /// What else is wrong with it.
+    pub flaw: Flaw,
+}
+
+/// Subject of the mesh's own CA.
+const MESH_CA: [(DnType, &str); 2] = [
+    (DnType::OrganizationName, "cluster.local"),
+    (DnType::CommonName, "weft root"),
+];
+
+fn spoil(params: &mut CertificateParams, flaw: Flaw) {
+    let (now, hour) = (OffsetDateTime::now_utc(), Duration::hours(1));
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    match flaw {
+        Flaw::Nothing => {}
+        Flaw::Ended => {
+            params.not_before = now - 2 * hour;
+            params.not_after = now - hour;
+        }
+        Flaw::Early => {
+            params.not_before = now + hour;
+            params.not_after = now + 2 * hour;
+        }
+        Flaw::ServersOnly => params.extended_key_usages.truncate(1),
+        Flaw::ClientsOnly => drop(params.extended_key_usages.remove(0)),
+    }
 }
 
 /// Makes a certificate and writes its files.
@@ -56,10 +103,7 @@ pub fn mint(wish: &Wish) -> Result<Minted> {
     let mut params = CertificateParams::default();
     params.distinguished_name.remove(DnType::CommonName);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    spoil(&mut params, wish.flaw);
     for uri in &wish.uris {
         params
             .subject_alt_names
@@ -77,8 +121,14 @@ pub fn mint(wish: &Wish) -> Result<Minted> {
             let issuer = rcgen::Issuer::from_ca_cert_pem(&root, KeyPair::from_pem(&kept)?)?;
             (params.signed_by(&key, &issuer)?, root)
         }
-        Signer::Stranger => {
+        Signer::Stranger | Signer::Namesake => {
             let mut ca = CertificateParams::default();
+            if wish.signer == Signer::Namesake {
+                ca.distinguished_name = DistinguishedName::new();
+                for (kind, name) in MESH_CA {
+                    ca.distinguished_name.push(kind, name);
+                }
+            }
             ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
             (params.signed_by(&key, &ca)?, ca.pem())

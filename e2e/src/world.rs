@@ -15,7 +15,7 @@ use sandbox::{Options, PodName, Sandbox, Target};
 use crate::app::ECHO;
 use crate::app::client::{Seen, TALKING, Task};
 use crate::expect::eventually;
-use crate::mint::{Minted, Signer, Wish};
+use crate::mint::{Flaw, Minted, Signer, Wish};
 
 /// Longest wait for a pod, an enrolment, a log line.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -225,7 +225,19 @@ impl World {
     /// # Errors
     /// When it cannot be started or is not answered.
     pub fn talk(&self, pod: &str, server: IpAddr) -> Result<Talk> {
-        let task = serde_json::to_string(&Task::Talk { bytes: 100_000 })?;
+        self.begin(pod, server, &Task::Talk { bytes: 100_000 })
+    }
+
+    /// The same with a flood of bytes whose echo is looked at to the last one.
+    ///
+    /// # Errors
+    /// When it cannot be started or is not answered.
+    pub fn flood(&self, pod: &str, server: IpAddr) -> Result<Talk> {
+        self.begin(pod, server, &Task::Flood)
+    }
+
+    fn begin(&self, pod: &str, server: IpAddr, task: &Task) -> Result<Talk> {
+        let task = serde_json::to_string(task)?;
         let program = self.program.to_string_lossy();
         let command = [&program, "app", "client", &server.to_string(), &task];
         let (input, hush) = std::io::pipe()?;
@@ -280,6 +292,20 @@ impl World {
     /// # Errors
     /// When the mesh's CA cannot be read or a file not written.
     pub fn mint(&self, signer: Signer, name: &str, uris: &[&str]) -> Result<Minted> {
+        self.mint_with(Flaw::Nothing, signer, name, uris)
+    }
+
+    /// The same with something wrong in it.
+    ///
+    /// # Errors
+    /// As [`World::mint`].
+    pub fn mint_with(
+        &self,
+        flaw: Flaw,
+        signer: Signer,
+        name: &str,
+        uris: &[&str],
+    ) -> Result<Minted> {
         let folder = self.sandbox.place().path().join("papers");
         std::fs::create_dir_all(&folder)?;
         let wish = Wish {
@@ -288,6 +314,7 @@ impl World {
             folder,
             name: name.to_owned(),
             uris: uris.iter().map(|u| (*u).to_owned()).collect(),
+            flaw,
         };
         let (program, wish) = (
             self.program.to_string_lossy(),

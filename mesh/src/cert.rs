@@ -4,6 +4,7 @@
 //! leave the process that made them.
 
 mod keeper;
+mod handle;
 pub mod ca_client;
 mod request;
 pub mod schedule;
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub use keeper::{CertificateState, Clock, Keeper, KeeperHandle};
+pub use handle::{CertificateState, Clock, KeeperHandle};
+pub use keeper::Keeper;
 
 use crate::identity::Identity;
 use crate::tls::CredentialsError;

@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
+pub mod fuzz;
 pub mod pipe;
 pub mod ca;

@@ -22,6 +22,7 @@ pub(crate) use credentials::certificates;
 pub use credentials::{CertificateInfo, Credentials, CredentialsError};
 pub use peer::{Peer, leaf_identity};
 pub use provider::{install_default, provider};
+pub use verify::check_chain;
 
 use crate::identity::{Identity, TrustDomain};
 
@@ -46,9 +47,8 @@ pub enum Error {
     /// The chain does not lead to one of our roots.
     #[error("peer's certificate is not signed by a root we trust")]
     UnknownIssuer,
-    /// A signature does not fit: an authority of the same name with another key, or a peer that does
-    /// not own its certificate.
-    #[error("signature of the peer's certificate or handshake is wrong")]
+    /// The peer does not own its certificate: what it signed of the handshake does not fit.
+    #[error("signature of the peer's handshake is wrong")]
     BadSignature,
     /// The certificate may not be used for this end of a connection.
     #[error("peer's certificate is not meant for this end of a connection")]
@@ -56,7 +56,8 @@ pub enum Error {
     /// No URI in the certificate is a SPIFFE id of the mesh's shape.
     #[error("peer's certificate holds no workload identity")]
     NoSpiffeId,
-    /// The client belongs to another trust domain than ours.
+    /// The client belongs to another trust domain than ours, or the server to another one than any of
+    /// those it may be.
     #[error("peer is of trust domain {got}, not {expected}")]
     WrongTrustDomain {
         /// The peer's.

@@ -1,6 +1,8 @@
 //! The configuration dump: what this proxy knows and does, in the public JSON shape.
 //! Source: docs/compat.md#admin-endpoints. No private key is in reach of this file.
 
+use std::time::SystemTime;
+
 use mesh::cert::CertificateState;
 use mesh::flow::Direction;
 use mesh::state::Snapshot;
@@ -38,7 +40,7 @@ impl Dump {
             "staticConfig": {},
             "version": { "version": env!("CARGO_PKG_VERSION"), "program": "weft" },
             "config": self.config(),
-            "certificates": self.shared.certificates.list().iter().map(certificate).collect::<Vec<_>>(),
+            "certificates": certificates(&self.shared.certificates.list(), SystemTime::now()),
             "workloadState": workload_state(&snapshot, &pods),
         })
     }
@@ -115,14 +117,20 @@ fn connection(view: &View) -> Value {
     shown
 }
 
-fn certificate(state: &CertificateState) -> Value {
+fn certificates(states: &[CertificateState], now: SystemTime) -> Value {
+    states.iter().map(|it| certificate(it, now)).collect()
+}
+
+fn certificate(state: &CertificateState, now: SystemTime) -> Value {
     let (chain, roots) = match &state.credentials {
         Some(credentials) => (shown(credentials.chain()), shown(credentials.roots())),
         None => (Vec::new(), Vec::new()),
     };
-    let word = match (&state.credentials, &state.failure) {
-        (Some(_), _) => "Available".to_owned(),
-        (None, Some(failure)) => format!("Unavailable: {}", mesh::telemetry::report(&**failure)),
+    let ends = state.credentials.as_ref().map(|it| it.not_after());
+    let word = match (ends, &state.failure) {
+        (Some(end), _) if end > now => "Available".to_owned(),
+        (Some(_), None) => "Unavailable: it has expired".to_owned(),
+        (_, Some(failure)) => format!("Unavailable: {}", mesh::telemetry::report(&**failure)),
         (None, None) => "Initializing".to_owned(),
     };
     json!({

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::StatusCode;
 use mesh::flow::{Direction, EndsFlow, Reason};
@@ -41,6 +42,8 @@ pub struct Link {
     pub local: SocketAddr,
     /// Who the other end proved to be.
     pub peer: Rc<Peer>,
+    /// When the first of the two certificates it was made with ends: it takes no requests after that.
+    pub good_until: SystemTime,
     /// Counts the tunnel as open.
     pub counted: handshakes::Tunnel,
 }
@@ -111,12 +114,19 @@ async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drai
     };
     let link = Rc::new(link);
     let (draining, closing) = (drain.draining(), drain.closing());
-    tokio::pin!(draining, closing);
+    let left = link.good_until.duration_since(SystemTime::now());
+    let expired = tokio::time::sleep(left.unwrap_or_default());
+    tokio::pin!(draining, closing, expired);
     let mut is_draining = false;
     loop {
         let incoming = tokio::select! {
             incoming = tunnel.next() => incoming,
             () = &mut draining, if !is_draining => {
+                is_draining = true;
+                tunnel.drain();
+                continue;
+            }
+            () = &mut expired, if !is_draining => {
                 is_draining = true;
                 tunnel.drain();
                 continue;

@@ -8,6 +8,7 @@ pub mod picture;
 pub mod dump;
 pub mod pods;
 pub mod workers;
+pub mod identities;
 pub mod pod_proxy;
 pub mod outbound;
 pub mod inbound;

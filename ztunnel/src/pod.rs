@@ -8,7 +8,6 @@ use std::time::Duration;
 use mesh::cert::KeeperHandle;
 use mesh::flow::Reason;
 use mesh::hbone::{self, Pool};
-use mesh::identity::Identity;
 use mesh::relay::Buffers;
 use mesh::state::{Reader, Snapshot, WorkloadView};
 use mesh::telemetry::report;
@@ -221,11 +220,5 @@ impl Pod {
     pub fn own_record<'s>(&self, snapshot: &'s Snapshot) -> Option<WorkloadView<'s>> {
         let info = &self.info;
         snapshot.find_workload(&info.namespace, &info.name, &info.service_account)
-    }
-
-    /// Whose certificate this pod proves itself with, once its record has arrived.
-    pub fn identity(&self) -> Option<Identity> {
-        let snapshot = self.shared.state.load();
-        self.own_record(&snapshot).map(|own| own.identity().clone())
     }
 }

@@ -162,7 +162,6 @@ impl Worker {
             watch(sockets.tunnel)?,
         );
         let (trigger, drain) = drain::channel();
-        task::spawn_local("prefetch", prefetch(Rc::clone(&pod), drain.clone()));
         let policies = task::spawn_local("policies", reconsider::follow_policies(Rc::clone(&pod)));
         task::spawn_local(
             "outbound",
@@ -222,27 +221,5 @@ impl PodProxy {
         let emptied = self.pod.connections.emptied();
         let _ = tokio::time::timeout(LAST_WORDS, emptied).await;
         false
-    }
-}
-
-/// Asks for the pod's certificate as soon as the mesh knows the pod, before anybody calls.
-async fn prefetch(pod: Rc<Pod>, drain: drain::Watch) {
-    let known = async {
-        let mut changed = pod.shared.state.changed();
-        loop {
-            changed.mark_unchanged();
-            if let Some(identity) = pod.identity() {
-                return Some(identity);
-            }
-            if changed.changed().await.is_err() {
-                return None;
-            }
-        }
-    };
-    tokio::select! {
-        identity = known => if let Some(identity) = identity {
-            pod.shared.certificates.prefetch(&identity);
-        },
-        () = drain.draining() => {}
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use mesh::lifecycle::task;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::identities;
 use crate::netns::Namespace;
 use crate::pod::{PodInfo, PodUid, PodView, Shared};
 use crate::pod_proxy::{self, DoorSockets, Worker};
@@ -52,6 +53,7 @@ pub struct Workers {
     posts: Posts,
     shared: Shared,
     pods: BTreeMap<PodUid, (usize, PodInfo)>,
+    enrolled: watch::Sender<Arc<[PodInfo]>>,
 }
 
 /// The workers' letter boxes: for whoever asks all of them.
@@ -66,7 +68,7 @@ pub struct Threads {
     handles: Vec<JoinHandle<()>>,
 }
 
-/// Starts the worker threads.
+/// Starts the worker threads, and on the current runtime what keeps certificates ready for the pods.
 ///
 /// # Errors
 /// When a thread or its runtime cannot be made.
@@ -106,8 +108,25 @@ pub fn start(shared: &Shared) -> io::Result<(Workers, Threads)> {
         posts,
         shared: shared.clone(),
         pods: BTreeMap::new(),
+        enrolled: keep_certificates(shared),
     };
     Ok((workers, Threads { handles }))
+}
+
+/// Certificates of this node's workloads are kept ready on the current runtime; the answer is told
+/// which pods are served.
+fn keep_certificates(shared: &Shared) -> watch::Sender<Arc<[PodInfo]>> {
+    let (enrolled, pods) = watch::channel(Arc::default());
+    let Shared {
+        config,
+        state,
+        certificates,
+        ..
+    } = shared.clone();
+    task::spawn("identities", async move {
+        identities::follow(&config.node.name, state, certificates, pods).await;
+    });
+    enrolled
 }
 
 /// A worker's life: carry out commands until drained. Runs on its own thread.
@@ -193,12 +212,13 @@ impl Workers {
             .map_err(|_| gone())?;
         answered.await.map_err(|_| gone())??;
         self.pods.insert(uid, (worker, remembered));
+        self.tell();
         Ok(())
     }
 
     /// Closes a pod's doors and its connections, and waits until that is done.
     pub async fn stop(&mut self, uid: &PodUid) {
-        let Some((worker, info)) = self.pods.remove(uid) else {
+        let Some((worker, _)) = self.pods.remove(uid) else {
             return;
         };
         let (answer, answered) = oneshot::channel();
@@ -210,25 +230,13 @@ impl Workers {
         {
             let _ = answered.await;
         }
-        self.forget_identity(&info).await;
+        self.tell();
     }
 
-    /// Lets the certificate of an identity go when the last pod of it has left the node.
-    async fn forget_identity(&self, info: &PodInfo) {
-        let is_same = |other: &PodInfo| {
-            other.namespace == info.namespace && other.service_account == info.service_account
-        };
-        if self.pods.values().any(|(_, other)| is_same(other)) {
-            return;
-        }
-        for kept in self.shared.certificates.list() {
-            let identity = &kept.identity;
-            if identity.namespace == info.namespace
-                && identity.service_account == info.service_account
-            {
-                self.shared.certificates.forget(identity).await;
-            }
-        }
+    /// Says which pods are served: their certificates are kept ready.
+    fn tell(&self) {
+        let pods = self.pods.values().map(|(_, info)| info.clone());
+        self.enrolled.send_replace(pods.collect());
     }
 }
 

@@ -4,7 +4,7 @@
 //! source it is [`JwksAuthenticator`]; a token review by the API server fits behind the same trait.
 
 mod keys;
-mod token;
+pub(crate) mod token;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 //! A private key and its certificate live in one file, so that a crash never leaves one without
 //! the other. A file that cannot be read is an error that names it; it is never replaced.
 
+pub(super) mod plugged;
 mod pem;
 mod keep;
 
@@ -13,9 +14,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use pem::Certificate;
 
 /// The file with key and certificate of a root that Weft made, in the state directory.
 pub const PRIVATE_FILE: &str = "ca.pem";
@@ -103,20 +106,26 @@ impl SigningRoot {
                 "is open to every user of the machine, and must be its owner's alone (mode 0600)",
             ));
         }
-        let text = keep::read(&private)?;
-        let certificates = pem::certificates(&text, &private)?;
-        let [certificate] = certificates.as_slice() else {
-            return Err(content(&private, "does not hold exactly one certificate"));
-        };
-        let root = Self::assemble(
-            &text,
-            &private,
-            certificate,
-            Vec::new(),
-            certificate.clone(),
-        )?;
+        let root = Self::read(&keep::read(&private)?, &private)?;
         root.publish(directory)?;
         Ok(root)
+    }
+
+    /// A root that is kept nowhere.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn unkept(now: OffsetDateTime) -> Result<Self, RootError> {
+        let made = make(&TrustDomain::default(), now)?;
+        Self::read(&made, Path::new(PRIVATE_FILE))
+    }
+
+    /// What [`make`] made.
+    fn read(text: &str, path: &Path) -> Result<Self, RootError> {
+        let certificates = pem::certificates(text, path)?;
+        let [certificate] = certificates.as_slice() else {
+            return Err(content(path, "does not hold exactly one certificate"));
+        };
+        let roots = certificate.text.clone();
+        Self::assemble(text, path, certificate, Vec::new(), roots)
     }
 
     /// Writes the public copy of the roots into `directory`, unless it is there already.
@@ -132,35 +141,6 @@ impl SigningRoot {
         keep::replace(&public, self.roots())
     }
 
-    /// The signing certificate that the operator put into `directory`: `ca-cert.pem`, `ca-key.pem`,
-    /// `root-cert.pem` and, when there are intermediates, `cert-chain.pem`.
-    ///
-    /// # Errors
-    /// When a file is missing or damaged, or the key does not belong to the certificate.
-    pub fn plugged_in(directory: &Path) -> Result<Self, RootError> {
-        let certificate_path = directory.join("ca-cert.pem");
-        let key_path = directory.join("ca-key.pem");
-        let root_path = directory.join("root-cert.pem");
-        let chain_path = directory.join("cert-chain.pem");
-        let signers = pem::certificates(&keep::read(&certificate_path)?, &certificate_path)?;
-        let Some(signer) = signers.first() else {
-            return Err(content(&certificate_path, "holds no certificate"));
-        };
-        let roots = pem::certificates(&keep::read(&root_path)?, &root_path)?;
-        let chain = match keep::read_if_there(&chain_path)? {
-            Some(text) => pem::certificates(&text, &chain_path)?,
-            None => Vec::new(),
-        };
-        let mut intermediates: Vec<String> = Vec::new();
-        for one in std::iter::once(signer).chain(&chain) {
-            if !roots.contains(one) && !intermediates.contains(one) {
-                intermediates.push(one.clone());
-            }
-        }
-        let key = keep::read(&key_path)?;
-        Self::assemble(&key, &key_path, signer, intermediates, roots.concat())
-    }
-
     /// Every root, PEM: what peers must trust.
     pub fn roots(&self) -> &str {
         &self.roots
@@ -171,21 +151,19 @@ impl SigningRoot {
         self.not_after
     }
 
+    /// `between` stands between leaves and the roots, the signer itself first unless it is a root.
     fn assemble(
         key_text: &str,
         key_path: &Path,
-        certificate: &str,
-        intermediates: Vec<String>,
+        signer: &Certificate,
+        between: Vec<Certificate>,
         roots: String,
     ) -> Result<Self, RootError> {
         let key = PrivateKeyDer::from_pem_slice(key_text.as_bytes())
             .map_err(|_| content(key_path, "holds no readable private key"))?;
         let key =
             KeyPair::try_from(&key).map_err(|_| content(key_path, "holds an unsuitable key"))?;
-        let der = CertificateDer::from_pem_slice(certificate.as_bytes())
-            .map_err(|_| content(key_path, "has an unreadable certificate"))?;
-        let (_, parsed) = X509Certificate::from_der(&der)
-            .map_err(|_| content(key_path, "has an unreadable certificate"))?;
+        let parsed = parse(signer, key_path)?;
         if parsed.public_key().raw != key.subject_public_key_info() {
             return Err(content(
                 key_path,
@@ -198,16 +176,26 @@ impl SigningRoot {
                 "belongs to a certificate that may not sign others",
             ));
         }
-        let not_after = parsed.validity().not_after.to_datetime();
-        let issuer = Issuer::from_ca_cert_der(&der, key)
+        // A chain is good for as long as everything in it is.
+        let mut not_after = parsed.validity().not_after.to_datetime();
+        for one in &between {
+            not_after = not_after.min(parse(one, key_path)?.validity().not_after.to_datetime());
+        }
+        let issuer = Issuer::from_ca_cert_der(&signer.der, key)
             .map_err(|_| content(key_path, "belongs to a certificate that cannot sign"))?;
         Ok(Self {
             issuer,
             not_after,
-            intermediates,
+            intermediates: between.into_iter().map(|one| one.text).collect(),
             roots,
         })
     }
+}
+
+fn parse<'a>(one: &'a Certificate, key_path: &Path) -> Result<X509Certificate<'a>, RootError> {
+    X509Certificate::from_der(&one.der)
+        .map(|(_, parsed)| parsed)
+        .map_err(|_| content(key_path, "has an unreadable certificate beside it"))
 }
 
 fn content(path: &Path, problem: &'static str) -> RootError {

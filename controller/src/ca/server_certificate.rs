@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
+use tokio::sync::watch;
 
 use super::root::SigningRoot;
 use super::sign::{self, Moment, SignError};
@@ -38,18 +39,22 @@ pub enum ServerCertificateError {
 
 /// The controller's own certificate.
 pub struct ServerCertificate {
-    root: Arc<SigningRoot>,
+    root: watch::Receiver<Arc<SigningRoot>>,
     names: Vec<String>,
     current: RwLock<Arc<CertifiedKey>>,
 }
 
 impl ServerCertificate {
-    /// A first certificate for these DNS names.
+    /// A first certificate for these DNS names, signed with the `root` of the moment, as all later ones.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new(root: Arc<SigningRoot>, names: Vec<String>) -> Result<Self, ServerCertificateError> {
-        let current = RwLock::new(Arc::new(make(&root, &names)?));
+    pub fn new(
+        root: watch::Receiver<Arc<SigningRoot>>,
+        names: Vec<String>,
+    ) -> Result<Self, ServerCertificateError> {
+        let first = make(&root.borrow(), &names)?;
+        let current = RwLock::new(Arc::new(first));
         Ok(Self {
             root,
             names,
@@ -62,7 +67,8 @@ impl ServerCertificate {
     /// # Errors
     /// When it cannot be made; the present one stays in use.
     pub fn renew(&self) -> Result<(), ServerCertificateError> {
-        let next = Arc::new(make(&self.root, &self.names)?);
+        let root = Arc::clone(&self.root.borrow());
+        let next = Arc::new(make(&root, &self.names)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
     }

@@ -226,3 +226,6 @@ fn chain(root: &SigningRoot, leaf: String, not_after: OffsetDateTime) -> Signed 
     chain.push(root.roots().to_owned());
     Signed { chain, not_after }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ pub const VARIABLES: &[Variable] = &[
     (
         "WEFT_CA_DIR",
         "",
-        "directory of a plugged-in signing certificate: ca-cert.pem, ca-key.pem, root-cert.pem, cert-chain.pem",
+        "directory of a plugged-in signing certificate: ca-cert.pem, ca-key.pem, root-cert.pem, cert-chain.pem; or tls.crt, tls.key, ca.crt; followed when they are replaced",
     ),
     (
         "WEFT_JWKS",

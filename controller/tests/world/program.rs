@@ -24,10 +24,13 @@ pub(crate) struct Program {
     done: JoinHandle<Option<anyhow::Result<()>>>,
 }
 
-/// Starts it on `directory`: objects/, state/ and jwks.json are in there.
+/// Starts it on `directory`: objects/, state/ and jwks.json are in there, and ca/ where the operator
+/// has a signing certificate.
 pub(crate) async fn start(directory: &Path) -> Program {
     let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
-    let config = env::read(Reader::from_values([
+    let plugged_in = directory.join("ca").exists();
+    let plugged_in = plugged_in.then(|| ("WEFT_CA_DIR", path("ca")));
+    let settings = [
         ("WEFT_OBJECTS_DIR", path("objects")),
         ("WEFT_STATE_DIR", path("state")),
         ("WEFT_JWKS", path("jwks.json")),
@@ -37,8 +40,8 @@ pub(crate) async fn start(directory: &Path) -> Program {
         ("WEFT_CA_BURST", "40".to_owned()),
         ("WEFT_CA_RATE", "1".to_owned()),
         ("WEFT_CA_PATIENCE", "300ms".to_owned()),
-    ]))
-    .unwrap();
+    ];
+    let config = env::read(Reader::from_values(settings.into_iter().chain(plugged_in))).unwrap();
     let listeners = Listeners::bind(&config).unwrap();
     let (grpc, admin) = (
         listeners.grpc.local_addr().unwrap(),

@@ -52,6 +52,9 @@ pub enum Task {
         /// Bytes to send at the end.
         bytes: usize,
     },
+    /// Sends to the echo without a pause until its own standard input ends, then finishes; says
+    /// [`TALKING`] once it has been answered. What was sent and what came back are digested.
+    Flood,
     /// Sends raw bytes and reads the answer to its end.
     Raw {
         /// Port to dial.
@@ -98,6 +101,7 @@ pub fn run(server: IpAddr, task: &Task) -> Result<Seen> {
             Err(error) => Ok(ended(how(&error), 0)),
         },
         Task::Talk { bytes } => talk(connect(server, ECHO)?, bytes),
+        Task::Flood => flood(connect(server, ECHO)?),
         Task::Raw { port, ref pieces } => {
             let mut stream = connect(server, port)?;
             for (piece, times) in pieces {
@@ -176,13 +180,60 @@ fn reset(server: IpAddr) -> Result<Seen> {
     Ok(Seen::Digests(vec![finish_first(server, 3, 1000)?]))
 }
 
-fn talk(mut stream: TcpStream, bytes: usize) -> Result<Seen> {
-    stream.set_nodelay(true)?;
-    exchange(&mut stream)?;
+/// Says that it goes on; the answer ends when it is told to finish.
+fn go_on() -> Result<std::thread::JoinHandle<std::io::Result<usize>>> {
     let mut out = std::io::stdout();
     writeln!(out, "{TALKING}")?;
     out.flush()?;
-    let told = std::thread::spawn(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    Ok(std::thread::spawn(|| {
+        std::io::stdin().read_to_end(&mut Vec::new())
+    }))
+}
+
+fn flood(mut stream: TcpStream) -> Result<Seen> {
+    const PIECE: usize = 16 * 1024;
+    let mut reader = stream.try_clone()?;
+    let (first, answered) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || -> std::io::Result<Digest> {
+        let mut digester = Digester::default();
+        let mut buffer = vec![0; PIECE];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(digester.digest()),
+                n => digester.add(buffer.get(..n).unwrap_or_default()),
+            }
+            let _ = first.send(());
+        }
+    });
+    let mut digester = Digester::default();
+    let mut told = None;
+    for seed in 0.. {
+        let piece = pattern(seed, PIECE);
+        digester.add(&piece);
+        stream.write_all(&piece).context("sending")?;
+        if told.is_none() && answered.try_recv().is_ok() {
+            told = Some(go_on()?);
+        }
+        if told.as_ref().is_some_and(|it| it.is_finished()) {
+            break;
+        }
+        std::thread::sleep(PACE); // about 3 MB/s: the machine is shared
+    }
+    stream
+        .shutdown(Shutdown::Write)
+        .context("ending our direction")?;
+    let got = reading.join().unwrap_or_else(|_| panicked())?;
+    Ok(Seen::Digests(vec![(digester.digest(), got)]))
+}
+
+fn panicked<T>() -> std::io::Result<T> {
+    Err(std::io::Error::other("panic"))
+}
+
+fn talk(mut stream: TcpStream, bytes: usize) -> Result<Seen> {
+    stream.set_nodelay(true)?;
+    exchange(&mut stream)?;
+    let told = go_on()?;
     while !told.is_finished() {
         if let Err(error) = exchange(&mut stream) {
             return Ok(ended(how(&error.into()), 0));

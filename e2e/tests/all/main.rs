@@ -10,6 +10,7 @@ mod malformed;
 mod metrics;
 mod on_demand;
 mod policies;
+mod renewals;
 mod streams;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn tests() -> ExitCode {
     journeys.extend(malformed::JOURNEYS);
     journeys.extend(configuration::JOURNEYS);
     journeys.extend(metrics::JOURNEYS);
+    journeys.extend(renewals::JOURNEYS);
     journeys.extend(doors::JOURNEYS);
     journeys.extend(on_demand::JOURNEYS);
     journeys.extend(policies::JOURNEYS);

@@ -2,121 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::schedule::{self, Due, Priority};
+use super::handle::{Answer, Clock, KeeperHandle, Order, Shared, Slot, Slots};
+use super::schedule::{self, Due, Priority, Queue};
 use super::{CertificateAuthority, Error, Settings, request};
 use crate::identity::Identity;
 use crate::lifecycle::task;
 use crate::tls::Credentials;
 
-/// The wall clock, which certificates are measured by.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
 /// Orders that may wait for the keeper.
 const ORDERS: usize = 1024;
-
-type Answer = Result<Arc<Credentials>, Arc<Error>>;
-type Slots = HashMap<Identity, Arc<Slot>, foldhash::fast::RandomState>;
-
-/// What readers see of one identity.
-#[derive(Default)]
-struct Slot {
-    current: ArcSwapOption<Credentials>,
-    failure: ArcSwapOption<Error>,
-}
-
-struct Shared {
-    slots: ArcSwap<Slots>,
-    clock: Clock,
-}
-
-enum Order {
-    Get(Identity, oneshot::Sender<Answer>),
-    Prefetch(Identity),
-    Forget(Identity),
-}
-
-/// How an identity's certificate stands, for the configuration dump.
-pub struct CertificateState {
-    /// Whose it is.
-    pub identity: Identity,
-    /// The one that serves, if there is one.
-    pub credentials: Option<Arc<Credentials>>,
-    /// Why the last attempt failed, if it did.
-    pub failure: Option<Arc<Error>>,
-}
-
-/// Access to the kept certificates from any thread.
-#[derive(Clone)]
-pub struct KeeperHandle {
-    shared: Arc<Shared>,
-    orders: mpsc::Sender<Order>,
-}
-
-impl KeeperHandle {
-    /// The certificate of `identity`, asked for if it is not there. Nothing waits and nothing is
-    /// locked when it is.
-    ///
-    /// # Errors
-    /// Why there is none; while attempts are spaced out, the failure of the last one.
-    pub async fn get(&self, identity: &Identity) -> Answer {
-        if let Some(credentials) = self.cached(identity) {
-            return Ok(credentials);
-        }
-        let (send, answer) = oneshot::channel();
-        let order = Order::Get(identity.clone(), send);
-        self.orders
-            .send(order)
-            .await
-            .map_err(|_| Arc::new(Error::Stopped))?;
-        answer.await.map_err(|_| Arc::new(Error::Stopped))?
-    }
-
-    /// The certificate of `identity` if there is a valid one.
-    pub fn cached(&self, identity: &Identity) -> Option<Arc<Credentials>> {
-        let credentials = self
-            .shared
-            .slots
-            .load()
-            .get(identity)?
-            .current
-            .load_full()?;
-        (credentials.not_after() > (self.shared.clock)()).then_some(credentials)
-    }
-
-    /// Has a certificate ready before it is needed. Does nothing when too much is going on: the
-    /// certificate is then asked for when it is needed.
-    pub fn prefetch(&self, identity: &Identity) {
-        if self.cached(identity).is_none() {
-            let _ = self.orders.try_send(Order::Prefetch(identity.clone()));
-        }
-    }
-
-    /// The last workload of `identity` has left: its certificate is dropped and no longer renewed.
-    pub async fn forget(&self, identity: &Identity) {
-        // an error means that the keeper is gone and all is forgotten
-        let _ = self.orders.send(Order::Forget(identity.clone())).await;
-    }
-
-    /// Every identity, in order, for the configuration dump.
-    pub fn list(&self) -> Vec<CertificateState> {
-        let state = |(identity, slot): (&Identity, &Arc<Slot>)| CertificateState {
-            identity: identity.clone(),
-            credentials: slot.current.load_full(),
-            failure: slot.failure.load_full(),
-        };
-        let mut list: Vec<_> = self.shared.slots.load().iter().map(state).collect();
-        list.sort_by(|a, b| a.identity.cmp(&b.identity));
-        list
-    }
-}
 
 /// The task that owns all certificates.
 pub struct Keeper<A> {
@@ -124,6 +25,10 @@ pub struct Keeper<A> {
     settings: Settings,
     shared: Arc<Shared>,
     entries: HashMap<Identity, Entry, foldhash::fast::RandomState>,
+    /// Readers do not see the present set of entries yet.
+    is_stale: bool,
+    /// Everybody whose request is not under way.
+    queue: Queue<Identity, Instant>,
     running: FuturesUnordered<BoxFuture<'static, Done>>,
     generation: u64,
 }
@@ -132,12 +37,15 @@ type Done = (Identity, u64, Result<Credentials, Error>);
 
 struct Entry {
     slot: Arc<Slot>,
-    priority: Priority,
-    due: Instant,
+    due: Due<Instant>,
     failures: u32,
     /// Tells an answer for an identity that was forgotten and came back from a current one.
     generation: u64,
     is_running: bool,
+    /// Stays until it is forgotten; others go when they have no certificate and nobody asks.
+    is_kept: bool,
+    /// Somebody asked since the last attempt began.
+    is_asked_for: bool,
     waiters: Vec<oneshot::Sender<Answer>>,
 }
 
@@ -152,6 +60,8 @@ impl<A: CertificateAuthority> Keeper<A> {
             settings,
             shared: Arc::clone(&shared),
             entries: HashMap::default(),
+            is_stale: false,
+            queue: Queue::default(),
             running: FuturesUnordered::new(),
             generation: 0,
         };
@@ -160,8 +70,10 @@ impl<A: CertificateAuthority> Keeper<A> {
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+        let mut orders = Vec::new();
         loop {
             let next = self.start_what_is_due();
+            self.publish();
             let wait = async {
                 match next {
                     Some(when) => tokio::time::sleep_until(when).await,
@@ -169,30 +81,47 @@ impl<A: CertificateAuthority> Keeper<A> {
                 }
             };
             tokio::select! {
-                order = inbox.recv() => match order {
-                    Some(order) => self.obey(order),
-                    None => return,
-                },
+                received = inbox.recv_many(&mut orders, ORDERS) => {
+                    if received == 0 {
+                        return;
+                    }
+                    for order in orders.drain(..) {
+                        self.obey(order);
+                    }
+                }
                 Some(done) = self.running.next() => self.finish(done),
                 () = wait => {}
             }
         }
     }
 
+    /// Shows readers which identities there are; once for all orders that came together, because it
+    /// costs as much as there are identities.
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.is_stale) {
+            let slot = |(identity, entry): (&Identity, &Entry)| {
+                (identity.clone(), Arc::clone(&entry.slot))
+            };
+            let slots: Slots = self.entries.iter().map(slot).collect();
+            self.shared.slots.store(Arc::new(slots));
+        }
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
             Order::Get(identity, waiter) => self.wait_for(identity, waiter),
-            Order::Prefetch(identity) => {
-                if let Err(error) = self.entry(&identity, Priority::Warmup) {
+            Order::Prefetch(identity) => match self.entry(&identity, Priority::Warmup) {
+                Ok(entry) => entry.is_kept = true,
+                Err(error) => {
                     tracing::warn!(%identity, %error, "certificate not fetched ahead");
                 }
-            }
+            },
             Order::Forget(identity) => self.forget(&identity),
         }
     }
 
     fn wait_for(&mut self, identity: Identity, waiter: oneshot::Sender<Answer>) {
-        let now = (self.shared.clock)();
+        let (now, instant) = ((self.shared.clock)(), Instant::now());
         let entry = match self.entry(&identity, Priority::RealTime) {
             Ok(entry) => entry,
             Err(error) => return drop(waiter.send(Err(Arc::new(error)))),
@@ -201,14 +130,21 @@ impl<A: CertificateAuthority> Keeper<A> {
         if let Some(current) = current.filter(|current| current.not_after() > now) {
             return drop(waiter.send(Ok(current)));
         }
+        entry.is_asked_for = true;
         let failure = entry.slot.failure.load_full();
-        match failure.filter(|_| !entry.is_running && entry.due > Instant::now()) {
+        match failure.filter(|_| !entry.is_running && entry.due.since > instant) {
             // the next attempt is spaced out: whoever asks now hears of the last one
             Some(failure) => drop(waiter.send(Err(failure))),
             None => {
-                entry.priority = Priority::RealTime;
-                entry.due = entry.due.min(Instant::now());
                 entry.waiters.push(waiter);
+                if !entry.is_running {
+                    let due = Due {
+                        priority: Priority::RealTime,
+                        since: entry.due.since.min(instant),
+                    };
+                    entry.due = due;
+                    self.queue.put(identity, due);
+                }
             }
         }
     }
@@ -219,21 +155,23 @@ impl<A: CertificateAuthority> Keeper<A> {
             if self.entries.len() >= limit {
                 return Err(Error::TooMany { limit });
             }
-            let slot = Arc::new(Slot::default());
-            let mut slots = Slots::clone(&self.shared.slots.load());
-            slots.insert(identity.clone(), Arc::clone(&slot));
-            self.shared.slots.store(Arc::new(slots));
             self.generation += 1;
             let entry = Entry {
-                slot,
-                priority,
-                due: Instant::now(),
+                slot: Arc::default(),
+                due: Due {
+                    priority,
+                    since: Instant::now(),
+                },
                 failures: 0,
                 generation: self.generation,
                 is_running: false,
+                is_kept: false,
+                is_asked_for: true,
                 waiters: Vec::new(),
             };
+            self.queue.put(identity.clone(), entry.due);
             self.entries.insert(identity.clone(), entry);
+            self.is_stale = true;
         }
         self.entries
             .get_mut(identity)
@@ -241,12 +179,11 @@ impl<A: CertificateAuthority> Keeper<A> {
     }
 
     fn forget(&mut self, identity: &Identity) {
-        let mut slots = Slots::clone(&self.shared.slots.load());
-        slots.remove(identity);
-        self.shared.slots.store(Arc::new(slots));
         let Some(entry) = self.entries.remove(identity) else {
             return;
         };
+        self.queue.remove(identity);
+        self.is_stale = true;
         let error = Arc::new(Error::Forgotten {
             identity: identity.clone(),
         });
@@ -257,27 +194,24 @@ impl<A: CertificateAuthority> Keeper<A> {
 
     /// Starts requests as far as places allow; says when the next one will be due.
     fn start_what_is_due(&mut self) -> Option<Instant> {
-        let now = Instant::now();
+        self.queue.advance(Instant::now());
         while self.running.len() < self.settings.parallel {
-            let due = self.entries.iter().filter(|(_, entry)| !entry.is_running);
-            let due = due
-                .filter(|(_, entry)| entry.due <= now)
-                .map(|(identity, entry)| {
-                    (
-                        identity,
-                        Due {
-                            priority: entry.priority,
-                            since: entry.due,
-                        },
-                    )
-                });
-            let Some(identity) = schedule::first(due).cloned() else {
+            let Some(identity) = self.queue.pop() else {
                 break;
             };
+            let now = (self.shared.clock)();
             let Some(entry) = self.entries.get_mut(&identity) else {
-                break;
+                continue;
             };
+            let current = entry.slot.current.load_full();
+            let serves = current.is_some_and(|current| current.not_after() > now);
+            if !(serves || entry.is_kept || entry.is_asked_for) {
+                // left over from a connection of a workload that is gone
+                self.forget(&identity);
+                continue;
+            }
             entry.is_running = true;
+            entry.is_asked_for = false;
             let generation = entry.generation;
             let authority = Arc::clone(&self.authority);
             let (settings, shared) = (self.settings.clone(), Arc::clone(&self.shared));
@@ -287,11 +221,7 @@ impl<A: CertificateAuthority> Keeper<A> {
                 (identity, generation, made)
             }));
         }
-        let waiting = self
-            .entries
-            .values()
-            .filter(|entry| !entry.is_running && entry.due > now);
-        waiting.map(|entry| entry.due).min()
+        self.queue.next_due()
     }
 
     fn finish(&mut self, (identity, generation, made): Done) {
@@ -301,33 +231,35 @@ impl<A: CertificateAuthority> Keeper<A> {
         if entry.generation != generation {
             return;
         }
-        entry.is_running = false;
-        let answer = match made {
+        let (answer, pause) = match made {
             Ok(credentials) => {
                 let received = (self.shared.clock)();
-                let pause = schedule::renew_after(credentials.not_after(), received);
                 entry.failures = 0;
-                entry.due = Instant::now() + pause;
                 let credentials = Arc::new(credentials);
                 entry.slot.failure.store(None);
                 entry.slot.current.store(Some(Arc::clone(&credentials)));
                 tracing::debug!(%identity, serial = credentials.serial(), "certificate is here");
-                Ok(credentials)
+                let pause = schedule::renew_after(credentials.not_after(), received);
+                (Ok(credentials), pause)
             }
             Err(error) => {
                 entry.failures = entry.failures.saturating_add(1);
                 let pause = schedule::retry_after(entry.failures, rand::random());
-                entry.due = Instant::now() + pause;
                 let report = crate::telemetry::report(&error);
                 tracing::warn!(%identity, error = %report, retry_in = ?pause, "no certificate");
                 let error = Arc::new(error);
                 entry.slot.failure.store(Some(Arc::clone(&error)));
-                Err(error)
+                (Err(error), pause)
             }
         };
-        entry.priority = Priority::Background;
+        entry.is_running = false;
+        entry.due = Due {
+            priority: Priority::Background,
+            since: Instant::now() + pause,
+        };
         for waiter in entry.waiters.drain(..) {
             let _ = waiter.send(answer.clone());
         }
+        self.queue.put(identity, entry.due);
     }
 }

@@ -1,6 +1,7 @@
 //! Pure. When to renew, when to try again, what goes first.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 /// First pause after a failure.
@@ -39,17 +40,75 @@ pub fn retry_after(failures: u32, random: f64) -> Duration {
     pause.mul_f64(spread).min(LONGEST_RETRY)
 }
 
-/// Something that is due: how urgent, and since when.
+/// When something is due, and how urgent it then is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due<T> {
     /// How urgent.
     pub priority: Priority,
-    /// Since when, on any growing scale.
+    /// Since when, or from when on.
     pub since: T,
 }
 
-/// Which of `due` goes first: the most urgent, among those the longest due.
-pub fn first<K, T: Ord + Copy>(due: impl Iterator<Item = (K, Due<T>)>) -> Option<K> {
-    due.max_by_key(|(_, due)| (due.priority, Reverse(due.since)))
-        .map(|(key, _)| key)
+/// Who waits for a turn; every step costs the logarithm of how many do.
+#[derive(Debug)]
+pub struct Queue<K, T> {
+    places: BTreeMap<K, Due<T>>,
+    /// Most urgent first, among those the longest due.
+    due: BTreeSet<(Reverse<Priority>, T, K)>,
+    later: BTreeSet<(T, K)>,
+}
+
+impl<K, T> Default for Queue<K, T> {
+    fn default() -> Self {
+        Self {
+            places: BTreeMap::new(),
+            due: BTreeSet::new(),
+            later: BTreeSet::new(),
+        }
+    }
+}
+
+impl<K: Ord + Clone, T: Ord + Copy> Queue<K, T> {
+    /// Gives `key` this place instead of the one it had. It counts as due only after
+    /// [`Queue::advance`].
+    pub fn put(&mut self, key: K, due: Due<T>) {
+        self.remove(&key);
+        self.later.insert((due.since, key.clone()));
+        self.places.insert(key, due);
+    }
+
+    /// Takes `key` out.
+    pub fn remove(&mut self, key: &K) {
+        if let Some(Due { priority, since }) = self.places.remove(key) {
+            let place = (since, key.clone());
+            if !self.later.remove(&place) {
+                self.due.remove(&(Reverse(priority), place.0, place.1));
+            }
+        }
+    }
+
+    /// It is `now`: whatever was for now or earlier is due.
+    pub fn advance(&mut self, now: T) {
+        while let Some((since, key)) = self.later.pop_first() {
+            if since > now {
+                self.later.insert((since, key));
+                return;
+            }
+            if let Some(place) = self.places.get(&key) {
+                self.due.insert((Reverse(place.priority), since, key));
+            }
+        }
+    }
+
+    /// Takes out who goes first of those that are due.
+    pub fn pop(&mut self) -> Option<K> {
+        let (_, _, key) = self.due.pop_first()?;
+        self.places.remove(&key);
+        Some(key)
+    }
+
+    /// When the next one will be due that is not yet.
+    pub fn next_due(&self) -> Option<T> {
+        self.later.first().map(|(since, _)| *since)
+    }
 }

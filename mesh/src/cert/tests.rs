@@ -6,9 +6,10 @@ mod keeper;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use proptest::prelude::{Just, Strategy, prop_assert_eq, prop_oneof, proptest};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
-use super::schedule::{Due, Priority, first, renew_after, retry_after};
+use super::schedule::{Due, Priority, Queue, renew_after, retry_after};
 use super::{CertificateAuthority, Error, Settings, SignError, request};
 use crate::identity::Identity;
 use crate::testing::ca::{Ca, Leaf, identity};
@@ -59,26 +60,93 @@ fn pauses_double_up_to_a_limit_and_are_spread_by_a_fifth() {
 
 #[test]
 fn waiting_connections_go_before_warm_ups_and_those_before_renewals() {
-    let due = |priority, since| Due { priority, since };
-    let queue = [
-        ("renewal, long due", due(Priority::Background, 1)),
-        ("warm-up", due(Priority::Warmup, 5)),
-        ("connection, new", due(Priority::RealTime, 9)),
-        ("connection, old", due(Priority::RealTime, 7)),
-    ];
-    let mut left = queue.to_vec();
-    let mut order = Vec::new();
-    while let Some(next) = first(left.iter().copied()) {
-        order.push(next);
-        left.retain(|(name, _)| *name != next);
+    let mut queue = Queue::default();
+    for (name, priority, since) in [
+        ("renewal, long due", Priority::Background, 1),
+        ("warm-up", Priority::Warmup, 5),
+        ("connection, new", Priority::RealTime, 9),
+        ("connection, old", Priority::RealTime, 7),
+        ("connection, not due", Priority::RealTime, 11),
+        ("connection that was a warm-up", Priority::Warmup, 2),
+    ] {
+        queue.put(name, Due { priority, since });
     }
+    queue.advance(10);
+    let priority = Priority::RealTime;
+    queue.put("connection that was a warm-up", Due { priority, since: 8 });
+    queue.advance(10);
+    let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
     let expected = [
         "connection, old",
+        "connection that was a warm-up",
         "connection, new",
         "warm-up",
         "renewal, long due",
     ];
     assert_eq!(order, expected);
+    assert_eq!(queue.next_due(), Some(11));
+}
+
+/// One step of a queue: who gets which place, who leaves, how time goes on, or who is next.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8, u8, u16),
+    Remove(u8),
+    Advance(u16),
+    Pop,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..12_u8, 0..3_u8, 0..100_u16)
+            .prop_map(|(key, urgency, since)| { Step::Put(key, urgency, since) }),
+        (0..12_u8).prop_map(Step::Remove),
+        (0..100_u16).prop_map(Step::Advance),
+        Just(Step::Pop),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_queue_gives_out_what_a_search_through_all_places_would(
+        steps in proptest::collection::vec(step(), 0..80),
+    ) {
+        const URGENCIES: [Priority; 3] =
+            [Priority::Background, Priority::Warmup, Priority::RealTime];
+        let mut queue = Queue::default();
+        // who is there, with what place, and whether time has come to it
+        let mut all: Vec<(u8, Due<u16>, bool)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Put(key, urgency, since) => {
+                    let due = Due { priority: URGENCIES[usize::from(urgency)], since };
+                    all.retain(|(other, ..)| *other != key);
+                    all.push((key, due, false));
+                    queue.put(key, due);
+                }
+                Step::Remove(key) => {
+                    all.retain(|(other, ..)| *other != key);
+                    queue.remove(&key);
+                }
+                Step::Advance(now) => {
+                    for (_, due, is_due) in &mut all {
+                        *is_due |= due.since <= now;
+                    }
+                    queue.advance(now);
+                }
+                Step::Pop => {
+                    let ready = all.iter().filter(|(.., is_due)| *is_due);
+                    let first = ready
+                        .min_by_key(|(key, due, _)| (std::cmp::Reverse(due.priority), due.since, *key))
+                        .map(|(key, ..)| *key);
+                    all.retain(|(key, ..)| Some(*key) != first);
+                    prop_assert_eq!(queue.pop(), first);
+                }
+            }
+            let waiting = all.iter().filter(|(.., is_due)| !is_due);
+            prop_assert_eq!(queue.next_due(), waiting.map(|(_, due, _)| due.since).min());
+        }
+    }
 }
 
 /// Answers with what `answer` makes of the request.

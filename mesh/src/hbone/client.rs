@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
@@ -27,7 +28,19 @@ pub(super) struct Connection {
     limit: usize,
     idle_since: Cell<Instant>,
     is_over: Rc<Cell<bool>>,
+    /// No new streams from then on; `None` is never.
+    good_until: Option<Instant>,
     signs: Rc<Signs>,
+}
+
+/// What is known of a connection before HTTP/2 begins on it.
+pub(super) struct Made {
+    pub(super) peer: Peer,
+    pub(super) local_address: SocketAddr,
+    /// How long it takes new streams.
+    pub(super) life: Duration,
+    /// Dropped when the connection has ended.
+    pub(super) kept: Box<dyn std::any::Any>,
 }
 
 /// How opening a stream failed.
@@ -57,10 +70,8 @@ impl Connection {
     /// Starts HTTP/2 on a connection whose TLS handshake is done, and the task that drives it.
     pub(super) async fn start<Io>(
         io: Io,
-        peer: Peer,
-        local_address: SocketAddr,
+        made: Made,
         settings: &Settings,
-        kept: Box<dyn std::any::Any>,
     ) -> Result<Rc<Self>, Failure>
     where
         Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -73,6 +84,7 @@ impl Connection {
         let mut pinger = Pinger::new(connection.ping_pong(), Rc::clone(&signs), settings);
         let is_over = Rc::new(Cell::new(false));
         let over = Rc::clone(&is_over);
+        let kept = made.kept;
         task::spawn_local("tunnel", async move {
             poll_fn(|cx| {
                 if pinger.poll_dead(cx).is_ready() {
@@ -91,19 +103,20 @@ impl Connection {
         });
         Ok(Rc::new(Self {
             send,
-            peer: Rc::new(peer),
-            local_address,
+            peer: Rc::new(made.peer),
+            local_address: made.local_address,
             streams: Cell::new(0),
             limit: settings.client_streams,
             idle_since: Cell::new(Instant::now()),
             is_over,
+            good_until: Instant::now().checked_add(made.life),
             signs,
         }))
     }
 
     /// Can no longer carry new streams.
     pub(super) fn is_over(&self) -> bool {
-        self.is_over.get()
+        self.is_over.get() || self.good_until.is_some_and(|end| end <= Instant::now())
     }
 
     /// Takes it out of use for new streams.

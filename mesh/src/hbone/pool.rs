@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
-use super::client::{Connection, Failure, Slot};
+use super::client::{Connection, Failure, Made, Slot};
 use super::{BadHead, Baggage, ConnectHead, Settings, TunnelStream};
 use crate::identity::Identity;
 use crate::lifecycle::task;
@@ -71,6 +71,9 @@ pub struct Dialed<Io> {
     pub peer: Peer,
     /// Our end of the TCP connection.
     pub local_address: SocketAddr,
+    /// When the first of the two certificates it was made with ends. Streams that are open by then go
+    /// on, new ones get a connection made with certificates that are valid.
+    pub good_until: SystemTime,
     /// Dropped when the connection has ended.
     pub kept: Box<dyn std::any::Any>,
 }
@@ -312,6 +315,7 @@ impl<E: std::error::Error + 'static> Pool<E> {
             io,
             peer,
             local_address,
+            good_until,
             kept,
         } = dial().await.map_err(|error| {
             let error = Arc::new(error);
@@ -319,7 +323,14 @@ impl<E: std::error::Error + 'static> Pool<E> {
             OpenError::Dial(error)
         })?;
         let settings = &self.settings;
-        let connection = Connection::start(io, peer, local_address, settings, kept).await?;
+        let life = good_until.duration_since(SystemTime::now());
+        let made = Made {
+            peer,
+            local_address,
+            life: life.unwrap_or_default(),
+            kept,
+        };
+        let connection = Connection::start(io, made, settings).await?;
         let slot = connection.slot().ok_or(OpenError::Draining)?;
         if !self.is_draining.get() {
             if let Some(entry) = self.entries.borrow_mut().get_mut(&guard.key) {

@@ -13,9 +13,12 @@ use crate::cert::{CertificateAuthority, SignError};
 use crate::identity::Identity;
 use crate::tls::Credentials;
 
-/// A root that signs.
+/// An authority that signs: a root, or one below it.
 pub struct Ca {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// What stands between its leaves and the root, PEM, itself first; empty for a root.
+    between: String,
+    root: String,
 }
 
 /// What a leaf should hold; the default is right for a workload, for an hour.
@@ -72,27 +75,58 @@ impl Ca {
 
     /// A new root of that name.
     pub fn named(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().unwrap();
+        let issuer = CertifiedIssuer::self_signed(authority(name), key).unwrap();
         Self {
-            issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
+            between: String::new(),
+            root: issuer.pem(),
+            issuer,
+        }
+    }
+
+    /// An authority below this one, with a name of its own.
+    pub fn intermediate(&self, name: &str) -> Self {
+        self.intermediate_with(name, |_| {})
+    }
+
+    /// The same with something changed.
+    pub fn intermediate_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let mut params = authority(name);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
+        Self {
+            between: issuer.pem() + &self.between,
+            root: self.root.clone(),
+            issuer,
         }
     }
 
     /// The root certificate.
     pub fn root_pem(&self) -> String {
-        self.issuer.pem()
+        self.root.clone()
+    }
+
+    /// This authority's own certificate and those above it short of the root, PEM, and its key: what an
+    /// operator plugs in.
+    pub fn plug_pem(&self) -> (String, String) {
+        let chain = if self.between.is_empty() {
+            &self.root
+        } else {
+            &self.between
+        };
+        (chain.clone(), self.issuer.key().serialize_pem())
     }
 
     /// A new key and a certificate for it, both PEM: chain first.
     pub fn issue_pem(&self, leaf: &Leaf) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let certificate = leaf.params().signed_by(&key, &self.issuer).unwrap();
-        (certificate.pem(), key.serialize_pem())
+        (certificate.pem() + &self.between, key.serialize_pem())
     }
 
     /// Usable credentials for `identity`, trusting this root.
@@ -112,6 +146,15 @@ impl Ca {
         request.params = leaf.params();
         request.signed_by(&self.issuer).unwrap().pem()
     }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
 }
 
 impl Default for Ca {

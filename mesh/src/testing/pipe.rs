@@ -78,10 +78,12 @@ impl Exchange {
         let _ = self.near.send(far);
         let (io, peer) = tls::client::connect(near, credentials, expected, PATIENCE).await?;
         let local_address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1);
+        let good_until = credentials.not_after().min(peer.not_after);
         Ok(Dialed {
             io,
             peer,
             local_address,
+            good_until,
             kept: Box::new(()),
         })
     }

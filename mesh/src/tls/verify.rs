@@ -1,7 +1,9 @@
 //! Who may be at the other end: a chain to our roots first, then the SPIFFE id.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -68,6 +70,59 @@ pub(super) fn sort(reason: &CertificateError, cause: &rustls::Error) -> Error {
     }
 }
 
+/// A chain whose signatures do not fit was made by somebody who only bears our root's name, for
+/// example an older root of ours that nobody trusts any more: nobody we know has issued it.
+fn unknown(error: rustls::Error) -> rustls::Error {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            CertificateError::UnknownIssuer.into()
+        }
+        other => other,
+    }
+}
+
+/// Whether a peer that trusts `roots` would take `chain` (the leaf first) from a workload of the leaf's
+/// trust domain, as a client and as a server, at `now`.
+///
+/// # Errors
+/// What it would say.
+pub fn check_chain(
+    chain: &[CertificateDer<'static>],
+    roots: &[CertificateDer<'static>],
+    now: SystemTime,
+) -> Result<(), Error> {
+    let unreadable = || rustls::Error::from(CertificateError::BadEncoding);
+    let Some((leaf, between)) = chain.split_first() else {
+        return Err(Error::NoCertificate);
+    };
+    let check = || {
+        let identity = identities_of(leaf)?
+            .into_iter()
+            .next()
+            .ok_or(Unacceptable::NoSpiffeId)?;
+        let mut store = RootCertStore::empty();
+        for root in roots {
+            store.add(root.clone())?;
+        }
+        let store = Arc::new(store);
+        let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
+        let now = UnixTime::since_unix_epoch(since_1970.unwrap_or_default());
+        let clients = ClientVerifier::new(Arc::clone(&store), identity.trust_domain.clone())
+            .map_err(|_| unreadable())?;
+        clients.verify_client_cert(leaf, between, now)?;
+        let name = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        ServerVerifier::new(store, Arc::new([identity])).verify_server_cert(
+            leaf,
+            between,
+            &name,
+            &[],
+            now,
+        )?;
+        Ok(())
+    };
+    check().map_err(|error: rustls::Error| Error::from_rustls(&error))
+}
+
 fn identities_of(end_entity: &CertificateDer<'_>) -> Result<Vec<Identity>, rustls::Error> {
     let certificate = peer::parse(end_entity).ok_or(CertificateError::BadEncoding)?;
     Ok(peer::identities(&certificate).collect())
@@ -112,7 +167,8 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, rustls::Error> {
         let verified = self
             .chain
-            .verify_client_cert(end_entity, intermediates, now)?;
+            .verify_client_cert(end_entity, intermediates, now)
+            .map_err(unknown)?;
         let got = identities_of(end_entity)?
             .into_iter()
             .next()
@@ -169,6 +225,21 @@ impl ServerVerifier {
             provider: provider(),
         }
     }
+
+    /// Why `got` is not who was expected: where nobody of its trust domain was, that is the reason.
+    fn somebody_else(&self, got: Identity) -> Unacceptable {
+        let is_foreign = |one: &Identity| one.trust_domain != got.trust_domain;
+        match self.expected.first() {
+            Some(one) if self.expected.iter().all(is_foreign) => Unacceptable::WrongTrustDomain {
+                got: got.trust_domain,
+                expected: one.trust_domain.clone(),
+            },
+            _ => Unacceptable::WrongIdentity {
+                got,
+                expected: Arc::clone(&self.expected),
+            },
+        }
+    }
 }
 
 impl fmt::Debug for ServerVerifier {
@@ -196,7 +267,8 @@ impl ServerCertVerifier for ServerVerifier {
             intermediates,
             now,
             algorithms,
-        )?;
+        )
+        .map_err(unknown)?;
         let identities = identities_of(end_entity)?;
         if identities
             .iter()
@@ -208,11 +280,7 @@ impl ServerCertVerifier for ServerVerifier {
             .into_iter()
             .next()
             .ok_or(Unacceptable::NoSpiffeId)?;
-        Err(Unacceptable::WrongIdentity {
-            got,
-            expected: Arc::clone(&self.expected),
-        }
-        .into())
+        Err(self.somebody_else(got).into())
     }
 
     fn verify_tls12_signature(

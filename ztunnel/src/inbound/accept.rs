@@ -102,6 +102,7 @@ pub async fn open(
         Link {
             source,
             local,
+            good_until: credentials.not_after().min(peer.not_after),
             peer: Rc::new(peer),
             counted,
         },

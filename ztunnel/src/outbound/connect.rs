@@ -146,6 +146,7 @@ async fn dial_tunnel(
         .map_err(|source| dial::Error::Tls { hop, source })?;
     let counted = handshakes.succeeded(Direction::Outbound, begun);
     Ok(Dialed {
+        good_until: credentials.not_after().min(peer.not_after),
         io,
         peer,
         local_address,

@@ -14,7 +14,7 @@ use crate::proxy::{Proxy, wait_until};
 use crate::world::{
     A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
 };
-use crate::{counted, dns, waypoints};
+use crate::{certificates, counted, dns, waypoints};
 
 type Case = (&'static str, fn());
 
@@ -74,8 +74,8 @@ pub(crate) const ALL: &[Case] = &[
         doors_taken,
     ),
     (
-        "a_certificate_goes_with_the_last_pod_of_its_identity",
-        forgotten,
+        "a_certificate_is_there_before_anybody_calls_and_goes_with_the_last_workload",
+        certificates::fetched_ahead,
     ),
     (
         "without_an_authority_connections_fail_by_name",
@@ -543,20 +543,6 @@ fn doors_taken() {
     wait_until("the doors are open after all", || {
         two.gates.pending().is_empty()
     });
-}
-
-fn forgotten() {
-    let world = World::new();
-    let application = answer_once(world.listen(TWO.into()), b"");
-    ask(&world.call(), b"");
-    application.join().unwrap();
-    let certificates = || world.two.dump()["certificates"].as_array().unwrap().len();
-    assert_eq!(certificates(), 1);
-    let gone = zds::Request::Delete {
-        uid: "uid-web".into(),
-    };
-    assert_eq!(world.two.tell(&gone, None), None);
-    wait_until("it is forgotten", || certificates() == 0);
 }
 
 fn no_certificate() {

@@ -18,6 +18,7 @@ mod reasons;
 mod dns;
 mod waypoints;
 mod cases;
+mod certificates;
 
 use libtest_mimic::{Arguments, Trial};
 use mesh::flow::Reason;

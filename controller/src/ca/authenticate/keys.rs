@@ -1,8 +1,6 @@
 //! The issuer's public keys: a JSON key set in a file, read again when the file changes.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +8,7 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
 
 use super::{AuthError, KeysError};
+use crate::ca::stamp::Stamp;
 
 /// A key file and what it held when it was last read.
 #[derive(Debug)]
@@ -22,24 +21,6 @@ pub(super) struct KeyFile {
 struct Loaded {
     stamp: Option<Stamp>,
     keys: BTreeMap<String, Arc<DecodingKey>>,
-}
-
-/// What tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
 }
 
 impl KeyFile {
@@ -76,7 +57,7 @@ impl KeyFile {
 
 impl Loaded {
     fn refresh(&mut self, path: &Path) -> Result<(), KeysError> {
-        let stamp = Stamp::of(&std::fs::metadata(path).map_err(KeysError::Read)?);
+        let stamp = Stamp::of(path).map_err(KeysError::Read)?;
         if self.stamp == Some(stamp) {
             return Ok(());
         }

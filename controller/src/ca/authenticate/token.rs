@@ -73,7 +73,7 @@ struct Named {
 }
 
 /// The id of the key that signed `bearer`; empty when the header names none.
-pub(super) fn key_id(bearer: &str) -> Result<String, AuthError> {
+pub(crate) fn key_id(bearer: &str) -> Result<String, AuthError> {
     if bearer.is_empty() {
         return Err(AuthError::Missing);
     }
@@ -93,7 +93,7 @@ pub(super) fn key_id(bearer: &str) -> Result<String, AuthError> {
 }
 
 /// Checks signature, issuer, audience and life of `bearer`, then that its claims name one caller.
-pub(super) fn check(
+pub(crate) fn check(
     bearer: &str,
     key: &DecodingKey,
     expected: &Expected,
@@ -197,3 +197,6 @@ fn caller(claims: &Claims, trust_domain: TrustDomain) -> Result<Caller, AuthErro
         node,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,17 @@ use super::RootError;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// Each certificate of `text` as PEM of its own, newline at the end; text around them is dropped.
-pub(super) fn certificates(text: &str, path: &Path) -> Result<Vec<String>, RootError> {
+/// One certificate of a text.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    /// PEM of its own, newline at the end.
+    pub(super) text: String,
+    /// What it holds; two texts may hold the same.
+    pub(super) der: CertificateDer<'static>,
+}
+
+/// Each certificate of `text`; what stands around them is dropped.
+pub(super) fn certificates(text: &str, path: &Path) -> Result<Vec<Certificate>, RootError> {
     let mut found = Vec::new();
     for rest in text.split(BEGIN).skip(1) {
         let damaged = || RootError::Content {
@@ -18,9 +27,9 @@ pub(super) fn certificates(text: &str, path: &Path) -> Result<Vec<String>, RootE
             problem: "has a damaged certificate",
         };
         let (body, _) = rest.split_once(END).ok_or_else(damaged)?;
-        let one = format!("{BEGIN}\n{}\n{END}\n", body.trim().replace('\r', ""));
-        CertificateDer::from_pem_slice(one.as_bytes()).map_err(|_| damaged())?;
-        found.push(one);
+        let text = format!("{BEGIN}\n{}\n{END}\n", body.trim().replace('\r', ""));
+        let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| damaged())?;
+        found.push(Certificate { text, der });
     }
     Ok(found)
 }

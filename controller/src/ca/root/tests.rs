@@ -101,30 +101,3 @@ fn a_lost_private_file_is_not_made_anew_under_running_proxies() {
         Err(RootError::Lost { .. })
     ));
 }
-
-#[test]
-fn a_plugged_in_certificate_signs_and_its_chain_is_kept_apart_from_the_roots() {
-    let kept = tempfile::tempdir().unwrap();
-    let root = load(kept.path()).unwrap();
-    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.not_after = now() + Duration::days(30);
-    let intermediate = params.signed_by(&key, &root.issuer).unwrap().pem();
-
-    let directory = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
-    write("ca-cert.pem", &intermediate);
-    write("ca-key.pem", &key.serialize_pem());
-    write("root-cert.pem", root.roots());
-    write("cert-chain.pem", &(intermediate.clone() + root.roots()));
-    let plugged = SigningRoot::plugged_in(directory.path()).unwrap();
-    assert_eq!(plugged.roots(), root.roots());
-    assert_eq!(plugged.intermediates.len(), 1);
-    assert_eq!(plugged.not_after(), now() + Duration::days(30));
-
-    let other = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    write("ca-key.pem", &other.serialize_pem());
-    let error = SigningRoot::plugged_in(directory.path()).err().unwrap();
-    assert!(error.to_string().contains("ca-key.pem"), "{error}");
-}

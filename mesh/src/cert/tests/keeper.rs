@@ -165,7 +165,7 @@ async fn at_most_eight_requests_run_and_waiting_connections_go_first() {
         .map(|i| identity("default", &format!("warm{i}")))
         .collect();
     for identity in &warm {
-        keeper.prefetch(identity);
+        keeper.prefetch(identity).await;
     }
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(authority.asked().len(), 8);
@@ -183,6 +183,62 @@ async fn at_most_eight_requests_run_and_waiting_connections_go_first() {
             .all(|identity| keeper.cached(identity).is_some())
     );
     assert_eq!(authority.0.most_running.load(Ordering::Relaxed), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_up_that_a_connection_waits_for_overtakes_the_others() {
+    let settings = Settings {
+        parallel: 1,
+        ..settings()
+    };
+    let (authority, keeper) = start(0, settings);
+    for name in ["first", "second", "third"] {
+        keeper.prefetch(&identity("default", name)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let third = identity("default", "third");
+    let open_gates = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        authority.0.permits.add_permits(3);
+    };
+    let (got, ()) = tokio::join!(keeper.get(&third), open_gates);
+    assert_eq!(got.unwrap().identity(), &third);
+    assert_eq!(authority.asked()[..2], ["first", "third"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_prefetched_is_tried_for_until_it_is_there_and_what_nobody_asks_for_is_let_go() {
+    let (authority, keeper) = start(1000, settings());
+    authority.set_down(true);
+    let (kept, asked) = (identity("default", "kept"), identity("default", "asked"));
+    keeper.prefetch(&kept).await;
+    assert!(keeper.get(&asked).await.is_err());
+    assert!(keeper.get(&asked).await.is_err());
+    // asked for once more after its attempt, so it is tried once more; then nobody asks
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let asked_for = |name| authority.asked().iter().filter(|it| *it == name).count();
+    assert_eq!(asked_for("asked"), 2);
+    assert!(asked_for("kept") > 4, "{:?}", authority.asked());
+    let left: Vec<_> = keeper.list().into_iter().map(|it| it.identity).collect();
+    assert_eq!(left, std::slice::from_ref(&kept));
+    authority.set_down(false);
+    tokio::time::sleep(Duration::from_secs(151)).await;
+    assert!(keeper.cached(&kept).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_full_of_identities_is_certified_and_one_too_many_is_not() {
+    let (authority, keeper) = start(10_000, settings());
+    let limit = Settings::default().identities;
+    for number in 0..=limit {
+        let identity = identity("default", &format!("account-{number}"));
+        keeper.prefetch(&identity).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let list = keeper.list();
+    assert_eq!(list.len(), limit);
+    assert!(list.iter().all(|state| state.credentials.is_some()));
+    assert_eq!(authority.asked().len(), limit);
 }
 
 #[tokio::test(start_paused = true)]

@@ -263,6 +263,7 @@ async fn median_round_trip(rounds: usize, prepare: impl Fn(&TcpStream)) -> Durat
         let local_address = stream.local_addr().unwrap();
         let (io, peer) = tls::client::connect(stream, &pair.client, &expected, PATIENCE).await?;
         Ok(Dialed {
+            good_until: peer.not_after,
             io,
             peer,
             local_address,

@@ -1,6 +1,7 @@
 //! What is shared, what is dialled, and what happens to connections that die or idle.
 
 use std::cell::RefCell;
+use std::time::SystemTime;
 
 use http::StatusCode;
 
@@ -225,6 +226,43 @@ async fn an_idle_connection_is_released_and_one_in_use_is_not() {
         assert_eq!(pair.exchange.dials(), 2);
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_certificates_have_ended_keeps_its_streams_and_gets_no_new_ones() {
+    let hour = Duration::from_secs(3600);
+    // whose certificate ends first: the caller's or the peer's
+    for ours_is_short in [true, false] {
+        let work = async {
+            let (mut pair, listener) = Pair::new(Settings::default());
+            let ca = Ca::new();
+            let issue = |name, lives: Duration| {
+                let identity = identity("default", name);
+                let leaf = Leaf {
+                    not_after: SystemTime::now() + lives,
+                    ..Leaf::of(&identity)
+                };
+                ca.issue_as(&identity, &leaf, &ca.root_pem())
+            };
+            let (ours, theirs) = if ours_is_short { (1, 9) } else { (9, 1) };
+            pair.client = issue("client", ours * hour);
+            pair.server = issue("server", theirs * hour);
+            pair.echo(listener, Settings::default());
+            let (mut source, mut sink) = pair.open("10.0.0.2:1").await.unwrap().stream.split();
+            assert!(pair.open("10.0.0.2:1").await.unwrap().was_pooled);
+
+            tokio::time::sleep(hour).await;
+            let next = pair.open("10.0.0.2:1").await.unwrap();
+            assert!(!next.was_pooled);
+            assert_eq!((pair.exchange.dials(), pair.pool.connections()), (2, 1));
+            write(&mut sink, Bytes::from_static(b"still"))
+                .await
+                .unwrap();
+            finish(&mut sink).await;
+            assert_eq!(read_all(&mut source).await.unwrap(), b"still");
+        };
+        LocalSet::new().run_until(Box::pin(work)).await;
+    }
 }
 
 #[tokio::test]

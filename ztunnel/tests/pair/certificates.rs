@@ -1,0 +1,64 @@
+//! Which certificates a node proxy has, before and while anybody calls.
+
+use mesh::model::TunnelKind;
+use mesh::names::WorkloadUid;
+use mesh::state::Removal;
+use mesh::wire::Update;
+use mesh::zds;
+
+use crate::proxy::wait_until;
+use crate::world::{World, everything, web};
+
+/// Who has a certificate on node two.
+fn certified(world: &World) -> Vec<String> {
+    let dump = world.two.dump();
+    let all = dump["certificates"].as_array().unwrap().iter();
+    let ready = all.filter(|it| it["state"] == "Available");
+    let identity = |it: &serde_json::Value| it["identity"].as_str().unwrap().to_owned();
+    ready.map(identity).collect()
+}
+
+pub(crate) fn fetched_ahead() {
+    const WEB: &str = "spiffe://cluster.local/ns/shop/sa/web";
+    let world = World::empty();
+    let gone = |uid: &str| vec![Removal::Address(uid.into())];
+    let is_certified = || certified(&world) == [WEB];
+    let leave = zds::Request::Delete {
+        uid: "uid-web".into(),
+    };
+    assert_eq!(world.two.tell(&leave, None), None);
+    assert!(certified(&world).is_empty());
+
+    // The controller is quicker than the node agent; pods of other nodes are nobody's business here.
+    world.two.learn(everything(), Vec::new());
+    wait_until("it is there before the pod is handed over", is_certified);
+    // A second pod of the identity comes, the first one goes.
+    let mut second = web();
+    second.uid = WorkloadUid::pod("Kubernetes", "shop", "web-2");
+    second.name = "web-2".into();
+    let uid = web().uid.0;
+    world
+        .two
+        .learn(vec![Update::Workload(Box::new(second))], gone(&uid));
+    assert!(is_certified());
+    world
+        .two
+        .learn(Vec::new(), gone("Kubernetes//Pod/shop/web-2"));
+    wait_until("it went with the last", || certified(&world).is_empty());
+
+    // One that speaks no HBONE, as the controller sees it, is of interest once it is handed over.
+    let mut plain = web();
+    plain.tunnel = TunnelKind::None;
+    world
+        .two
+        .learn(vec![Update::Workload(Box::new(plain))], Vec::new());
+    world.two.enrol("web", "web", &world.cable.two);
+    wait_until("it is there for the pod", is_certified);
+    world
+        .two
+        .learn(vec![Update::Workload(Box::new(web()))], Vec::new());
+    assert_eq!(world.two.tell(&leave, None), None);
+    assert!(is_certified(), "its workload is still there");
+    world.two.learn(Vec::new(), gone(&uid));
+    wait_until("nobody is left", || certified(&world).is_empty());
+}
