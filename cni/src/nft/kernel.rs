@@ -8,6 +8,7 @@ use netlink_sys::constants::NETLINK_NETFILTER;
 use super::attribute;
 use super::command::Command;
 use super::encode::{Message, encode};
+use crate::privilege::{NET_ADMIN, lack};
 
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
@@ -26,7 +27,7 @@ pub enum Error {
     #[error("cannot talk to nftables over netlink")]
     Netlink(#[source] io::Error),
     /// The kernel refused one step, and with it the batch.
-    #[error("kernel refused {subject}{}", explain(.explanation.as_deref()))]
+    #[error("kernel refused {subject}{}{}", explain(.explanation.as_deref()), lack(.source, NET_ADMIN))]
     Refused {
         /// The step.
         subject: String,
