@@ -30,7 +30,7 @@ use mesh::telemetry::report;
 use mesh::zds::{self, Listener, PodInfo};
 use objects::change::Batch;
 use objects::kinds::{Key, Kind};
-use objects::kubernetes::Pod;
+use objects::kubernetes::{Pod, PodPhase};
 use objects::sink::Sink;
 use objects::watch::{self, Source};
 use tokio::sync::mpsc;
@@ -315,6 +315,8 @@ impl Agent {
                 let goal = Goal::Enrolled(self.enrolment(&pod, &network));
                 self.keepers.want(&uid, goal, None);
             }
+            // As it is with every new pod until its CNI call.
+            (true, None) if pod.status.phase == PodPhase::Pending => {}
             (true, None) => tracing::warn!(pod = %key, "the namespace of the pod is not known"),
             (false, network) => self.let_go(&pod, network.as_ref()),
         }

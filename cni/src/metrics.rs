@@ -55,7 +55,7 @@ impl Metrics {
         );
         // On the page from the start, so that the first time shows as a step.
         for of in ["pod", "node"] {
-            self.restored.get_or_create(&Of { of });
+            drop(self.restored.get_or_create(&Of { of }));
         }
         registry.register(
             "weft_cni_rules_restored",

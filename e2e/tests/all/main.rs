@@ -3,6 +3,7 @@
 
 mod configuration;
 mod doors;
+mod enrolment;
 #[cfg(feature = "packages")]
 mod envoy;
 mod identities;
@@ -41,6 +42,7 @@ fn tests() -> ExitCode {
     journeys.extend(metrics::JOURNEYS);
     journeys.extend(doors::JOURNEYS);
     journeys.extend(policies::JOURNEYS);
+    journeys.extend(enrolment::JOURNEYS);
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {
@@ -63,6 +65,8 @@ fn app(arguments: &[String]) -> ExitCode {
         ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
         ["mint", wish] => mint(wish),
         ["count", server, port] => count(server, port),
+        ["flush"] => flush(),
+        ["probed"] => probed(),
         _ => Err(anyhow::anyhow!("unknown program {words:?}")),
     };
     match done {
@@ -92,6 +96,20 @@ fn count(server: &str, port: &str) -> Result<()> {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut std::net::TcpStream::connect(address)?, &mut text)?;
     say(&text);
+    Ok(())
+}
+
+/// Takes all rules of the mesh out of the namespace that it runs in, as somebody who tidies up would.
+fn flush() -> Result<()> {
+    let tables = cni::rules::tables().map(cni::nft::Command::Remove);
+    Ok(cni::nft::apply(&tables)?)
+}
+
+/// Prints the addresses that the kubelet of this node may probe.
+fn probed() -> Result<()> {
+    let elements = cni::host::pods()?.unwrap_or_default();
+    let addresses: Vec<_> = elements.iter().map(|it| it.address.to_string()).collect();
+    say(&serde_json::to_string(&addresses)?);
     Ok(())
 }
 
