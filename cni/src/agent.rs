@@ -445,7 +445,7 @@ impl Agent {
 
     fn enrolment(&self, pod: &Pod, network: &Network) -> Arc<Enrolment> {
         let metadata = &pod.metadata;
-        let settings = eligible::settings(&metadata.annotations);
+        let (settings, odd) = eligible::settings(&metadata.annotations);
         Arc::new(Enrolment {
             key: key_of(pod),
             uid: metadata.uid.clone(),
@@ -453,6 +453,7 @@ impl Agent {
             netns: Arc::clone(&network.netns),
             addresses: addresses(pod, Some(network)),
             redirection: rules::redirection(&self.config.rules, &settings),
+            odd,
         })
     }
 }

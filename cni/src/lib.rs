@@ -14,6 +14,5 @@ pub mod rules;
 pub mod notices;
 pub mod netns;
 pub mod nft;
-pub mod privilege;
 
 pub use app::{run_agent, run_plugin};

@@ -18,7 +18,7 @@ pub mod ledger;
 pub mod supervisor;
 
 use feed::{Feed, Heard};
-use ledger::Ledger;
+use ledger::{Ledger, Message};
 use supervisor::Supervisor;
 
 /// First pause before the agent is dialled again, and the longest. Source: docs/compat.md#node-socket.
@@ -121,14 +121,29 @@ impl Session<'_> {
                     self.ledger.mention(&uid);
                     Some(why)
                 }
-                Heard::Message(message) => match self.ledger.receive(message) {
-                    Ok(orders) => self.supervisor.carry_out(self.ledger, orders).await,
-                    Err(violation) if violation.ends_session() => return Err(violation.into()),
-                    Err(violation) => Some(violation.to_string()),
-                },
+                Heard::Message(message) => {
+                    self.look_for_strangers(&message);
+                    match self.ledger.receive(message) {
+                        Ok(orders) => self.supervisor.carry_out(self.ledger, orders).await,
+                        Err(violation) if violation.ends_session() => return Err(violation.into()),
+                        Err(violation) => Some(violation.to_string()),
+                    }
+                }
             };
             self.note_progress();
             self.feed.acknowledge(answer).await?;
+        }
+    }
+
+    /// A pod to be kept that this proxy never had is served by nobody, until the agent hands its namespace over.
+    fn look_for_strangers(&self, message: &Message<feed::Netns>) {
+        if let Message::Keep { uid } = message
+            && !self.ledger.is_wanted(uid)
+        {
+            tracing::warn!(
+                uid = &**uid,
+                "the agent keeps a pod that this proxy does not serve"
+            );
         }
     }
 

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use mesh::telemetry::privilege::{DAC_OVERRIDE, lack};
+
 use crate::netns::inode;
-use crate::privilege::{DAC_OVERRIDE, lack};
 
 /// What is known of a pod's network.
 #[derive(Debug)]

@@ -208,9 +208,7 @@ impl Handover {
             self.follow_orders(id, &mut session, &mut queue).await
         }
         .await;
-        self.lock()
-            .connections
-            .retain(|connection| connection.id != id);
+        self.leave(id);
         self.metrics.ztunnels.dec();
         tracing::info!(connection = id, "ztunnel disconnected");
         result
@@ -296,6 +294,29 @@ impl Handover {
             served: BTreeSet::new(),
         });
         (id, state.pods.clone())
+    }
+
+    /// Forgets a connection. The one before it is the newest then, and gets what it has not been given while it was not.
+    fn leave(&self, id: u64) {
+        let mut state = self.lock();
+        state.connections.retain(|connection| connection.id != id);
+        let Some(newest) = state.connections.last() else {
+            return;
+        };
+        for (uid, pod) in &state.pods {
+            if pod.netns.is_none() || newest.served.contains(uid) {
+                continue;
+            }
+            let (uid, info) = (uid.clone(), pod.info.clone());
+            // Its answer is noted; should it not be able to take the order, it gets a whole snapshot when it dials again.
+            if let Err(error) = newest.order(Request::Add { uid, info }, pod.netns.clone()) {
+                tracing::warn!(
+                    connection = newest.id,
+                    error = report(&error),
+                    "cannot hand over"
+                );
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -47,6 +47,8 @@ pub(super) struct Enrolment {
     pub(super) netns: Arc<OwnedFd>,
     pub(super) addresses: Vec<IpAddr>,
     pub(super) redirection: Redirection,
+    /// What its annotations say that asks for nothing, for people.
+    pub(super) odd: Vec<String>,
 }
 
 /// What is to be undone of a pod.
@@ -182,6 +184,7 @@ fn is_same(one: &Goal, other: &Goal) -> bool {
             one.info == other.info
                 && one.addresses == other.addresses
                 && one.redirection == other.redirection
+                && one.odd == other.odd
                 && Arc::ptr_eq(&one.netns, &other.netns)
         }
         (Goal::Out, Goal::Out) | (Goal::Gone, Goal::Gone) => true,
@@ -283,6 +286,9 @@ impl Worker {
             uid: enrolment.uid.clone(),
             netns: Some(Arc::clone(&enrolment.netns)),
         }));
+        for odd in &enrolment.odd {
+            tracing::warn!(pod = self.name(), odd, "left out");
+        }
         self.guard = Some(Guard::over(&enrolment.netns, &enrolment.redirection));
         let inside = Arc::clone(enrolment);
         spawn_blocking(move || apply::apply(inside.netns.as_fd(), &inside.redirection)).await??;

@@ -99,6 +99,7 @@ mod tests {
             netns: Arc::new(File::create(&file).unwrap().into()),
             addresses: Vec::new(),
             redirection: redirection(&settings, &PodSettings::default()),
+            odd: Vec::new(),
         };
         let mut keepers = Keepers::new(Tools {
             handover: Handover::new(Metrics::default()),

@@ -2,13 +2,13 @@
 
 use std::io;
 
+use mesh::telemetry::privilege::{NET_ADMIN, lack};
 use netlink_sys::Socket;
 use netlink_sys::constants::NETLINK_NETFILTER;
 
 use super::attribute;
 use super::command::Command;
 use super::encode::{Message, encode};
-use crate::privilege::{NET_ADMIN, lack};
 
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;

@@ -5,9 +5,10 @@ mod routes;
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use mesh::telemetry::privilege::{NET_ADMIN, SYS_ADMIN, lack};
+
 use crate::netns;
 use crate::nft::{self, AddressKind, Command, Ruleset, Table, compare, dump};
-use crate::privilege::{NET_ADMIN, SYS_ADMIN, lack};
 use crate::rules::{Redirection, tables};
 
 /// Why a pod's redirection could not be brought into the wanted state.

@@ -11,6 +11,7 @@ mod net;
 mod proxy;
 mod world;
 mod counted;
+mod handed;
 mod cases;
 
 use libtest_mimic::{Arguments, Trial};

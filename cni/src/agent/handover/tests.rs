@@ -227,6 +227,21 @@ async fn a_pod_is_served_once_the_newest_ztunnel_has_confirmed_it() {
     serves("yes");
 }
 
+#[tokio::test]
+async fn when_the_newest_ztunnel_goes_the_one_before_it_gets_what_it_has_missed() {
+    let server = server();
+    server.handover.register("u1", server.pod());
+    let (old, _) = server.ready_ztunnel().await;
+    let (new, _) = server.ready_ztunnel().await;
+    let (added, _) = tokio::join!(server.handover.add("u2", server.pod()), acknowledged(&new));
+    added.unwrap();
+    drop(new);
+    assert_eq!(name(&acknowledged(&old).await), "add u2");
+    let deleted = server.handover.delete("u1");
+    let ((), order) = tokio::join!(deleted, acknowledged(&old));
+    assert_eq!(name(&order), "delete u1", "and nothing that it has");
+}
+
 /// A ztunnel that fails at once must not keep the agent busy: five connections a second at most.
 #[tokio::test]
 async fn ztunnels_are_accepted_one_after_the_other() {

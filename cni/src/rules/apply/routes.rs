@@ -11,8 +11,9 @@ use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteScope, R
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
 
+use mesh::telemetry::privilege::{NET_ADMIN, lack};
+
 use crate::nft::AddressKind;
-use crate::privilege::{NET_ADMIN, lack};
 use crate::rules::{MARK_MASK, REPLY_MARK, ROUTE_RULE_PRIORITY, ROUTE_TABLE};
 
 /// The loopback has this index in every namespace.

@@ -130,6 +130,7 @@ fn keep_of_an_unknown_pod_starts_nothing() {
     );
     ledger.receive(Message::SnapshotSent).unwrap();
     assert!(ledger.is_ready());
+    assert!(!ledger.is_wanted("a"));
 }
 
 #[test]
