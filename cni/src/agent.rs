@@ -187,7 +187,13 @@ impl Agent {
             let uid = &pod.metadata.uid;
             known.insert(uid.clone());
             let network = self.networks.find(uid);
-            if self.is_ours(&pod) && (network.is_some() || is_marked(&pod)) {
+            if !self.is_ours(&pod) {
+                // Also where an agent ended before it could mark what it did.
+                if network.as_ref().is_some_and(Network::is_redirected) {
+                    let present = present(&pod, network.as_ref());
+                    self.keepers.want(uid, Goal::Out, Some(present));
+                }
+            } else if network.is_some() || is_marked(&pod) {
                 let netns = network.as_ref().map(|n| Arc::clone(&n.netns));
                 let info = Some(info(&pod));
                 self.tools
@@ -283,15 +289,7 @@ impl Agent {
             return;
         }
         for uid in std::mem::take(&mut self.orphans) {
-            self.networks.forget(&uid);
-            let tools = self.tools.clone();
-            task::spawn("orphan", async move {
-                if let Err(error) = tools.probes.remove(&uid).await {
-                    tracing::warn!(uid, error = report(&error), "the pod's address stays");
-                }
-                tools.handover.delete(&uid).await;
-                tracing::info!(uid, "gone");
-            });
+            self.retire(&uid);
         }
     }
 
@@ -328,11 +326,7 @@ impl Agent {
         if self.keepers.get(uid).is_some() {
             self.keepers.want(uid, Goal::Out, None);
         } else if is_marked(pod) {
-            let present = Present {
-                key: key_of(pod),
-                uid: uid.clone(),
-                netns: network.map(|network| Arc::clone(&network.netns)),
-            };
+            let present = present(pod, network);
             self.keepers.want(uid, Goal::Out, Some(present));
         }
         if pod.has_ended() {
@@ -340,9 +334,20 @@ impl Agent {
         }
     }
 
+    /// The pod is gone.
     fn retire(&mut self, uid: &str) {
-        self.keepers.retire(uid);
         self.networks.forget(uid);
+        if self.keepers.retire(uid) {
+            return;
+        }
+        // It has no task if only an agent before has enrolled it, and where it was is not known.
+        let (uid, tools) = (uid.to_owned(), self.tools.clone());
+        task::spawn("retire", async move {
+            if let Err(error) = tools.probes.remove(&uid).await {
+                tracing::warn!(uid, error = report(&error), "the pod's address stays");
+            }
+            tools.handover.delete(&uid).await;
+        });
     }
 
     fn hear(&mut self, question: Asked) {
@@ -460,6 +465,15 @@ impl Agent {
 
 fn is_starting(pod: &Pod) -> bool {
     !pod.has_ended() && !pod.metadata.is_being_deleted()
+}
+
+/// What is to be undone of a pod that an agent before has enrolled.
+fn present(pod: &Pod, network: Option<&Network>) -> Present {
+    Present {
+        key: key_of(pod),
+        uid: pod.metadata.uid.clone(),
+        netns: network.map(|network| Arc::clone(&network.netns)),
+    }
 }
 
 fn key_of(pod: &Pod) -> Key {

@@ -46,12 +46,14 @@ impl Keepers {
         }
     }
 
-    /// The pod is gone; its task ends when it has cleaned up.
-    pub(super) fn retire(&mut self, uid: &str) {
+    /// The pod is gone; its task ends when it has cleaned up. `false` when it has no task.
+    pub(super) fn retire(&mut self, uid: &str) -> bool {
         let wanted = self.number(Goal::Gone);
-        if let Some(keeper) = self.tasks.remove(uid) {
+        let keeper = self.tasks.remove(uid);
+        if let Some(keeper) = &keeper {
             keeper.want(wanted);
         }
+        keeper.is_some()
     }
 
     fn number(&mut self, goal: Goal) -> Wanted {

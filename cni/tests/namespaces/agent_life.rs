@@ -30,6 +30,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             meanwhile,
         ),
         trial(
+            "agent::a_pod_whose_namespace_was_forgotten_is_kept_and_let_go_all_the_same",
+            forgotten,
+        ),
+        trial(
             "agent::objects_that_cannot_be_read_leave_pods_as_they_are",
             unreadable,
         ),
@@ -254,15 +258,47 @@ fn meanwhile() {
         drop(ztunnel);
         node.stop().await;
 
+        // Rules without a mark, from an agent that ended in between.
+        node.pod("none");
+        node.start().await;
+        eventually("unmarked", async || node.mark().await.is_none()).await;
+        node.stop().await;
+        let plain = redirection(&Settings::default(), &PodSettings::default());
+        apply::apply(node.world.inside.0.as_fd(), &plain).unwrap();
+        node.start().await;
+        eventually("untouched", async || node.is_untouched()).await;
+    });
+}
+
+fn forgotten() {
+    on_a_node(async |node| {
+        // Where the pod is was lost: ztunnel is asked to keep it, and it goes when its object goes.
+        drop(enrolled(node).await);
+        node.stop().await;
+        let memory = node.run().join("netns");
+        std::fs::remove_dir_all(&memory).unwrap();
+        node.start().await;
+        let ztunnel = node.ztunnel().await;
+        assert!(matches!(acknowledged(&ztunnel).await, Order::Keep { uid } if uid == "uid-web"));
+        assert!(matches!(acknowledged(&ztunnel).await, Order::SnapshotSent));
+        assert_eq!(probed(), ["10.1.0.2 uid-web"]);
+        std::fs::remove_file(node.objects().join("pod.yaml")).unwrap();
+        assert!(matches!(acknowledged(&ztunnel).await, Order::Delete { uid } if uid == "uid-web"));
+        assert_eq!(probed(), Vec::<String>::new());
+        drop(ztunnel);
+        apply::remove(node.world.inside.0.as_fd()).unwrap();
+
+        drop(enrolled(node).await);
+        node.stop().await;
         // Left while nobody looked, and nobody knows where it is: it must at least not be taken for enrolled.
         node.pod("none");
-        std::fs::remove_dir_all(node.run().join("netns")).unwrap();
+        std::fs::remove_dir_all(&memory).unwrap();
         node.start().await;
         eventually("unmarked", async || node.mark().await.is_none()).await;
         node.stop().await;
 
-        std::fs::create_dir_all(node.run().join("netns")).unwrap();
-        std::fs::write(node.run().join("netns/uid-gone.json"), "{}").unwrap();
+        std::fs::create_dir_all(&memory).unwrap();
+        std::fs::write(memory.join("uid-gone.json"), "{}").unwrap();
         node.start().await;
         assert_eq!(
             node.remembered(),

@@ -234,6 +234,11 @@ impl<N: Clone + PartialEq> Ledger<N> {
         self.pods.contains_key(uid)
     }
 
+    /// Whether the agent has said all it had to say at the beginning of this session.
+    pub fn has_snapshot(&self) -> bool {
+        self.mentioned.is_none()
+    }
+
     /// Whether a whole snapshot has arrived and every wanted pod runs.
     pub fn is_ready(&self) -> bool {
         self.was_complete && self.pods.values().all(|entry| entry.runs)
