@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
 use e2e::app::client::{Seen, Task};
+use e2e::app::runtime::{Answer, Call};
 use e2e::app::{COLLECT, ECHO};
 use e2e::expect::eventually;
 use e2e::world::{PATIENCE, World};
@@ -209,20 +210,21 @@ fn identities(world: &World, node: &str) -> Result<Vec<String>> {
 }
 
 /// Runs one of this executable's programs on a node, outside of any pod.
-fn on_node(world: &World, node: &str, program: &str) -> Result<String> {
+fn on_node(world: &World, node: &str, program: &[&str]) -> Result<String> {
     let exe = std::env::current_exe()?;
-    let command = [&exe.to_string_lossy(), "app", program];
+    let exe = exe.to_string_lossy();
+    let command = [&[&exe, "app"], program].concat();
     let output = world
         .sandbox
         .exec(&Target::Node(node.to_owned()), &command)?;
     ensure(output.exit.is_success(), || {
-        format!("{program}: {}", String::from_utf8_lossy(&output.stderr))
+        format!("{program:?}: {}", String::from_utf8_lossy(&output.stderr))
     })?;
     Ok(output.text())
 }
 
 fn probed(world: &World, node: &str) -> Result<Vec<IpAddr>> {
-    Ok(serde_json::from_str(&on_node(world, node, "probed")?)?)
+    Ok(serde_json::from_str(&on_node(world, node, &["probed"])?)?)
 }
 
 /// A client in the mesh on one node; on the other a server and a stranger who is not.
@@ -343,7 +345,7 @@ fn flushed() -> Result<()> {
                 String::from_utf8_lossy(&flushed.stderr).into_owned()
             })?;
         }
-        on_node(world, "node-2", "flush")?;
+        on_node(world, "node-2", &["flush"])?;
         for (node, of) in [("node-1", "pod"), ("node-2", "pod"), ("node-2", "node")] {
             let count = format!("weft_cni_rules_restored_total{{of=\"{of}\"}} 1\n");
             eventually(&format!("{node} has counted {of}"), PATIENCE, || {
@@ -372,8 +374,57 @@ fn flushed() -> Result<()> {
         let probed = probed(world, "node-2")?;
         ensure(probed == [world.address(SERVER)?], || format!("{probed:?}"))?;
         // The kubelet's probes go on to pass.
-        ensure(world.status(SERVER)?.ready, || "not ready".to_owned())
+        ensure(world.status(SERVER)?.ready, || "not ready".to_owned())?;
+        checked(world)
     })
+}
+
+/// What the real plugin tells a container runtime of the server.
+fn checked(world: &World) -> Result<()> {
+    let dump = world.page(&Target::Node("node-2".to_owned()), DUMP)?;
+    let pods = dump.get("workloadState").and_then(Value::as_object);
+    let is_server = |state: &Value| state.pointer("/info/name") == Some(&json!("server"));
+    let mut pods = pods.into_iter().flatten();
+    let found = pods.find(|(_, state)| is_server(state));
+    let uid = found.context("the server is not served")?.0.as_str();
+    let run = world.sandbox.place().run();
+    let ask = |command: &str, version: &str| -> Result<Answer> {
+        let call = Call {
+            command: command.to_owned(),
+            version: version.to_owned(),
+            agent_folder: run.join("nodes/node-2/cni"),
+            netns: run.join("netns").join(uid),
+            pod: SERVER.to_owned(),
+            uid: uid.to_owned(),
+        };
+        let call = serde_json::to_string(&call)?;
+        let text = on_node(world, "node-2", &["plugin", &call])?;
+        serde_json::from_str(&text).with_context(|| text.clone())
+    };
+    let well = Answer {
+        is_success: true,
+        printed: Value::Null,
+    };
+    for version in ["0.4.0", "1.0.0", "1.1.0"] {
+        let answer = ask("CHECK", version)?;
+        ensure(answer == well, || format!("{version}: {answer:?}"))?;
+    }
+    let status = ask("STATUS", "1.1.0")?;
+    ensure(status == well, || format!("{status:?}"))?;
+
+    world.sandbox.kill_program("ztunnel/node-2", true)?;
+    eventually("CHECK says that nobody serves the pod", PATIENCE, || {
+        let answer = ask("CHECK", "1.1.0")?;
+        let text = answer.printed.to_string();
+        let is_said = text.contains("\"code\":100") && text.contains("no ztunnel is connected");
+        ensure(!answer.is_success && is_said, || text).map(Some)
+    })?;
+    world.sandbox.kill_program("cni-agent/node-2", true)?;
+    let answer = ask("CHECK", "1.1.0")?;
+    let text = answer.printed.to_string();
+    ensure(!answer.is_success && text.contains("\"code\":11"), || text)?;
+    let status = ask("STATUS", "1.1.0")?;
+    ensure(status == well, || format!("without an agent: {status:?}"))
 }
 
 fn restarts() -> Result<()> {
@@ -529,22 +580,35 @@ fn controller_is_away(world: &World) -> Result<()> {
     late.apply(world)?;
     world.wait(&[late.name], true)?;
     takes(world, CLIENT, "mesh/early", &tunnel("client"))?;
-    // The agent and the proxies do without it, in any order.
+    // Agents do without it.
     world.sandbox.kill_program("cni-agent/node-1", false)?;
     connected(world, "node-1")?;
     takes(world, CLIENT, "mesh/early", &tunnel("client"))?;
-    let seen = world.client(
-        late.name,
-        world.address("mesh/early")?,
-        &Task::ExpectRefusal { port: COLLECT },
-    )?;
-    ensure(
-        matches!(&seen, Seen::Ended { how, received: 0 } if how != "timeout"),
-        || format!("nobody knows the new pod, and it saw {seen:?}"),
-    )?;
+    // A proxy that starts again has neither a picture nor keys: it lets nobody pass until the controller is back.
+    world.sandbox.kill_program("ztunnel/node-2", false)?;
+    // Each of these waits a while for what only the controller can say, so they do it at the same time.
+    let refusals = [late.name, CLIENT, "street/early"];
+    let early = world.address("mesh/early")?;
+    std::thread::scope(|scope| {
+        let refusals = refusals.map(|from| scope.spawn(move || refused(world, from, early)));
+        refusals.into_iter().try_for_each(|refusal| {
+            let ended = refusal.join();
+            ended.unwrap_or_else(|_| bail!("a thread panicked"))
+        })
+    })?;
     world.logged("ztunnel/node-1", &["reason=\"workload_unknown\""])?;
     world.sandbox.start_program("controller")?;
     takes(world, late.name, "mesh/early", &tunnel("late"))
+}
+
+/// Not a byte gets through.
+fn refused(world: &World, from: &str, to: IpAddr) -> Result<()> {
+    let port = COLLECT;
+    let seen = world.client(from, to, &Task::ExpectRefusal { port })?;
+    ensure(
+        matches!(&seen, Seen::Ended { how, received: 0 } if how != "timeout"),
+        || format!("{from} to {to}: {seen:?}"),
+    )
 }
 
 fn successor() -> Result<()> {

@@ -66,6 +66,7 @@ fn app(arguments: &[String]) -> ExitCode {
         ["mint", wish] => mint(wish),
         ["count", server, port] => count(server, port),
         ["flush"] => flush(),
+        ["plugin", call] => plugin(call),
         ["probed"] => probed(),
         _ => Err(anyhow::anyhow!("unknown program {words:?}")),
     };
@@ -103,6 +104,13 @@ fn count(server: &str, port: &str) -> Result<()> {
 fn flush() -> Result<()> {
     let tables = cni::rules::tables().map(cni::nft::Command::Remove);
     Ok(cni::nft::apply(&tables)?)
+}
+
+/// Calls the CNI plugin as a container runtime does, and prints its answer.
+fn plugin(call: &str) -> Result<()> {
+    let answer = e2e::app::runtime::call(&serde_json::from_str(call)?)?;
+    say(&serde_json::to_string(&answer)?);
+    Ok(())
 }
 
 /// Prints the addresses that the kubelet of this node may probe.
