@@ -22,6 +22,9 @@ use crate::netns::Namespace;
 /// record, a policy it names, a waypoint. Source: docs/compat.md#outbound-decision.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long closed connections may take to say goodbye after the deadline.
+pub const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A pod's unique id as the node agent names it.
 pub type PodUid = Arc<str>;
 

@@ -88,6 +88,8 @@ fn by_labels(world: &World) -> Result<()> {
         || format!("{seen:?}"),
     )?;
     world.logged("ztunnel/node-2", &["inbound", "reason=\"drained\""])?;
+    let words = ["outbound", "reason=\"destination_reset\""];
+    world.logged("ztunnel/node-1", &words)?;
     world.wait(&[SERVER], false)?;
     takes(world, CLIENT, SERVER, &Road::Open)?;
 

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 
+use mesh::flow::{Direction, Reason};
 use mesh::zds::{PodInfo, Request};
 
 use crate::net::TWO;
@@ -64,6 +65,8 @@ pub(crate) fn moved() {
     assert_eq!(world.two.tell(&add(), Some(&world.cable.one)), None);
     assert!(is_refused(&client));
     assert!(is_refused(&application));
+    // The other proxy was told of this one connection; its tunnel did not just break.
+    World::wait_for_end(&world.one, Direction::Outbound, Reason::DestinationReset);
     let served = world.two.dump()["workloadState"]["uid-web"]["netnsInode"].clone();
     let inode = nix::sys::stat::fstat(&world.cable.one).unwrap().st_ino;
     assert_eq!(served, inode);
