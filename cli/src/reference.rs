@@ -51,7 +51,7 @@ fn variables() -> String {
 }
 
 fn metrics() -> String {
-    let programs: [(&str, &str, &[Described]); 3] = [
+    let programs: [(&str, &str, &[Described]); 4] = [
         (
             "all programs",
             "`/metrics` of each",
@@ -67,6 +67,7 @@ fn metrics() -> String {
             "port 15014, `/metrics`",
             controller::metrics::reference::METRICS,
         ),
+        ("cni-agent", "port 15014, `/metrics`", cni::metrics::METRICS),
     ];
     let mut page = format!(
         "# Metrics\n\n{GENERATED}\n\

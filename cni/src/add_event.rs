@@ -11,8 +11,14 @@ use serde::{Deserialize, Serialize};
 /// The name of the agent's socket in its run directory.
 pub const SOCKET_NAME: &str = "pluginevent.sock";
 
-/// The path of the request.
-pub const PATH: &str = "/cmdadd";
+/// The path of the request that asks for a pod to be let in.
+pub const ADD_PATH: &str = "/cmdadd";
+
+/// The path of the request that asks whether a pod is as it should be. Only Weft's plugin and agent know it.
+pub const CHECK_PATH: &str = "/cmdcheck";
+
+/// The status of an answer that says: the pod is not as it should be.
+pub const WRONG: u16 = 409;
 
 /// A pod's namespace is there and has its addresses; nothing runs in it yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,11 @@
 //! Next hop of the path: `ztunnel/pods`.
 
 pub mod serve_plugin;
+mod questions;
 mod keepers;
 mod keep_pod;
+mod probes;
+mod guard;
 pub mod handover;
 mod networks;
 pub mod find_netns;
@@ -15,12 +18,11 @@ pub mod mark;
 mod cluster;
 pub mod eligible;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh::lifecycle::ready::Gate;
 use mesh::lifecycle::task;
@@ -28,24 +30,26 @@ use mesh::telemetry::report;
 use mesh::zds::{self, Listener, PodInfo};
 use objects::change::Batch;
 use objects::kinds::{Key, Kind};
-use objects::kubernetes::Pod;
+use objects::kubernetes::{Pod, PodPhase};
 use objects::sink::Sink;
 use objects::watch::{self, Source};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use crate::add_event::AddEvent;
 use crate::config::Config;
-use crate::host;
-use crate::nft::{self, Element};
+use crate::metrics::Metrics;
 use crate::rules;
 use cluster::Cluster;
+use eligible::NotEnrolled;
+use guard::Attention;
 use handover::Handover;
-use keep_pod::{Enrolment, Goal, State, Tools};
+use keep_pod::{Enrolment, Goal, Present, Tools};
 use keepers::Keepers;
 use mark::{ANNOTATION, Marker};
 use networks::{Network, Networks};
-use serve_plugin::Asked;
+use probes::Probes;
+use questions::{Expected, Waiting, confirmed, is_meant, reply};
+use serve_plugin::{Asked, No, Question};
 
 /// Why the agent cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +58,8 @@ pub enum Error {
     #[error("cannot follow the objects")]
     Source(#[from] watch::Error),
     /// The rules of the node are refused.
-    #[error("cannot install the node's own rules")]
-    Host(#[from] nft::Error),
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// What an agent before remembered cannot be reached.
     #[error("cannot use the run directory")]
     Memory(#[from] find_netns::Error),
@@ -72,6 +76,19 @@ pub enum Error {
     NodeSocket(#[from] zds::Error),
 }
 
+/// Why the node's own rules could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot install the node's own rules")]
+pub struct HostError(#[from] probes::Error);
+
+/// Where objects come from, and where marks go.
+pub struct Objects {
+    /// The objects.
+    pub source: Box<dyn Source>,
+    /// Takes marks.
+    pub sink: Arc<dyn Sink>,
+}
+
 /// Runs the agent until `stop` resolves. What is in place then stays: rules, marks, memory; the next agent goes on.
 /// `ready` is done when it serves ztunnel and the plugin.
 ///
@@ -79,12 +96,13 @@ pub enum Error {
 /// When it cannot start, or cannot follow the objects any more.
 pub async fn run(
     config: Config,
-    mut source: Box<dyn Source>,
-    sink: Arc<dyn Sink>,
+    objects: Objects,
+    metrics: Metrics,
     ready: Gate,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let mut agent = Agent::new(config, sink)?;
+    let Objects { mut source, sink } = objects;
+    let mut agent = Agent::new(config, sink, metrics)?;
     agent.take_over(source.as_mut()).await?;
     let (asked, mut questions) = mpsc::channel(64);
     let servers = agent.open(asked)?;
@@ -104,44 +122,54 @@ pub async fn run(
         }
     };
     servers.iter().for_each(tokio::task::JoinHandle::abort);
-    agent.handover.close();
+    agent.tools.handover.close();
     result
 }
 
 /// The picture of the node's pods, and what is done about each.
 struct Agent {
     config: Config,
-    handover: Handover,
+    tools: Tools,
     cluster: Cluster,
     networks: Networks,
     keepers: Keepers,
     /// By key, the pod that was last seen there.
     uids: HashMap<Key, String>,
+    /// Pods of an agent before that are not among the objects, as long as they may be in a document that cannot be read.
+    orphans: BTreeSet<String>,
     /// Calls of the plugin for pods that are not known yet.
-    waiting: Vec<(Instant, Asked)>,
+    waiting: Waiting,
 }
 
 impl Agent {
-    fn new(config: Config, sink: Arc<dyn Sink>) -> Result<Self, Error> {
+    fn new(config: Config, sink: Arc<dyn Sink>, metrics: Metrics) -> Result<Self, Error> {
+        let interval = config.check_interval;
         let tools = Tools {
-            handover: Handover::default(),
+            handover: Handover::new(metrics.clone()),
             marker: Marker::new(sink),
-            settings: Arc::new(config.rules.clone()),
+            probes: Probes::new(
+                Arc::new(config.rules.clone()),
+                config.kubelet_user,
+                metrics.clone(),
+            ),
+            attention: Attention { interval },
+            metrics,
         };
         Ok(Agent {
             cluster: Cluster::new(&config.node_name),
             networks: Networks::in_directory(&config.paths.run_directory)?,
-            handover: tools.handover.clone(),
-            keepers: Keepers::new(tools),
+            keepers: Keepers::new(tools.clone()),
+            tools,
             config,
             uids: HashMap::new(),
-            waiting: Vec::new(),
+            orphans: BTreeSet::new(),
+            waiting: Waiting::default(),
         })
     }
 
     /// Waits for the whole picture, and makes the node's rules and the first snapshot from it.
     async fn take_over(&mut self, source: &mut dyn Source) -> Result<(), Error> {
-        let mut touched = std::collections::BTreeSet::new();
+        let mut touched = BTreeSet::new();
         loop {
             let batch = source.next().await?;
             tell_problems(&batch);
@@ -151,30 +179,60 @@ impl Agent {
                 break;
             }
         }
-        let mut probed = Vec::new();
+        let (mut probed, mut known) = (BTreeMap::new(), BTreeSet::new());
         for key in &touched {
             let Some(pod) = self.cluster.pod(key).cloned() else {
                 continue;
             };
             let uid = &pod.metadata.uid;
+            known.insert(uid.clone());
             let network = self.networks.find(uid);
-            if self.is_eligible(&pod) && (network.is_some() || is_marked(&pod)) {
-                let (info, netns) = (info(&pod), network.as_ref().map(|n| Arc::clone(&n.netns)));
-                self.handover.register(uid, handover::Pod { info, netns });
-                let addresses = addresses(&pod, network.as_ref());
-                probed.extend(
-                    addresses
-                        .iter()
-                        .map(|address| Element::new(*address, uid.as_str())),
-                );
+            if !self.is_ours(&pod) {
+                // Also where an agent ended before it could mark what it did.
+                if network.as_ref().is_some_and(Network::is_redirected) {
+                    let present = present(&pod, network.as_ref());
+                    self.keepers.want(uid, Goal::Out, Some(present));
+                }
+            } else if network.is_some() || is_marked(&pod) {
+                let netns = network.as_ref().map(|n| Arc::clone(&n.netns));
+                let info = Some(info(&pod));
+                self.tools
+                    .handover
+                    .register(uid, handover::Pod { info, netns });
+                probed.insert(uid.clone(), addresses(&pod, network.as_ref()));
             }
         }
-        let config = &self.config;
-        host::install(host::ruleset(&config.rules, config.kubelet_user, &probed))?;
+        for uid in self.networks.remembered()? {
+            if !known.contains(&uid) {
+                self.adopt(uid, &mut probed);
+            }
+        }
+        let installed = self.tools.probes.install(probed).await;
+        installed.map_err(HostError)?;
         for key in touched {
             self.reconcile(&key);
         }
         Ok(())
+    }
+
+    /// What becomes of a pod that an agent before has noted, and that is not among the objects: it is gone, unless it may
+    /// be in a document that cannot be read; then it stays as it is.
+    fn adopt(&mut self, uid: String, probed: &mut BTreeMap<String, Vec<IpAddr>>) {
+        let network = self.networks.find(&uid);
+        let network = network.filter(|_| self.cluster.may_hide_pods());
+        let Some(network) = network.filter(Network::is_redirected) else {
+            return self.networks.forget(&uid);
+        };
+        tracing::warn!(
+            uid,
+            "a pod that is enrolled is not among the objects that can be read; it stays"
+        );
+        let (info, netns) = (None, None);
+        self.tools
+            .handover
+            .register(&uid, handover::Pod { info, netns });
+        probed.insert(uid.clone(), network.addresses);
+        self.orphans.insert(uid);
     }
 
     /// Opens both sockets.
@@ -197,19 +255,41 @@ impl Agent {
             plugin = %paths.plugin_socket.display(),
             "agent is ready"
         );
+        let tools = &self.tools;
+        let guarded = tools.probes.clone().guard(tools.attention);
         Ok(vec![
-            task::spawn("ztunnels", self.handover.clone().serve(ztunnels)),
+            task::spawn("ztunnels", tools.handover.clone().serve(ztunnels)),
             task::spawn("plugins", plugins.serve(asked)),
+            task::spawn("node-rules", guarded),
         ])
     }
 
     fn follow(&mut self, batch: Batch) {
         tell_problems(&batch);
-        for key in self.cluster.apply(batch) {
+        let is_clearer = !batch.resolved.is_empty();
+        let mut touched = self.cluster.apply(batch);
+        if is_clearer {
+            // What was left as it is for want of something that could not be read is decided now.
+            touched.extend(self.cluster.pods());
+        }
+        for key in touched {
             self.reconcile(&key);
         }
-        for (deadline, question) in std::mem::take(&mut self.waiting) {
+        self.let_go_of_orphans();
+        for (deadline, question) in self.waiting.take() {
             self.consider(deadline, question);
+        }
+    }
+
+    fn let_go_of_orphans(&mut self) {
+        for uid in self.uids.values() {
+            self.orphans.remove(uid);
+        }
+        if self.cluster.may_hide_pods() {
+            return;
+        }
+        for uid in std::mem::take(&mut self.orphans) {
+            self.retire(&uid);
         }
     }
 
@@ -228,11 +308,13 @@ impl Agent {
             return;
         };
         let network = self.networks.find(&uid);
-        match (self.is_eligible(&pod), network) {
+        match (self.is_ours(&pod), network) {
             (true, Some(network)) => {
                 let goal = Goal::Enrolled(self.enrolment(&pod, &network));
                 self.keepers.want(&uid, goal, None);
             }
+            // As it is with every new pod until its CNI call.
+            (true, None) if pod.status.phase == PodPhase::Pending => {}
             (true, None) => tracing::warn!(pod = %key, "the namespace of the pod is not known"),
             (false, network) => self.let_go(&pod, network.as_ref()),
         }
@@ -243,8 +325,8 @@ impl Agent {
         let uid = &pod.metadata.uid;
         if self.keepers.get(uid).is_some() {
             self.keepers.want(uid, Goal::Out, None);
-        } else if let (true, Some(network)) = (is_marked(pod), network) {
-            let present = self.enrolment(pod, network);
+        } else if is_marked(pod) {
+            let present = present(pod, network);
             self.keepers.want(uid, Goal::Out, Some(present));
         }
         if pod.has_ended() {
@@ -252,22 +334,39 @@ impl Agent {
         }
     }
 
+    /// The pod is gone.
     fn retire(&mut self, uid: &str) {
-        self.keepers.retire(uid);
         self.networks.forget(uid);
+        if self.keepers.retire(uid) {
+            return;
+        }
+        // It has no task if only an agent before has enrolled it, and where it was is not known.
+        let (uid, tools) = (uid.to_owned(), self.tools.clone());
+        task::spawn("retire", async move {
+            if let Err(error) = tools.probes.remove(&uid).await {
+                tracing::warn!(uid, error = report(&error), "the pod's address stays");
+            }
+            tools.handover.delete(&uid).await;
+        });
     }
 
     fn hear(&mut self, question: Asked) {
-        self.consider(Instant::now() + self.config.patience.look_up, question);
+        match question.question {
+            Question::MayStart => {
+                self.consider(Instant::now() + self.config.patience.look_up, question);
+            }
+            Question::IsWell => self.examine(question),
+        }
     }
 
-    /// Answers the plugin, now or when the pod's object has arrived or its task is done.
+    /// Answers whether a pod may start, now or when the pod's object has arrived or its task is done.
     fn consider(&mut self, deadline: Instant, question: Asked) {
         let event = &question.event;
         let key = Key::new(Kind::Pod, &event.pod_namespace, &event.pod_name);
-        let found = self.cluster.pod(&key).filter(|pod| is_starting(pod, event));
+        let found = self.cluster.pod(&key);
+        let found = found.filter(|pod| is_meant(pod, event) && is_starting(pod));
         let Some(pod) = found.cloned() else {
-            self.waiting.push((deadline, question));
+            self.waiting.add(deadline, question);
             return;
         };
         let uid = pod.metadata.uid.clone();
@@ -276,12 +375,13 @@ impl Agent {
             .networks
             .note(&uid, Path::new(&event.netns), event.addresses());
         if let Err(error) = noted {
-            return reply(question, Err(report(&error)));
+            return reply(question, Err(No::NotNow(report(&error))));
         }
         self.reconcile(&key);
-        if !self.is_eligible(&pod) {
+        if !self.is_ours(&pod) {
             return reply(question, Ok(()));
         }
+        self.keepers.retry(&uid);
         match self.keepers.get(&uid) {
             Some(keeper) => {
                 let (progress, generation) = (keeper.progress(), keeper.generation());
@@ -291,85 +391,93 @@ impl Agent {
                     reply(question, result);
                 });
             }
-            None => reply(question, Err("the agent does not keep the pod".into())),
+            None => {
+                let words = "the agent does not keep the pod".to_owned();
+                reply(question, Err(No::NotNow(words)));
+            }
         }
+    }
+
+    /// Answers whether a pod is as it should be.
+    fn examine(&mut self, question: Asked) {
+        let event = &question.event;
+        let key = Key::new(Kind::Pod, &event.pod_namespace, &event.pod_name);
+        let found = self.cluster.pod(&key).filter(|pod| is_meant(pod, event));
+        let Some(pod) = found.cloned() else {
+            let no = questions::unknown(event, &self.config.node_name);
+            return reply(question, Err(no));
+        };
+        let uid = &pod.metadata.uid;
+        let network = self.networks.find(uid);
+        let keeper = self.keepers.get(uid).filter(|_| self.is_ours(&pod));
+        let enrolled = keeper.zip(network.as_ref()).map(|(keeper, network)| {
+            let enrolment = self.enrolment(&pod, network);
+            (enrolment, keeper.state())
+        });
+        let expected = Expected {
+            netns: PathBuf::from(&event.netns),
+            network,
+            enrolled,
+            handover: self.tools.handover.clone(),
+            probes: self.tools.probes.clone(),
+        };
+        task::spawn("examine", async move {
+            let result = expected.examine().await;
+            reply(question, result);
+        });
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.waiting.iter().map(|(deadline, _)| *deadline).min()
+        self.waiting.next_deadline()
     }
 
     fn give_up(&mut self) {
-        let now = Instant::now();
-        for (_, question) in self
-            .waiting
-            .extract_if(.., |(deadline, _)| *deadline <= now)
-        {
-            let event = &question.event;
-            let words = format!(
-                "pod {}/{} is not among the pods of node {}",
-                event.pod_namespace, event.pod_name, self.config.node_name
-            );
-            reply(question, Err(words));
-        }
+        self.waiting.give_up(&self.config.node_name);
     }
 
-    fn is_eligible(&self, pod: &Pod) -> bool {
-        let namespace = self.cluster.namespace(&pod.metadata.namespace);
-        eligible::eligible(pod, namespace, &self.config.exclusions).is_ok()
+    /// Whether the pod is to be enrolled. One that is stays so while the labels that it may owe it to cannot be read.
+    fn is_ours(&self, pod: &Pod) -> bool {
+        let name = &pod.metadata.namespace;
+        let namespace = self.cluster.namespace(name);
+        match eligible::eligible(pod, namespace, &self.config.exclusions) {
+            Ok(()) => true,
+            Err(NotEnrolled::NotAsked) => {
+                namespace.is_none() && is_marked(pod) && self.cluster.may_hide_namespace(name)
+            }
+            Err(_) => false,
+        }
     }
 
     fn enrolment(&self, pod: &Pod, network: &Network) -> Arc<Enrolment> {
         let metadata = &pod.metadata;
-        let settings = eligible::settings(&metadata.annotations);
+        let (settings, odd) = eligible::settings(&metadata.annotations);
         Arc::new(Enrolment {
-            key: Key::new(Kind::Pod, &metadata.namespace, &metadata.name),
+            key: key_of(pod),
             uid: metadata.uid.clone(),
             info: info(pod),
             netns: Arc::clone(&network.netns),
             addresses: addresses(pod, Some(network)),
             redirection: rules::redirection(&self.config.rules, &settings),
+            odd,
         })
     }
 }
 
-/// Whether this is the pod that the plugin means, and not an earlier one of the same name. The uid of a pod that the
-/// kubelet starts by itself is another than that of its mirror among the objects.
-fn is_starting(pod: &Pod, event: &AddEvent) -> bool {
-    let metadata = &pod.metadata;
-    let is_mirror = metadata.annotations.has("kubernetes.io/config.mirror");
-    let is_same = event
-        .pod_uid
-        .as_ref()
-        .is_none_or(|uid| *uid == metadata.uid);
-    !pod.has_ended() && !metadata.is_being_deleted() && (is_same || is_mirror)
+fn is_starting(pod: &Pod) -> bool {
+    !pod.has_ended() && !pod.metadata.is_being_deleted()
 }
 
-async fn confirmed(
-    mut progress: tokio::sync::watch::Receiver<keep_pod::Progress>,
-    generation: u64,
-    limit: Duration,
-) -> Result<(), String> {
-    let is_final = |progress: &keep_pod::Progress| {
-        progress.generation >= generation && !matches!(progress.state, State::Trying(_))
-    };
-    let ended = timeout(limit, progress.wait_for(is_final))
-        .await
-        .map(|ended| ended.map(|progress| progress.state.clone()).map_err(|_| ()));
-    match ended {
-        Ok(Ok(State::Failed(words))) => Err(words),
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(())) => Err("the pod is gone".into()),
-        Err(_) => match &progress.borrow().state {
-            State::Trying(Some(words)) => Err(words.clone()),
-            _ => Err("ztunnel has not confirmed the pod in time".into()),
-        },
+/// What is to be undone of a pod that an agent before has enrolled.
+fn present(pod: &Pod, network: Option<&Network>) -> Present {
+    Present {
+        key: key_of(pod),
+        uid: pod.metadata.uid.clone(),
+        netns: network.map(|network| Arc::clone(&network.netns)),
     }
 }
 
-fn reply(question: Asked, result: Result<(), String>) {
-    // The plugin may have given up, and the runtime will call it again.
-    let _ = question.answer.send(result);
+fn key_of(pod: &Pod) -> Key {
+    Key::new(Kind::Pod, &pod.metadata.namespace, &pod.metadata.name)
 }
 
 fn info(pod: &Pod) -> PodInfo {

@@ -14,6 +14,7 @@ use objects::watch::directory::DirectorySource;
 
 use crate::agent;
 use crate::config::{Config, env};
+use crate::metrics::Metrics;
 use crate::pages;
 use crate::plugin::{self, Reply};
 
@@ -53,7 +54,8 @@ pub async fn run_agent(config: Config, log: log::Handle) -> Result<()> {
     let ready = gates.add("pods");
     // Dropped at the end: the pages go on until the agent has stopped.
     let (_trigger, drain) = drain::channel();
-    pages::serve(&config.pages, gates, log, &drain).await?;
+    let metrics = Metrics::default();
+    pages::serve(&config.pages, gates, log, &metrics, &drain).await?;
     let source = DirectorySource::open(&config.objects_directory)
         .context("cannot open the directory of objects")?;
     let sink = Arc::new(DirectorySink::new(&config.objects_directory));
@@ -63,7 +65,11 @@ pub async fn run_agent(config: Config, log: log::Handle) -> Result<()> {
             Err(error) => tracing::error!(%error, "signals cannot be heard, agent stops"),
         }
     };
-    agent::run(config, Box::new(source), sink, ready, stop)
+    let objects = agent::Objects {
+        source: Box::new(source),
+        sink,
+    };
+    agent::run(config, objects, metrics, ready, stop)
         .await
         .context("agent failed")
 }

@@ -25,6 +25,8 @@ pub struct Config {
     pub kubelet_user: u32,
     /// How long the plugin is kept waiting.
     pub patience: Patience,
+    /// How often all rules are looked at, beside the kernel's notices that somebody has changed them.
+    pub check_interval: Duration,
     /// Where its pages are.
     pub pages: Pages,
     /// What is logged, in the syntax of `RUST_LOG`.
@@ -76,6 +78,10 @@ pub struct Exclusions {
 pub struct Call {
     /// `ADD`, `DEL`, `VERSION`, ...
     pub command: String,
+    /// The runtime's name for the pod's sandbox.
+    pub container: String,
+    /// The interface inside the pod.
+    pub interface: String,
     /// The path of the network namespace.
     pub netns: String,
     /// `KEY=value` pairs with semicolons between them.

@@ -4,12 +4,13 @@
 //! A set per IP version holds the pods' addresses. The kernel does not know programs, only users: every connection of
 //! the kubelet's user from the node's own sockets counts as the kubelet's.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
 use crate::nft::{
     self, Action, Address, AddressKind, Chain, Command, Element, Hook, Is, Kind, Match, Protocol,
-    Rule, Ruleset, Set, Table, dump,
+    Rule, Ruleset, Set, Table, compare, dump,
 };
 use crate::rules::Settings;
 
@@ -61,17 +62,15 @@ pub fn install(ruleset: Ruleset) -> Result<(), nft::Error> {
     nft::apply(&[Command::Replace(ruleset)])
 }
 
-/// Lets the kubelet reach these addresses. The table must be there.
+/// Lets the kubelet reach these addresses, for the pods that they are of now. The table must be there.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn add_pod(settings: &Settings, elements: &[Element]) -> Result<(), nft::Error> {
-    let add = |set, elements| Command::AddElements {
-        table: Table::inet(TABLE),
-        set,
-        elements,
-    };
-    nft::apply(&per_set(settings, elements, add))
+    // An address that is there already would keep the uid of the pod that had it before.
+    let mut commands = per_set(settings, elements, remove_elements);
+    commands.extend(per_set(settings, elements, add_elements));
+    nft::apply(&commands)
 }
 
 /// Takes these addresses out again; fine when they are not there. The table must be there.
@@ -79,12 +78,31 @@ pub fn add_pod(settings: &Settings, elements: &[Element]) -> Result<(), nft::Err
 /// # Errors
 /// When the kernel refuses.
 pub fn remove_pod(settings: &Settings, elements: &[Element]) -> Result<(), nft::Error> {
-    let remove = |set, elements| Command::RemoveElements {
-        table: Table::inet(TABLE),
-        set,
-        elements,
-    };
-    nft::apply(&per_set(settings, elements, remove))
+    nft::apply(&per_set(settings, elements, remove_elements))
+}
+
+/// Whether the table in the calling thread's namespace is exactly the given one (see [`ruleset`]).
+///
+/// # Errors
+/// When the kernel cannot be asked.
+pub fn is_installed(ruleset: &Ruleset) -> io::Result<bool> {
+    let rules = dump::rules(&ruleset.table)?;
+    if !compare::is_installed(ruleset, rules.as_deref()) {
+        return Ok(false);
+    }
+    for set in &ruleset.sets {
+        let held = dump::elements(&ruleset.table, &set.name)?;
+        if held.map(addresses) != Some(addresses(set.elements.clone())) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The tables of the node's own rules.
+#[must_use]
+pub fn tables() -> [Table; 1] {
+    [Table::inet(TABLE)]
 }
 
 /// Takes the whole table away; fine when it is not there.
@@ -109,6 +127,32 @@ pub fn pods() -> io::Result<Option<Vec<Element>>> {
     Ok(all)
 }
 
+fn add_elements(set: String, elements: Vec<Element>) -> Command {
+    let table = Table::inet(TABLE);
+    Command::AddElements {
+        table,
+        set,
+        elements,
+    }
+}
+
+fn remove_elements(set: String, elements: Vec<Element>) -> Command {
+    let table = Table::inet(TABLE);
+    Command::RemoveElements {
+        table,
+        set,
+        elements,
+    }
+}
+
+/// What counts of a set: comments are for people.
+fn addresses(elements: Vec<Element>) -> BTreeSet<IpAddr> {
+    elements
+        .into_iter()
+        .map(|element| element.address)
+        .collect()
+}
+
 fn set(kind: AddressKind) -> &'static str {
     match kind {
         AddressKind::V4 => SET_V4,
@@ -127,7 +171,7 @@ fn of_kind(elements: &[Element], kind: AddressKind) -> Vec<Element> {
 fn per_set(
     settings: &Settings,
     elements: &[Element],
-    command: impl Fn(String, Vec<Element>) -> Command,
+    command: fn(String, Vec<Element>) -> Command,
 ) -> Vec<Command> {
     let mut kinds = vec![AddressKind::V4];
     if settings.ipv6 {

@@ -6,10 +6,12 @@ pub mod app;
 pub mod pages;
 pub mod plugin;
 pub mod agent;
+pub mod metrics;
 pub mod config;
 pub mod add_event;
 pub mod host;
 pub mod rules;
+pub mod notices;
 pub mod netns;
 pub mod nft;
 

@@ -6,6 +6,7 @@
 //!
 //! *In*: values. *Out*: kernel state. *Never*: which rules a pod gets (that is `crate::rules`), switching namespaces.
 
+pub mod compare;
 pub mod dump;
 mod kernel;
 mod encode;

@@ -10,6 +10,7 @@ use mesh::telemetry::{log, metrics, process};
 use tokio::net::TcpListener;
 
 use crate::config::Pages;
+use crate::metrics::Metrics;
 
 /// Listens on both addresses and serves until the drain begins.
 ///
@@ -19,10 +20,14 @@ pub async fn serve(
     addresses: &Pages,
     gates: Gates,
     log: log::Handle,
+    ours: &Metrics,
     drain: &drain::Watch,
 ) -> anyhow::Result<()> {
     let registry = metrics::Metrics::default();
-    registry.register(|registry| process::register(registry, "cni-agent"));
+    registry.register(|registry| {
+        process::register(registry, "cni-agent");
+        ours.register(registry);
+    });
     let ready =
         move |_| -> std::future::Ready<Answer> { std::future::ready(admin::ready_page(&gates)) };
     let readiness =

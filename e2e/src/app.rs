@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod impostor;
+pub mod runtime;
 pub mod server;
 
 use std::hash::Hasher;

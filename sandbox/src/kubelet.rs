@@ -97,6 +97,13 @@ impl Pods {
         Some(slot)
     }
 
+    /// Takes this very number, if it is free.
+    fn take_this_slot(&self, node: u16, slot: u8) -> Option<u8> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = slots.entry(node).or_default().taken.insert(slot);
+        is_free.then_some(slot)
+    }
+
     fn give_slot_back(&self, node: u16, slot: u8) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.entry(node).or_default().taken.remove(&slot);

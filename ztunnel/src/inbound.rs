@@ -8,17 +8,18 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 use mesh::flow::{Direction, EndsFlow, Reason};
-use mesh::hbone::{BadHead, Baggage, ConnectHead, Incoming, Responder};
+use mesh::hbone::{self, BadHead, Baggage, ConnectHead, Incoming, Responder};
 use mesh::lifecycle::{drain, task};
 use mesh::net::sockopt;
 use mesh::telemetry::report;
 use mesh::tls::Peer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry, given_up};
 use crate::connections::{Asked, Entry, Facts, Tunnel};
 use crate::metrics::handshakes;
-use crate::pod::Pod;
+use crate::pod::{LAST_WORDS, Pod};
 use crate::record::{Draft, baggage};
 
 pub mod reconsider;
@@ -131,7 +132,7 @@ async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drai
                 tunnel.drain();
                 continue;
             }
-            () = &mut closing => return,
+            () = &mut closing => return say_goodbye(&mut tunnel).await,
         };
         match incoming {
             None => return,
@@ -151,6 +152,13 @@ async fn tunnel(pod: Rc<Pod>, stream: TcpStream, source: SocketAddr, drain: drai
             }
         }
     }
+}
+
+/// The streams of a tunnel are being cut. Its peer is to hear that from them, and not take the tunnel for lost: so what
+/// is still to be said goes out first. Requests that come by now are refused.
+async fn say_goodbye<Io: AsyncRead + AsyncWrite + Unpin>(tunnel: &mut hbone::Tunnel<Io>) {
+    let rest = async { while tunnel.next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_WORDS, rest).await;
 }
 
 /// One CONNECT from its head to its record.

@@ -20,10 +20,7 @@ use crate::config::Doors;
 use crate::inbound::{self, reconsider};
 use crate::netns::Namespace;
 use crate::outbound;
-use crate::pod::{Places, Pod, PodInfo, PodUid, PodView, Shared};
-
-/// How long closed connections may take to say goodbye after the deadline.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+use crate::pod::{LAST_WORDS, Places, Pod, PodInfo, PodUid, PodView, Shared};
 
 /// Why a pod's doors could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -13,16 +13,16 @@ use crate::metrics::Metrics;
 use crate::netns::Home;
 use crate::workers::Workers;
 
+pub mod back_off;
 pub mod feed;
 pub mod ledger;
 pub mod supervisor;
 
+use back_off::BackOff;
 use feed::{Feed, Heard};
-use ledger::Ledger;
+use ledger::{Ledger, Message};
 use supervisor::Supervisor;
 
-/// First pause before the agent is dialled again, and the longest. Source: docs/compat.md#node-socket.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(15));
 /// How often a pod whose doors could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -50,39 +50,39 @@ pub async fn follow(socket: &Path, enrolment: Enrolment, drain: drain::Watch) {
     } = enrolment;
     let mut ledger = Ledger::new();
     let mut supervisor = Supervisor::new(workers, metrics);
-    let mut pause = BACK_OFF.0;
+    let mut back_off = BackOff::default();
     loop {
         let session = async {
             let feed = Feed::connect(socket, Arc::clone(&home)).await?;
             tracing::info!(socket = %socket.display(), "the node agent is there");
             ledger.begin_session();
-            pause = BACK_OFF.0.max(pause);
             let mut session = Session {
                 feed: &feed,
                 ledger: &mut ledger,
                 supervisor: &mut supervisor,
                 ready: &mut ready,
-                pause: &mut pause,
+                back_off: &mut back_off,
             };
             session.run().await
         };
-        tokio::select! {
+        let ended = tokio::select! {
             () = drain.draining() => return,
-            ended = session => match ended {
-                Ok(()) => tracing::info!("the node agent closed its session"),
-                Err(error) => tracing::warn!(
-                    error = report(&error),
-                    pause_ms = pause.as_millis(),
-                    "no session with the node agent, dialling again"
-                ),
-            },
+            ended = session => ended,
+        };
+        let pause = back_off.pause();
+        match ended {
+            Ok(()) => tracing::info!("the node agent closed its session"),
+            Err(error) => tracing::warn!(
+                error = report(&error),
+                pause_ms = pause.as_millis(),
+                "no session with the node agent, dialling again"
+            ),
         }
         tokio::select! {
             () = drain.draining() => return,
             () = tokio::time::sleep(pause) => {}
             () = retry_forever(&mut ledger, &mut supervisor) => {}
         }
-        pause = (pause * 2).min(BACK_OFF.1);
     }
 }
 
@@ -99,7 +99,7 @@ struct Session<'a> {
     ledger: &'a mut Ledger<feed::Netns>,
     supervisor: &'a mut Supervisor,
     ready: &'a mut Option<Gate>,
-    pause: &'a mut Duration,
+    back_off: &'a mut BackOff,
 }
 
 impl Session<'_> {
@@ -121,24 +121,41 @@ impl Session<'_> {
                     self.ledger.mention(&uid);
                     Some(why)
                 }
-                Heard::Message(message) => match self.ledger.receive(message) {
-                    Ok(orders) => self.supervisor.carry_out(self.ledger, orders).await,
-                    Err(violation) if violation.ends_session() => return Err(violation.into()),
-                    Err(violation) => Some(violation.to_string()),
-                },
+                Heard::Message(message) => {
+                    self.look_for_strangers(&message);
+                    match self.ledger.receive(message) {
+                        Ok(orders) => self.supervisor.carry_out(self.ledger, orders).await,
+                        Err(violation) if violation.ends_session() => return Err(violation.into()),
+                        Err(violation) => Some(violation.to_string()),
+                    }
+                }
             };
             self.note_progress();
             self.feed.acknowledge(answer).await?;
         }
     }
 
+    /// A pod to be kept that this proxy never had is served by nobody, until the agent hands its namespace over.
+    fn look_for_strangers(&self, message: &Message<feed::Netns>) {
+        if let Message::Keep { uid } = message
+            && !self.ledger.is_wanted(uid)
+        {
+            tracing::warn!(
+                uid = &**uid,
+                "the agent keeps a pod that this proxy does not serve"
+            );
+        }
+    }
+
     fn note_progress(&mut self) {
         self.supervisor.show(self.ledger.counts());
-        if self.ledger.is_ready() {
-            *self.pause = BACK_OFF.0;
-            if let Some(gate) = self.ready.take() {
-                gate.done();
-            }
+        if self.ledger.has_snapshot() {
+            self.back_off.reset();
+        }
+        if self.ledger.is_ready()
+            && let Some(gate) = self.ready.take()
+        {
+            gate.done();
         }
     }
 }

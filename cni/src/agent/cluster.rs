@@ -1,9 +1,9 @@
 //! Pure. What the agent knows of the cluster: the pods of its node, and the labels of namespaces.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use objects::change::{Batch, Change};
+use objects::change::{Batch, Change, Problem};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::Pod;
 use objects::labels::Labels;
@@ -15,6 +15,8 @@ pub(super) struct Cluster {
     node: String,
     pods: HashMap<Key, Arc<Object>>,
     namespaces: HashMap<String, Labels>,
+    /// What cannot be read, and may stand for anything that is missing here.
+    problems: HashSet<Problem>,
 }
 
 impl Cluster {
@@ -23,12 +25,17 @@ impl Cluster {
             node: node.to_owned(),
             pods: HashMap::new(),
             namespaces: HashMap::new(),
+            problems: HashSet::new(),
         }
     }
 
     /// Takes in what changed; returns the pods that must be looked at again, also those that are gone.
     pub(super) fn apply(&mut self, batch: Batch) -> BTreeSet<Key> {
         let mut touched = BTreeSet::new();
+        self.problems.extend(batch.problems);
+        for resolved in &batch.resolved {
+            self.problems.remove(resolved);
+        }
         for change in batch.changes {
             match change.key.kind {
                 Kind::Pod => touched.extend(self.apply_pod(change)),
@@ -43,8 +50,29 @@ impl Cluster {
         self.pods.get(key)?.pod()
     }
 
+    /// All pods of the node.
+    pub(super) fn pods(&self) -> impl Iterator<Item = Key> {
+        self.pods.keys().cloned()
+    }
+
     pub(super) fn namespace(&self, name: &str) -> Option<&Labels> {
         self.namespaces.get(name)
+    }
+
+    /// Whether a namespace that is not there may be in a document that cannot be read.
+    pub(super) fn may_hide_namespace(&self, name: &str) -> bool {
+        let key = Key::new(Kind::Namespace, "", name);
+        self.hides(|problem| *problem == key)
+    }
+
+    /// Whether a pod that is not there may be in a document that cannot be read.
+    pub(super) fn may_hide_pods(&self) -> bool {
+        self.hides(|problem| problem.kind == Kind::Pod)
+    }
+
+    fn hides(&self, concerns: impl Fn(&Key) -> bool) -> bool {
+        let mut keys = self.problems.iter().map(|problem| problem.key.as_ref());
+        keys.any(|key| key.is_none_or(&concerns))
     }
 
     fn apply_pod(&mut self, Change { key, object }: Change) -> Option<Key> {

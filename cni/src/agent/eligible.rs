@@ -65,28 +65,44 @@ pub fn eligible(
     }
 }
 
-/// What the pod's annotations ask of its redirection. A value that is neither `true` nor `false` asks for nothing.
+const BYPASS: &str = "ambient.istio.io/bypass-inbound-capture";
+const DNS: &str = "ambient.istio.io/dns-capture";
+const REROUTE: &str = "istio.io/reroute-virtual-interfaces";
+
+/// What the pod's annotations ask of its redirection, and what in them cannot be understood and asks for nothing.
 #[must_use]
-pub fn settings(annotations: &Labels) -> PodSettings {
-    let flag = |name| {
-        annotations
-            .get(name)
-            .and_then(|value| value.parse::<bool>().ok())
+pub fn settings(annotations: &Labels) -> (PodSettings, Vec<String>) {
+    let mut odd = Vec::new();
+    let mut flag = |name: &str| {
+        let value = annotations.get(name)?;
+        let flag = value.parse::<bool>().ok();
+        if flag.is_none() {
+            odd.push(format!(
+                "annotation {name}: {value:?} is neither true nor false"
+            ));
+        }
+        flag
     };
-    let interfaces = annotations
-        .get("istio.io/reroute-virtual-interfaces")
-        .unwrap_or_default();
-    PodSettings {
-        bypass_inbound_capture: flag("ambient.istio.io/bypass-inbound-capture").unwrap_or(false),
-        reroute_interfaces: interfaces
-            .split(',')
-            .map(str::trim)
-            // Longer names cannot exist, and would be cut to another's.
-            .filter(|name| !name.is_empty() && name.len() < 16)
-            .map(str::to_owned)
-            .collect(),
-        dns_capture: flag("ambient.istio.io/dns-capture"),
+    let bypass_inbound_capture = flag(BYPASS).unwrap_or(false);
+    let dns_capture = flag(DNS);
+    let names = annotations.get(REROUTE).unwrap_or_default().split(',');
+    let mut reroute_interfaces = Vec::new();
+    for name in names.map(str::trim).filter(|name| !name.is_empty()) {
+        // Longer names cannot exist, and would be cut to another's.
+        if name.len() < 16 {
+            reroute_interfaces.push(name.to_owned());
+        } else {
+            odd.push(format!(
+                "annotation {REROUTE}: {name:?} is too long for an interface"
+            ));
+        }
     }
+    let settings = PodSettings {
+        bypass_inbound_capture,
+        reroute_interfaces,
+        dns_capture,
+    };
+    (settings, odd)
 }
 
 #[cfg(test)]

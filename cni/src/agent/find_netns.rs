@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use mesh::telemetry::privilege::{DAC_OVERRIDE, lack};
+
 use crate::netns::inode;
 
 /// What is known of a pod's network.
@@ -39,7 +41,7 @@ pub enum Error {
         uid: String,
     },
     /// A file cannot be read or written.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {action} {}{}", path.display(), lack(.source, DAC_OVERRIDE))]
     File {
         /// What was tried.
         action: &'static str,
@@ -116,6 +118,22 @@ impl Remembered {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The uids of all pods that are remembered.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn uids(&self) -> Result<Vec<String>, Error> {
+        let mut uids = Vec::new();
+        let listed = fs::read_dir(&self.folder).map_err(failed("list", &self.folder))?;
+        for entry in listed {
+            let path = entry.map_err(failed("list", &self.folder))?.path();
+            let is_note = path.extension().is_some_and(|it| it == "json");
+            let uid = path.file_stem().and_then(|stem| stem.to_str());
+            uids.extend(uid.filter(|_| is_note).map(str::to_owned));
+        }
+        Ok(uids)
     }
 
     fn file(&self, uid: &str) -> Result<PathBuf, Error> {
@@ -195,6 +213,7 @@ mod tests {
         );
         assert_eq!(found.addresses, addresses);
         assert!(second.find("u-2").unwrap().is_none());
+        assert_eq!(second.uids().unwrap(), ["u-1"]);
 
         // `opened` keeps the inode alive, so that a new file cannot get its number.
         fs::remove_file(&path).unwrap();

@@ -4,16 +4,18 @@
 //! connection only: the others are ztunnels on their way out. Deletions go to all. One exchange is under way on a
 //! connection at a time; a connection that breaks the protocol or is too slow is closed, and ztunnel dials again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh::lifecycle::task;
 use mesh::telemetry::report;
-use mesh::zds::{self, Listener, PodInfo, Request, Session};
+use mesh::zds::{self, Ack, Listener, PodInfo, Request, Session};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
+
+use crate::metrics::Metrics;
 
 /// So many orders may wait for one slow ztunnel.
 const QUEUE: usize = 1024;
@@ -42,13 +44,16 @@ pub enum Error {
         /// Its words.
         words: String,
     },
+    /// It has not confirmed the pod.
+    #[error("ztunnel has not confirmed the pod")]
+    NotServed,
 }
 
 /// A pod as it is handed over.
 #[derive(Debug, Clone)]
 pub struct Pod {
-    /// Who it is.
-    pub info: PodInfo,
+    /// Who it is, where that is known.
+    pub info: Option<PodInfo>,
     /// Its namespace; without one, ztunnel is only asked to keep the pod.
     pub netns: Option<Arc<OwnedFd>>,
 }
@@ -59,6 +64,7 @@ pub struct Handover {
     state: Arc<Mutex<State>>,
     /// Counts the connections that have got their snapshot.
     connected: watch::Sender<u64>,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +79,8 @@ struct State {
 struct Connection {
     id: u64,
     orders: mpsc::Sender<Order>,
+    /// Pods that this ztunnel has confirmed.
+    served: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -82,16 +90,17 @@ struct Order {
     answer: oneshot::Sender<Result<(), Error>>,
 }
 
-impl Default for Handover {
-    fn default() -> Self {
+impl Handover {
+    /// No pods, no ztunnels.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
         Handover {
             state: Arc::default(),
             connected: watch::Sender::new(0),
+            metrics,
         }
     }
-}
 
-impl Handover {
     /// Puts a pod into the snapshots to come, without telling those who are connected.
     pub fn register(&self, uid: &str, pod: Pod) {
         self.lock().pods.insert(uid.to_owned(), pod);
@@ -105,7 +114,7 @@ impl Handover {
     pub async fn add(&self, uid: &str, pod: Pod) -> Result<(), Error> {
         let request = Request::Add {
             uid: uid.to_owned(),
-            info: Some(pod.info.clone()),
+            info: pod.info.clone(),
         };
         let netns = pod.netns.clone();
         let answer = {
@@ -115,6 +124,19 @@ impl Handover {
             newest.order(request, netns)?
         };
         answer.await.unwrap_or(Err(Error::Lost))
+    }
+
+    /// Whether the ztunnel that new pods go to has confirmed this one.
+    ///
+    /// # Errors
+    /// When it has not, or there is none.
+    pub fn serves(&self, uid: &str) -> Result<(), Error> {
+        let state = self.lock();
+        let newest = state.connections.last().ok_or(Error::NoProxy)?;
+        match newest.served.contains(uid) {
+            true => Ok(()),
+            false => Err(Error::NotServed),
+        }
     }
 
     /// Takes a pod from all ztunnels and waits for their answers. One that does not answer is disconnected, so in
@@ -178,17 +200,87 @@ impl Handover {
         let (orders, mut queue) = mpsc::channel(QUEUE);
         // From here on every change is either in the snapshot or in the queue.
         let (id, snapshot) = self.enter(orders);
+        self.metrics.ztunnels.inc();
         tracing::info!(connection = id, pods = snapshot.len(), "ztunnel connected");
         let result = async {
-            send_snapshot(&mut session, snapshot).await?;
+            self.send_snapshot(id, &mut session, snapshot).await?;
             self.connected.send_modify(|count| *count += 1);
-            follow_orders(&mut session, &mut queue).await
+            self.follow_orders(id, &mut session, &mut queue).await
         }
         .await;
-        self.lock()
-            .connections
-            .retain(|connection| connection.id != id);
+        self.leave(id);
+        self.metrics.ztunnels.dec();
         tracing::info!(connection = id, "ztunnel disconnected");
+        result
+    }
+
+    async fn send_snapshot(
+        &self,
+        id: u64,
+        session: &mut Session,
+        pods: BTreeMap<String, Pod>,
+    ) -> Result<(), zds::Error> {
+        for (uid, Pod { info, netns }) in pods {
+            let request = match &netns {
+                Some(_) => Request::Add { uid, info },
+                None => Request::Keep { uid },
+            };
+            let ack = session
+                .exchange(&request, netns.as_deref().map(AsFd::as_fd))
+                .await?;
+            if let Err(error) = self.note(id, &request, ack) {
+                // ztunnel keeps it as pending and tries again by itself.
+                tracing::warn!(?request, error = report(&error), "in the snapshot");
+            }
+        }
+        let ack = session.exchange(&Request::SnapshotSent, None).await?;
+        if let Some(words) = ack.error {
+            tracing::warn!(words, "ztunnel did not accept the snapshot");
+        }
+        Ok(())
+    }
+
+    async fn follow_orders(
+        &self,
+        id: u64,
+        session: &mut Session,
+        queue: &mut mpsc::Receiver<Order>,
+    ) -> Result<(), zds::Error> {
+        loop {
+            let order = tokio::select! {
+                order = queue.recv() => order,
+                () = session.ended() => return Ok(()),
+            };
+            let Some(Order {
+                request,
+                netns,
+                answer,
+            }) = order
+            else {
+                return Ok(());
+            };
+            let ack = session
+                .exchange(&request, netns.as_deref().map(AsFd::as_fd))
+                .await?;
+            // Nobody may be interested any more, which is fine.
+            let _ = answer.send(self.note(id, &request, ack));
+        }
+    }
+
+    /// Notes what a ztunnel has answered.
+    fn note(&self, id: u64, request: &Request, ack: Ack) -> Result<(), Error> {
+        let result = ack
+            .error
+            .map_or(Ok(()), |words| Err(Error::Refused { words }));
+        let mut state = self.lock();
+        let connection = state.connections.iter_mut().find(|it| it.id == id);
+        if let Some(served) = connection.map(|connection| &mut connection.served) {
+            match request {
+                Request::Add { uid, .. } if result.is_ok() => drop(served.insert(uid.clone())),
+                Request::Add { uid, .. } | Request::Delete { uid } => drop(served.remove(uid)),
+                Request::Keep { .. } | Request::SnapshotSent => {}
+            }
+        }
         result
     }
 
@@ -196,8 +288,35 @@ impl Handover {
         let mut state = self.lock();
         let id = state.next_id;
         state.next_id += 1;
-        state.connections.push(Connection { id, orders });
+        state.connections.push(Connection {
+            id,
+            orders,
+            served: BTreeSet::new(),
+        });
         (id, state.pods.clone())
+    }
+
+    /// Forgets a connection. The one before it is the newest then, and gets what it has not been given while it was not.
+    fn leave(&self, id: u64) {
+        let mut state = self.lock();
+        state.connections.retain(|connection| connection.id != id);
+        let Some(newest) = state.connections.last() else {
+            return;
+        };
+        for (uid, pod) in &state.pods {
+            if pod.netns.is_none() || newest.served.contains(uid) {
+                continue;
+            }
+            let (uid, info) = (uid.clone(), pod.info.clone());
+            // Its answer is noted; should it not be able to take the order, it gets a whole snapshot when it dials again.
+            if let Err(error) = newest.order(Request::Add { uid, info }, pod.netns.clone()) {
+                tracing::warn!(
+                    connection = newest.id,
+                    error = report(&error),
+                    "cannot hand over"
+                );
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,61 +343,6 @@ impl Connection {
                 mpsc::error::TrySendError::Closed(_) => Error::Lost,
             })?;
         Ok(receiver)
-    }
-}
-
-async fn send_snapshot(
-    session: &mut Session,
-    pods: BTreeMap<String, Pod>,
-) -> Result<(), zds::Error> {
-    for (uid, pod) in pods {
-        let request = match &pod.netns {
-            Some(_) => Request::Add {
-                uid: uid.clone(),
-                info: Some(pod.info),
-            },
-            None => Request::Keep { uid: uid.clone() },
-        };
-        let ack = session
-            .exchange(&request, pod.netns.as_deref().map(AsFd::as_fd))
-            .await?;
-        if let Some(words) = ack.error {
-            // ztunnel keeps it as pending and tries again by itself.
-            tracing::warn!(uid, words, "ztunnel does not serve the pod yet");
-        }
-    }
-    let ack = session.exchange(&Request::SnapshotSent, None).await?;
-    if let Some(words) = ack.error {
-        tracing::warn!(words, "ztunnel did not accept the snapshot");
-    }
-    Ok(())
-}
-
-async fn follow_orders(
-    session: &mut Session,
-    queue: &mut mpsc::Receiver<Order>,
-) -> Result<(), zds::Error> {
-    loop {
-        let order = tokio::select! {
-            order = queue.recv() => order,
-            () = session.ended() => return Ok(()),
-        };
-        let Some(Order {
-            request,
-            netns,
-            answer,
-        }) = order
-        else {
-            return Ok(());
-        };
-        let ack = session
-            .exchange(&request, netns.as_deref().map(AsFd::as_fd))
-            .await?;
-        let result = ack
-            .error
-            .map_or(Ok(()), |words| Err(Error::Refused { words }));
-        // Nobody may be interested any more, which is fine.
-        let _ = answer.send(result);
     }
 }
 

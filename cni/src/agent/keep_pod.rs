@@ -2,7 +2,8 @@
 //! (contract: pod hand-over, docs/compat.md#pod-hand-over).
 //!
 //! Level-triggered: a task per pod looks at what is wanted now, acts, and tries again with growing pauses until it is so;
-//! every step may be repeated. Whatever fails, the pod is never left reachable without its rules while it is enrolled.
+//! every step may be repeated. Whatever fails, the pod is never left reachable without its rules while it is enrolled;
+//! and when somebody else changes them, they are put back.
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,11 +18,12 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
 
+use super::guard::{Attention, Guard, SETTLE};
 use super::handover::{self, Handover};
 use super::mark::{Marker, Redirection as Mark};
-use crate::host;
-use crate::nft::{self, Element};
-use crate::rules::{Redirection, Settings, apply};
+use super::probes::{self, Probes};
+use crate::metrics::Metrics;
+use crate::rules::{Redirection, apply};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -31,7 +33,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Tools {
     pub(super) handover: Handover,
     pub(super) marker: Marker,
-    pub(super) settings: Arc<Settings>,
+    pub(super) probes: Probes,
+    pub(super) attention: Attention,
+    pub(super) metrics: Metrics,
 }
 
 /// A pod as it is to be enrolled.
@@ -43,6 +47,17 @@ pub(super) struct Enrolment {
     pub(super) netns: Arc<OwnedFd>,
     pub(super) addresses: Vec<IpAddr>,
     pub(super) redirection: Redirection,
+    /// What its annotations say that asks for nothing, for people.
+    pub(super) odd: Vec<String>,
+}
+
+/// What is to be undone of a pod.
+#[derive(Debug, Clone)]
+pub(super) struct Present {
+    pub(super) key: Key,
+    pub(super) uid: String,
+    /// Where its rules are, if that is known.
+    pub(super) netns: Option<Arc<OwnedFd>>,
 }
 
 /// What is to become of a pod.
@@ -77,7 +92,7 @@ pub(super) enum State {
     Trying(Option<String>),
     /// Reached.
     Reached,
-    /// It will not be tried again.
+    /// Its rules were refused; it is tried again only now and then, or when somebody asks for it.
     Failed(String),
 }
 
@@ -95,7 +110,7 @@ enum Error {
     #[error("ztunnel does not serve the pod")]
     Handover(#[from] handover::Error),
     #[error("cannot let the kubelet's probes pass")]
-    Probes(#[from] nft::Error),
+    Probes(#[from] probes::Error),
     #[error("cannot mark the pod")]
     Mark(#[from] objects::sink::Error),
     #[error("work on the pod's namespace broke off")]
@@ -103,8 +118,8 @@ enum Error {
 }
 
 impl Keeper {
-    /// Starts the task. `present` is how the pod is known to be enrolled already, by an agent before.
-    pub(super) fn start(tools: Tools, present: Option<Arc<Enrolment>>, wanted: Wanted) -> Self {
+    /// Starts the task. `present` is what an agent before has done, if it has enrolled the pod.
+    pub(super) fn start(tools: Tools, present: Option<Present>, wanted: Wanted) -> Self {
         let first = Progress {
             generation: wanted.generation,
             state: State::Trying(None),
@@ -112,12 +127,14 @@ impl Keeper {
         let (wanted, wanted_receiver) = watch::channel(wanted);
         let (progress_sender, progress) = watch::channel(first);
         let mark = present.as_ref().map(|_| Mark::Enabled);
-        let worker = Worker {
+        let mut worker = Worker {
             tools,
-            present,
+            present: None,
+            guard: None,
             mark,
             progress: progress_sender,
         };
+        worker.note(present);
         task::spawn("pod", worker.run(wanted_receiver));
         Keeper { wanted, progress }
     }
@@ -133,9 +150,26 @@ impl Keeper {
         });
     }
 
+    /// Has the present goal tried again, under a new number, if it has failed.
+    pub(super) fn retry(&self, generation: u64) {
+        if matches!(self.progress.borrow().state, State::Failed(_)) {
+            self.wanted
+                .send_modify(|present| present.generation = generation);
+        }
+    }
+
     /// Which goal is the present one.
     pub(super) fn generation(&self) -> u64 {
         self.wanted.borrow().generation
+    }
+
+    /// How far the present goal is now.
+    pub(super) fn state(&self) -> State {
+        let progress = self.progress.borrow();
+        match progress.generation == self.generation() {
+            true => progress.state.clone(),
+            false => State::Trying(None),
+        }
     }
 
     /// How far the task is.
@@ -150,6 +184,7 @@ fn is_same(one: &Goal, other: &Goal) -> bool {
             one.info == other.info
                 && one.addresses == other.addresses
                 && one.redirection == other.redirection
+                && one.odd == other.odd
                 && Arc::ptr_eq(&one.netns, &other.netns)
         }
         (Goal::Out, Goal::Out) | (Goal::Gone, Goal::Gone) => true,
@@ -160,7 +195,9 @@ fn is_same(one: &Goal, other: &Goal) -> bool {
 struct Worker {
     tools: Tools,
     /// As what the pod is enrolled, wholly or in part.
-    present: Option<Arc<Enrolment>>,
+    present: Option<Present>,
+    /// Watches over its rules.
+    guard: Option<Guard>,
     /// What is written on it.
     mark: Option<Mark>,
     progress: watch::Sender<Progress>,
@@ -175,10 +212,12 @@ impl Worker {
             connected.mark_unchanged();
             let state = self.reach(&goal).await;
             let is_trying = matches!(state, State::Trying(_));
+            let has_failed = matches!(state, State::Failed(_));
             self.progress.send_replace(Progress { generation, state });
             if matches!(goal, Goal::Gone) && !is_trying {
                 return;
             }
+            let interval = self.tools.attention.interval;
             tokio::select! {
                 changed = wanted.changed() => {
                     // The agent itself is ending: what is in place stays for the next one.
@@ -187,7 +226,36 @@ impl Worker {
                 }
                 Ok(()) = connected.changed(), if is_trying => pause = FIRST_PAUSE,
                 () = sleep(pause), if is_trying => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = sleep(interval), if has_failed => {}
+                () = self.disturbed(), if !is_trying && !has_failed => {}
             }
+        }
+    }
+
+    /// Returns when rules that were in place are not there any more. Never while there are none.
+    async fn disturbed(&mut self) {
+        let Some(guard) = &mut self.guard else {
+            return std::future::pending().await;
+        };
+        loop {
+            guard.wait(self.tools.attention).await;
+            match guard.look().await {
+                Ok(faults) if faults.is_empty() => {}
+                Ok(faults) => {
+                    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+                    let pod = self.present.as_ref().map(|present| present.key.to_string());
+                    let faults = faults.join(", ");
+                    tracing::warn!(
+                        pod,
+                        faults,
+                        "somebody changed the pod's rules; putting them back"
+                    );
+                    self.tools.metrics.count_pod_restored();
+                    return;
+                }
+                Err(error) => tracing::warn!(error = report(&error), "will look again"),
+            }
+            sleep(SETTLE).await;
         }
     }
 
@@ -213,11 +281,19 @@ impl Worker {
     }
 
     async fn enrol(&mut self, enrolment: &Arc<Enrolment>) -> Result<(), Error> {
-        let before = self.present.replace(Arc::clone(enrolment));
+        self.note(Some(Present {
+            key: enrolment.key.clone(),
+            uid: enrolment.uid.clone(),
+            netns: Some(Arc::clone(&enrolment.netns)),
+        }));
+        for odd in &enrolment.odd {
+            tracing::warn!(pod = self.name(), odd, "left out");
+        }
+        self.guard = Some(Guard::over(&enrolment.netns, &enrolment.redirection));
         let inside = Arc::clone(enrolment);
         spawn_blocking(move || apply::apply(inside.netns.as_fd(), &inside.redirection)).await??;
         let pod = handover::Pod {
-            info: enrolment.info.clone(),
+            info: Some(enrolment.info.clone()),
             netns: Some(Arc::clone(&enrolment.netns)),
         };
         if let Err(error) = self.tools.handover.add(&enrolment.uid, pod).await {
@@ -227,14 +303,8 @@ impl Worker {
             }
             return Err(error.into());
         }
-        if let Some(before) = before {
-            let is_stale = |address: &&IpAddr| !enrolment.addresses.contains(address);
-            let stale = before.addresses.iter().filter(is_stale);
-            self.unprobe(elements(&before.uid, stale)).await?;
-        }
-        let settings = Arc::clone(&self.tools.settings);
-        let probed = elements(&enrolment.uid, &enrolment.addresses);
-        spawn_blocking(move || host::add_pod(&settings, &probed)).await??;
+        let probes = &self.tools.probes;
+        probes.set(&enrolment.uid, &enrolment.addresses).await?;
         self.mark(enrolment, Mark::Enabled).await?;
         tracing::info!(pod = self.name(), uid = enrolment.uid, "enrolled");
         Ok(())
@@ -244,33 +314,45 @@ impl Worker {
         let Some(present) = self.present.clone() else {
             return Ok(());
         };
+        self.guard = None;
         self.tools.handover.delete(&present.uid).await;
-        let inside = Arc::clone(&present);
-        spawn_blocking(move || apply::remove(inside.netns.as_fd())).await??;
-        self.unprobe(elements(&present.uid, &present.addresses))
-            .await?;
+        match present.netns {
+            Some(netns) => spawn_blocking(move || apply::remove(netns.as_fd())).await??,
+            None => tracing::warn!(
+                pod = self.name(),
+                "where the pod's rules are is not known, they stay until it ends"
+            ),
+        }
+        self.tools.probes.remove(&present.uid).await?;
         self.tools.marker.unmark(&present.key).await?;
         tracing::info!(pod = self.name(), uid = present.uid, "no longer enrolled");
-        (self.mark, self.present) = (None, None);
+        self.mark = None;
+        self.note(None);
         Ok(())
     }
 
     /// Its mark is bound to its uid, so it cannot be taken for the mark of a later pod of the same name.
     async fn bury(&mut self) -> Result<(), Error> {
+        self.guard = None;
         let Some(present) = self.present.clone() else {
             return Ok(());
         };
-        self.unprobe(elements(&present.uid, &present.addresses))
-            .await?;
+        self.tools.probes.remove(&present.uid).await?;
         self.tools.handover.delete(&present.uid).await;
         tracing::info!(pod = self.name(), uid = present.uid, "gone");
-        self.present = None;
+        self.note(None);
         Ok(())
     }
 
-    async fn unprobe(&self, elements: Vec<Element>) -> Result<(), Error> {
-        let settings = Arc::clone(&self.tools.settings);
-        Ok(spawn_blocking(move || host::remove_pod(&settings, &elements)).await??)
+    /// Notes as what the pod is enrolled now.
+    fn note(&mut self, present: Option<Present>) {
+        let gauge = &self.tools.metrics.enrolled;
+        match (&self.present, &present) {
+            (None, Some(_)) => drop(gauge.inc()),
+            (Some(_), None) => drop(gauge.dec()),
+            _ => {}
+        }
+        self.present = present;
     }
 
     async fn mark(&mut self, enrolment: &Enrolment, mark: Mark) -> Result<(), Error> {
@@ -288,11 +370,4 @@ impl Worker {
             .map(|present| present.key.to_string())
             .unwrap_or_default()
     }
-}
-
-fn elements<'a>(uid: &str, addresses: impl IntoIterator<Item = &'a IpAddr>) -> Vec<Element> {
-    addresses
-        .into_iter()
-        .map(|address| Element::new(*address, uid))
-        .collect()
 }

@@ -10,6 +10,7 @@ use mesh::telemetry::report;
 
 use super::find_netns::{Error, FindNetns, Remembered};
 use crate::netns::is_same;
+use crate::rules::apply;
 
 /// A pod's network.
 #[derive(Debug, Clone)]
@@ -18,6 +19,13 @@ pub(super) struct Network {
     pub(super) netns: Arc<OwnedFd>,
     /// What the CNI call said.
     pub(super) addresses: Vec<IpAddr>,
+}
+
+impl Network {
+    /// Whether rules of the mesh are in it; so it is taken to be when nobody can look.
+    pub(super) fn is_redirected(&self) -> bool {
+        apply::is_redirected(self.netns.as_fd()).unwrap_or(true)
+    }
 }
 
 /// All networks that are known, by the uid of the pod.
@@ -73,6 +81,11 @@ impl Networks {
                 .insert(uid.to_owned(), Network { netns, addresses });
         }
         Ok(())
+    }
+
+    /// The pods that an agent before has noted.
+    pub(super) fn remembered(&self) -> Result<Vec<String>, Error> {
+        self.memory.uids()
     }
 
     /// Lets go of a pod's namespace, which would otherwise live on.

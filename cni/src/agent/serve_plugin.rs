@@ -1,5 +1,5 @@
-//! Answers the plugin over HTTP on a unix socket: `POST /cmdadd` with a pod, 200 when it may start
-//! (contract: CNI plugin and agent, docs/compat.md#cni-plugin).
+//! Answers the plugin over HTTP on a unix socket: `POST /cmdadd` with a pod, 200 when it may start; `POST /cmdcheck`, 200
+//! when it is as it should be (contract: CNI plugin and agent, docs/compat.md#cni-plugin).
 
 use std::convert::Infallible;
 use std::fs::Permissions;
@@ -21,7 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::add_event::{AddEvent, PATH};
+use crate::add_event::{ADD_PATH, AddEvent, CHECK_PATH};
 
 /// The longest request that is read, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -32,13 +32,35 @@ const AT_ONCE: usize = 64;
 /// How long a plugin may take for the head of its request, and again for the body.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A pod that waits to start, and where the answer goes: why it may not, in words for the runtime's log.
+/// What the plugin wants to know of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// May it start?
+    MayStart,
+    /// Is it as it should be?
+    IsWell,
+}
+
+/// A plugin that waits, and where the answer goes.
 #[derive(Debug)]
 pub struct Asked {
+    /// What it asks.
+    pub question: Question,
     /// The pod.
     pub event: AddEvent,
     /// Takes the answer.
-    pub answer: oneshot::Sender<Result<(), String>>,
+    pub answer: oneshot::Sender<Result<(), No>>,
+}
+
+/// The answer no, in words for the runtime's log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum No {
+    /// Not now; asking again may help.
+    #[error("{0}")]
+    NotNow(String),
+    /// The pod is not as it should be.
+    #[error("{0}")]
+    Wrong(String),
 }
 
 /// Listens at `path`, replacing a socket file that an earlier agent left behind.
@@ -115,9 +137,11 @@ async fn talk(stream: UnixStream, asked: mpsc::Sender<Asked>) {
 }
 
 async fn answer(request: Request<Incoming>, asked: mpsc::Sender<Asked>) -> Response<Full<Bytes>> {
-    if request.uri().path() != PATH {
-        return say(StatusCode::NOT_FOUND, "no such page");
-    }
+    let question = match request.uri().path() {
+        ADD_PATH => Question::MayStart,
+        CHECK_PATH => Question::IsWell,
+        _ => return say(StatusCode::NOT_FOUND, "no such page"),
+    };
     if request.method() != Method::POST {
         return say(StatusCode::METHOD_NOT_ALLOWED, "only POST is understood");
     }
@@ -140,6 +164,7 @@ async fn answer(request: Request<Incoming>, asked: mpsc::Sender<Asked>) -> Respo
     let (sender, receiver) = oneshot::channel();
     let is_sent = asked
         .send(Asked {
+            question,
             event,
             answer: sender,
         })
@@ -147,7 +172,8 @@ async fn answer(request: Request<Incoming>, asked: mpsc::Sender<Asked>) -> Respo
         .is_ok();
     match receiver.await {
         Ok(Ok(())) => say(StatusCode::OK, ""),
-        Ok(Err(why)) => say(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Ok(Err(No::NotNow(why))) => say(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Ok(Err(No::Wrong(why))) => say(StatusCode::CONFLICT, &why),
         Err(_) if is_sent => say(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the agent dropped the pod",

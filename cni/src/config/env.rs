@@ -74,6 +74,12 @@ pub const VARIABLES: &[Variable] = &[
         "how long the plugin waits for ztunnel; below its own 12 s",
     ),
     (
+        "WEFT_CNI_CHECK_INTERVAL",
+        "30s",
+        "how often the rules of pods and node are looked at and put back if somebody changed them, even if the kernel gives no \
+         notice of it",
+    ),
+    (
         "WEFT_ADMIN_ADDRESS",
         "127.0.0.1:15014",
         "admin pages, a loopback address",
@@ -118,6 +124,7 @@ pub fn agent(mut from: Reader) -> Result<Config, BadSettings> {
             look_up: from.duration("WEFT_CNI_LOOK_UP_WAIT", Duration::from_secs(1)),
             confirmation: from.duration("WEFT_CNI_CONFIRMATION_WAIT", Duration::from_secs(8)),
         },
+        check_interval: check_interval(&mut from),
         pages: pages(&mut from),
         log_filter: from.text_or("RUST_LOG", "info"),
         log_format: log_format(&mut from),
@@ -137,6 +144,8 @@ pub fn is_plugin_call(from: &Reader) -> bool {
 pub fn plugin_call(from: &Reader) -> Call {
     Call {
         command: from.text_or("CNI_COMMAND", ""),
+        container: from.text_or("CNI_CONTAINERID", ""),
+        interface: from.text_or("CNI_IFNAME", ""),
         netns: from.text_or("CNI_NETNS", ""),
         arguments: from.text_or("CNI_ARGS", ""),
     }
@@ -153,6 +162,14 @@ fn pages(from: &mut Reader) -> Pages {
         from.problem("WEFT_ADMIN_ADDRESS", "must be a loopback address");
     }
     pages
+}
+
+fn check_interval(from: &mut Reader) -> Duration {
+    let interval = from.duration("WEFT_CNI_CHECK_INTERVAL", Duration::from_secs(30));
+    if interval.is_zero() {
+        from.problem("WEFT_CNI_CHECK_INTERVAL", "must be longer than nothing");
+    }
+    interval
 }
 
 fn log_format(from: &mut Reader) -> Format {

@@ -52,13 +52,27 @@ impl Attributes {
 
 /// Walks over the attributes in `bytes`; stops at the first that is not whole.
 pub(super) fn walk(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    raw(bytes).map(|(kind, value)| (kind & TYPE_MASK, value))
+}
+
+/// The same, with the flags that stand beside the type.
+fn raw(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
         let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
         let value = rest.get(4..length)?;
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind & TYPE_MASK, value))
+        Some((kind, value))
+    })
+}
+
+/// Whether `all` has every attribute of `some`, with the same value; of nested ones, again, at least what `some` has.
+pub(super) fn contains(all: &[u8], some: &[u8]) -> bool {
+    raw(some).all(|(kind, value)| match find(all, kind & TYPE_MASK) {
+        Some(held) if kind & NESTED != 0 => contains(held, value),
+        Some(held) => held == value,
+        None => false,
     })
 }
 

@@ -29,7 +29,7 @@ pub struct InstalledRule {
     pub expressions: Vec<(String, Vec<u8>)>,
 }
 
-/// All rules of a table, chain by chain and in order; `None` when there is no such table.
+/// All rules of a table, chain by chain and in order; `None` when there is no such table, or it is switched off.
 ///
 /// # Errors
 /// When the kernel cannot be asked.
@@ -38,10 +38,13 @@ pub fn rules(table: &Table) -> io::Result<Option<Vec<InstalledRule>>> {
     let name = Attributes::new().text(1, &table.name).into_bytes();
     const GET_TABLE: u16 = 1;
     const REQUEST_ACK: u16 = 5;
-    match ask(table, GET_TABLE, REQUEST_ACK, &name) {
+    let is_dormant = match ask(table, GET_TABLE, REQUEST_ACK, &name) {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-        answer => answer?,
+        answer => answer?.iter().any(|answer| is_dormant(answer)),
     };
+    if is_dormant {
+        return Ok(None);
+    }
     let answers = ask(table, GET_RULE, REQUEST_DUMP, &name)?;
     let in_table = |answer: &Vec<u8>| find(answer, 1).map(text).as_ref() == Some(&table.name);
     Ok(Some(
@@ -73,6 +76,28 @@ pub fn elements(table: &Table, set: &str) -> io::Result<Option<Vec<Element>>> {
             .collect()
     };
     Ok(Some(answers.iter().flat_map(list).collect()))
+}
+
+/// Whether a notice of the kernel is about one of these tables or something in them.
+#[must_use]
+pub fn concerns(notice: &[u8], tables: &[Table]) -> bool {
+    const NEW_GENERATION: u16 = 15;
+    walk(notice).any(|(kind, _, _, payload)| {
+        // In every message but that of a new generation, the first attribute is the table's name.
+        let name = find(payload.get(4..).unwrap_or_default(), 1).map(text);
+        kind >> 8 == SUBSYSTEM
+            && kind & 0xff != NEW_GENERATION
+            && tables
+                .iter()
+                .any(|table| name.as_ref() == Some(&table.name))
+    })
+}
+
+/// Whether the table's rules are there and yet not in effect.
+fn is_dormant(table: &[u8]) -> bool {
+    const DORMANT: u32 = 1;
+    let flags = find(table, 2).and_then(|flags| Some(u32::from_be_bytes(*flags.first_chunk()?)));
+    flags.unwrap_or_default() & DORMANT != 0
 }
 
 fn installed(answer: &[u8]) -> InstalledRule {

@@ -72,6 +72,16 @@ pub(super) fn encode(commands: &[Command]) -> Vec<Message> {
     messages
 }
 
+/// The expressions of a rule, as the kernel takes them.
+pub(super) fn expressions(rule: &Rule) -> Vec<u8> {
+    expression::rule(&rule.parts).into_bytes()
+}
+
+/// A rule's comment as far as the kernel keeps it.
+pub(super) fn comment_of(rule: &Rule) -> &str {
+    cut(&rule.comment)
+}
+
 /// The number that netfilter knows a table's family by.
 pub(super) fn family_number(family: Family) -> u8 {
     match family {
@@ -267,11 +277,15 @@ fn address_bytes(address: IpAddr) -> Vec<u8> {
 
 /// User data as the nft program writes comments: type 0, length, text with a closing zero.
 fn comment(text: &str) -> Vec<u8> {
-    let mut end = text.len().min(COMMENT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = text.get(..end).unwrap_or_default();
+    let text = cut(text);
     let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
     [&[0, length][..], text.as_bytes(), &[0]].concat()
+}
+
+fn cut(comment: &str) -> &str {
+    let mut end = comment.len().min(COMMENT);
+    while !comment.is_char_boundary(end) {
+        end -= 1;
+    }
+    comment.get(..end).unwrap_or_default()
 }

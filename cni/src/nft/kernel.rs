@@ -2,6 +2,7 @@
 
 use std::io;
 
+use mesh::telemetry::privilege::{NET_ADMIN, lack};
 use netlink_sys::Socket;
 use netlink_sys::constants::NETLINK_NETFILTER;
 
@@ -26,7 +27,7 @@ pub enum Error {
     #[error("cannot talk to nftables over netlink")]
     Netlink(#[source] io::Error),
     /// The kernel refused one step, and with it the batch.
-    #[error("kernel refused {subject}{}", explain(.explanation.as_deref()))]
+    #[error("kernel refused {subject}{}{}", explain(.explanation.as_deref()), lack(.source, NET_ADMIN))]
     Refused {
         /// The step.
         subject: String,

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::add_event::{AddEvent, PATH};
+use crate::add_event::AddEvent;
 
 /// How long the agent may take: longer than it waits for ztunnel itself.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -30,10 +30,10 @@ pub(super) enum Error {
     Refused { status: u16, words: String },
 }
 
-/// Tells the agent of a pod; returns when the pod may start.
-pub(super) fn agent(path: &Path, event: &AddEvent) -> Result<(), Error> {
+/// Asks the agent at `socket` about a pod; returns when it says yes. `path` says what is asked.
+pub(super) fn agent(socket: &Path, path: &str, event: &AddEvent) -> Result<(), Error> {
     let body = serde_json::to_string(event).map_err(|error| Error::Talk(error.into()))?;
-    let answer = exchange(path, &body)?;
+    let answer = exchange(socket, path, &body)?;
     let (status, words) = read(&answer).ok_or(Error::NotHttp)?;
     if status == 200 {
         Ok(())
@@ -42,9 +42,9 @@ pub(super) fn agent(path: &Path, event: &AddEvent) -> Result<(), Error> {
     }
 }
 
-fn exchange(path: &Path, body: &str) -> Result<Vec<u8>, Error> {
-    let mut stream = UnixStream::connect(path).map_err(|source| Error::Connect {
-        path: path.to_owned(),
+fn exchange(socket: &Path, path: &str, body: &str) -> Result<Vec<u8>, Error> {
+    let mut stream = UnixStream::connect(socket).map_err(|source| Error::Connect {
+        path: socket.to_owned(),
         source,
     })?;
     stream
@@ -54,7 +54,7 @@ fn exchange(path: &Path, body: &str) -> Result<Vec<u8>, Error> {
         .set_write_timeout(Some(PATIENCE))
         .map_err(Error::Talk)?;
     let head = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: agent\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: agent\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );

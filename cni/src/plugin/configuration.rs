@@ -1,19 +1,18 @@
-//! Pure. The plugin's configuration, and the result of the plugins before it in the chain.
+//! Pure. The plugin's entry of the network configuration, as the runtime gives it on standard input.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::reply::{DEFAULT_VERSION, Failure, VERSIONS};
+use super::result::PreviousResult;
 
 /// What stands in the plugin's entry of the network configuration, as far as the plugin reads it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Configuration {
-    #[serde(rename = "cniVersion")]
+    #[serde(rename = "cniVersion", default)]
     version: String,
+    #[serde(default)]
+    name: String,
     /// What the plugins before have done.
     #[serde(rename = "prevResult")]
     previous: Option<Value>,
@@ -31,53 +30,32 @@ pub(super) struct Configuration {
     pub(super) pod_namespace: String,
 }
 
-/// What the plugins before have done.
-#[derive(Debug)]
-pub(super) struct PreviousResult {
-    /// The JSON to hand on.
-    pub(super) text: String,
-    /// The pod's addresses.
-    pub(super) addresses: Vec<ResultAddress>,
-}
-
-/// One address of a result.
-#[derive(Debug, Deserialize)]
-pub(super) struct ResultAddress {
-    pub(super) interface: Option<i64>,
-    #[serde(deserialize_with = "from_text")]
-    pub(super) address: IpNet,
-    pub(super) gateway: Option<IpAddr>,
-}
-
 impl Configuration {
     pub(super) fn read(input: &[u8]) -> Result<Self, Failure> {
         let configuration: Self =
             serde_json::from_slice(input).map_err(|error| Failure::undecodable(&error))?;
-        if VERSIONS.contains(&configuration.version.as_str()) {
-            Ok(configuration)
-        } else {
-            Err(Failure::version(&configuration.version))
+        if configuration.version.is_empty() {
+            return Err(Failure::configuration("cniVersion is missing"));
         }
+        if !VERSIONS.contains(&configuration.version.as_str()) {
+            return Err(Failure::version(&configuration.version));
+        }
+        if configuration.name.is_empty() {
+            return Err(Failure::configuration(
+                "name is missing: a network has a name",
+            ));
+        }
+        Ok(configuration)
     }
 
-    /// The result to hand on. Its version is that of the configuration: the runtime converts it before it calls us.
+    /// The result of the plugins before, in the version of this configuration.
     pub(super) fn previous_result(&self) -> Result<PreviousResult, Failure> {
-        let Some(Value::Object(mut result)) = self.previous.clone() else {
+        let Some(Value::Object(result)) = self.previous.clone() else {
             return Err(Failure::configuration(
                 "prevResult is missing: the plugin must be called after the one that makes the interface",
             ));
         };
-        let ips = result
-            .get("ips")
-            .cloned()
-            .unwrap_or(Value::Array(Vec::new()));
-        let addresses = Vec::<ResultAddress>::deserialize(ips)
-            .map_err(|error| Failure::configuration(&format!("prevResult.ips: {error}")))?;
-        result.insert("cniVersion".into(), Value::from(self.version.clone()));
-        Ok(PreviousResult {
-            text: Value::Object(result).to_string(),
-            addresses,
-        })
+        PreviousResult::read(result, &self.version)
     }
 }
 
@@ -88,10 +66,6 @@ pub(super) fn version_of(input: &[u8]) -> String {
         .ok()
         .and_then(version)
         .unwrap_or_else(|| DEFAULT_VERSION.into())
-}
-
-fn from_text<'de, D: Deserializer<'de>>(from: D) -> Result<IpNet, D::Error> {
-    String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
 fn enabled() -> bool {

@@ -3,10 +3,13 @@
 use serde_json::json;
 
 use super::ask;
-use crate::add_event::AddEvent;
+use crate::add_event::{AddEvent, WRONG};
 
 /// The versions of the specification that the plugin speaks.
 pub(super) const VERSIONS: [&str; 4] = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+
+/// The agent says that a pod is not as it should be; from 100 on numbers are a plugin's own.
+const NOT_AS_IT_SHOULD_BE: u32 = 100;
 
 /// What an answer says when the caller did not say which version it speaks.
 pub(super) const DEFAULT_VERSION: &str = "1.1.0";
@@ -73,21 +76,14 @@ impl Failure {
         Failure::new(4, message, "")
     }
 
-    /// A command that this version of the specification, or of this plugin, does not have.
+    /// A command that this version of the specification does not have.
     pub(super) fn unsupported(command: &str, version: &str) -> Self {
-        let since = match command {
-            "CHECK" => (0, 4),
-            "STATUS" | "GC" => (1, 1),
-            _ => return Failure::new(4, &format!("unknown CNI_COMMAND: {command}"), ""),
-        };
-        if is_at_least(version, since) {
-            Failure::new(4, &format!("CNI_COMMAND {command} is not supported"), "")
-        } else {
-            Failure::new(
-                1,
-                &format!("CNI version {version} does not have {command}"),
-                "",
-            )
+        match command {
+            "CHECK" | "STATUS" | "GC" => {
+                let message = format!("CNI version {version} does not have {command}");
+                Failure::new(1, &message, "")
+            }
+            _ => Failure::new(4, &format!("unknown CNI_COMMAND: {command:?}"), ""),
         }
     }
 
@@ -104,10 +100,30 @@ impl Failure {
     }
 
     /// Asking again may help: the runtime does so by itself.
-    pub(super) fn agent(event: &AddEvent, error: &ask::Error) -> Self {
-        let pod = format!("{}/{}", event.pod_namespace, event.pod_name);
-        let message = format!("the mesh's node agent did not let pod {pod} start");
+    pub(super) fn not_let_in(event: &AddEvent, error: &ask::Error) -> Self {
+        let message = format!(
+            "the mesh's node agent did not let pod {} start",
+            name(event)
+        );
         Failure::new(11, &message, &mesh::telemetry::report(error))
+    }
+
+    /// Either the agent knows what is wrong with the pod, or it cannot tell now.
+    pub(super) fn not_as_it_should_be(event: &AddEvent, error: &ask::Error) -> Self {
+        let pod = name(event);
+        match error {
+            ask::Error::Refused {
+                status: WRONG,
+                words,
+            } => {
+                let message = format!("the mesh's part of pod {pod} is not as it should be");
+                Failure::new(NOT_AS_IT_SHOULD_BE, &message, words)
+            }
+            error => {
+                let message = format!("the mesh's node agent cannot tell how pod {pod} is");
+                Failure::new(11, &message, &mesh::telemetry::report(error))
+            }
+        }
     }
 
     fn json(&self, version: &str) -> String {
@@ -124,6 +140,11 @@ impl Failure {
     }
 }
 
+fn name(event: &AddEvent) -> String {
+    format!("{}/{}", event.pod_namespace, event.pod_name)
+}
+
+/// The answer to VERSION.
 pub(super) fn versions(version: &str) -> String {
     json!({ "cniVersion": version, "supportedVersions": VERSIONS }).to_string()
 }

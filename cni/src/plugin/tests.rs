@@ -13,6 +13,8 @@ use crate::config::Call;
 fn call(command: &str) -> Call {
     Call {
         command: command.into(),
+        container: "0123abcd_e.f-9".into(),
+        interface: "eth0".into(),
         netns: "/run/netns/web".into(),
         arguments: "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=u1".into(),
     }
@@ -126,61 +128,263 @@ fn pods_that_are_none_of_the_meshs_pass_without_an_agent() {
     assert!(!ask(&own, &configuration("1.1.0", &run)).is_success);
 }
 
+/// A command, what is wrong with its call, and the number and a word of the answer.
+type Case = (&'static str, fn(&mut Call, &mut Value), u64, &'static str);
+
+const SPOILT: &[Case] = &[
+    (
+        "ADD",
+        |call, _| call.arguments = "K8S_POD_NAME=web".into(),
+        4,
+        "K8S_POD_NAMESPACE",
+    ),
+    ("ADD", |call, _| call.netns.clear(), 4, "CNI_NETNS"),
+    (
+        "ADD",
+        |call, _| call.container.clear(),
+        4,
+        "CNI_CONTAINERID",
+    ),
+    (
+        "ADD",
+        |call, _| call.container = "../up".into(),
+        4,
+        "CNI_CONTAINERID",
+    ),
+    (
+        "ADD",
+        |call, _| call.interface = "eth0/1".into(),
+        4,
+        "CNI_IFNAME",
+    ),
+    (
+        "ADD",
+        |call, _| call.interface = "a-name-too-long-".into(),
+        4,
+        "CNI_IFNAME",
+    ),
+    ("CHECK", |call, _| call.netns.clear(), 4, "CNI_NETNS"),
+    ("DANCE", |_, _| {}, 4, "DANCE"),
+    ("", |_, _| {}, 4, "CNI_COMMAND"),
+    (
+        "ADD",
+        |_, conf| drop(conf.as_object_mut().unwrap().remove("prevResult")),
+        7,
+        "prevResult",
+    ),
+    (
+        "CHECK",
+        |_, conf| drop(conf.as_object_mut().unwrap().remove("prevResult")),
+        7,
+        "prevResult",
+    ),
+    (
+        "ADD",
+        |_, conf| conf["prevResult"]["ips"][0]["address"] = "nowhere".into(),
+        7,
+        "prevResult.ips",
+    ),
+    (
+        "ADD",
+        |_, conf| drop(conf.as_object_mut().unwrap().remove("name")),
+        7,
+        "name",
+    ),
+    (
+        "ADD",
+        |_, conf| drop(conf.as_object_mut().unwrap().remove("cniVersion")),
+        7,
+        "cniVersion",
+    ),
+    (
+        "ADD",
+        |_, conf| conf["prevResult"]["cniVersion"] = "0.2.0".into(),
+        1,
+        "0.2.0",
+    ),
+    (
+        "ADD",
+        |_, conf| conf["ambient_enabled"] = "perhaps".into(),
+        6,
+        "ambient_enabled",
+    ),
+];
+
 #[test]
 fn calls_that_lack_something_get_the_numbers_of_the_specification() {
     let run = tempfile::tempdir().unwrap();
-    let good = configuration("1.0.0", &run);
-    let code = |call: &Call, configuration: &Value| error(&ask(call, configuration)).0;
+    for (command, spoil, number, word) in SPOILT.iter().copied() {
+        let (mut call, mut configuration) = (call(command), configuration("1.0.0", &run));
+        spoil(&mut call, &mut configuration);
+        let (code, text) = error(&ask(&call, &configuration));
+        assert_eq!(code, number, "{command} {word}: {text}");
+        // The name of a field of the wrong type is not said by the reader, only what was found there.
+        assert!(
+            text.contains(word) || number == 6,
+            "{command} {word}: {text}"
+        );
+    }
+    let mut nothing = call("ADD");
+    (nothing.container, nothing.netns, nothing.interface) = Default::default();
+    let (_, text) = error(&ask(&nothing, &configuration("1.0.0", &run)));
+    assert!(
+        text.contains("CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME"),
+        "all at once: {text}"
+    );
+}
 
-    let mut unnamed = call("ADD");
-    unnamed.arguments = "K8S_POD_NAME=web".into();
-    assert_eq!(code(&unnamed, &good), 4);
-    let mut homeless = call("ADD");
-    homeless.netns.clear();
-    assert_eq!(code(&homeless, &good), 4);
-
-    let mut first = good.clone();
-    first.as_object_mut().unwrap().remove("prevResult");
-    assert_eq!(code(&call("ADD"), &first), 7);
-    let mut odd = good.clone();
-    odd["prevResult"]["ips"][0]["address"] = "nowhere".into();
-    assert_eq!(code(&call("ADD"), &odd), 7);
-    let mut future = good.clone();
-    future["cniVersion"] = "9.0.0".into();
-    assert_eq!(code(&call("ADD"), &future), 1);
-    assert_eq!(error(&answer(&call("ADD"), b"not json")).0, 6);
+#[test]
+fn bytes_that_are_no_configuration_are_answered_and_end_nothing() {
+    let inputs: [&[u8]; 7] = [
+        b"",
+        b"not json",
+        b"[]",
+        b"null",
+        b"{\"cniVersion\":7}",
+        b"\xff\xfe",
+        b"{",
+    ];
+    for input in inputs {
+        for command in ["ADD", "CHECK", "STATUS", "GC"] {
+            let (code, text) = error(&answer(&call(command), input));
+            assert!(code == 6 || code == 7, "{command} {input:?}: {text}");
+        }
+        for command in ["DEL", "VERSION"] {
+            assert!(
+                answer(&call(command), input).is_success,
+                "{command} {input:?}"
+            );
+        }
+    }
 }
 
 #[test]
 fn other_commands_answer_as_their_version_asks() {
     let run = tempfile::tempdir().unwrap();
     let at = |command: &str, version: &str| ask(&call(command), &configuration(version, &run));
-    let version = at("VERSION", "0.4.0");
     let expected =
         r#"{"cniVersion":"0.4.0","supportedVersions":["0.3.1","0.4.0","1.0.0","1.1.0"]}"#;
-    assert_eq!(
-        (version.text.as_str(), version.is_success),
-        (expected, true)
-    );
-    assert!(
-        answer(&call("VERSION"), b"").is_success,
-        "a caller may say nothing"
-    );
+    assert_eq!(at("VERSION", "0.4.0").text, expected);
 
+    let silent = Reply {
+        text: String::new(),
+        is_success: true,
+    };
+    assert_eq!(at("DEL", "1.0.0"), silent);
+    assert_eq!(at("STATUS", "1.1.0"), silent, "although no agent is there");
     assert_eq!(
-        at("DEL", "1.0.0"),
-        Reply {
-            text: String::new(),
-            is_success: true
+        at("GC", "1.1.0"),
+        silent,
+        "nothing of the plugin's own is left behind"
+    );
+    for (command, version) in [("STATUS", "1.0.0"), ("GC", "1.0.0"), ("CHECK", "0.3.1")] {
+        let (code, text) = error(&at(command, version));
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains(version) && text.contains(command), "{text}");
+    }
+    for command in ["ADD", "CHECK", "STATUS", "GC"] {
+        for version in ["9.0.0", "1.2.0"] {
+            assert_eq!(error(&at(command, version)).0, 1, "{command} {version}");
         }
+    }
+}
+
+#[test]
+fn check_repeats_what_the_agent_says_of_the_pod() {
+    let check = |run: &TempDir| ask(&call("CHECK"), &configuration("0.4.0", run));
+    let run = tempfile::tempdir().unwrap();
+    let (code, text) = error(&check(&run));
+    assert_eq!(code, 11, "whether it is well cannot be known now: {text}");
+
+    let cases = [
+        ("HTTP/1.1 200 OK\r\n\r\n", None),
+        (
+            "HTTP/1.1 409 Conflict\r\n\r\nthe rules are gone",
+            Some((100, "the rules are gone")),
+        ),
+        (
+            "HTTP/1.1 500 Internal Server Error\r\n\r\nno",
+            Some((11, "cannot tell")),
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\n\r\nno such page",
+            Some((11, "404")),
+        ),
+    ];
+    for (said, expected) in cases {
+        let run = tempfile::tempdir().unwrap();
+        let agent = agent(&run, said);
+        let reply = check(&run);
+        assert!(
+            agent
+                .join()
+                .unwrap()
+                .starts_with("POST /cmdcheck HTTP/1.1\r\n")
+        );
+        match expected {
+            None => assert!(reply.is_success && reply.text.is_empty(), "{reply:?}"),
+            Some((number, words)) => {
+                let (code, text) = error(&reply);
+                assert_eq!(code, number, "{text}");
+                assert!(text.contains(words) && text.contains("shop/web"), "{text}");
+            }
+        }
+    }
+}
+
+/// A pod that the agent need not be asked about, so that only the result counts.
+fn handed_on(version: &str, previous: Value) -> Value {
+    let run = tempfile::tempdir().unwrap();
+    let mut configuration = configuration(version, &run);
+    configuration["ambient_enabled"] = false.into();
+    configuration["prevResult"] = previous;
+    let reply = ask(&call("ADD"), &configuration);
+    assert!(reply.is_success, "{}", reply.text);
+    serde_json::from_str(&reply.text).unwrap()
+}
+
+#[test]
+fn a_result_of_another_version_is_handed_on_in_that_of_the_configuration() {
+    let old = json!({
+        "cniVersion": "0.4.0",
+        "interfaces": [{ "name": "eth0", "mac": "00:11:22:33:44:55", "sandbox": "/n" }],
+        "ips": [{ "version": "4", "address": "10.0.0.2/24", "interface": 0 },
+                { "version": "6", "address": "fd00::2/64", "interface": 0 }],
+        "routes": [{ "dst": "0.0.0.0/0", "gw": "10.0.0.1" }],
+        "dns": { "nameservers": ["10.0.0.10"] },
+    });
+    let mut new = old.clone();
+    for address in new["ips"].as_array_mut().unwrap() {
+        address.as_object_mut().unwrap().remove("version");
+    }
+    let at = |mut result: Value, version: &str| {
+        result["cniVersion"] = version.into();
+        result
+    };
+    let mut newest = at(new.clone(), "1.1.0");
+    newest["interfaces"][0]["mtu"] = 1500.into();
+    newest["interfaces"][0]["pciID"] = "0000:00:1f.6".into();
+    newest["routes"][0]["priority"] = 7.into();
+
+    for (given, version, expected) in [
+        (old.clone(), "0.3.1", at(old.clone(), "0.3.1")),
+        (old.clone(), "1.0.0", at(new.clone(), "1.0.0")),
+        (old.clone(), "1.1.0", at(new.clone(), "1.1.0")),
+        (newest.clone(), "1.1.0", newest.clone()),
+        (newest.clone(), "1.0.0", at(new.clone(), "1.0.0")),
+        (newest.clone(), "0.4.0", old.clone()),
+    ] {
+        assert_eq!(handed_on(version, given), expected, "to {version}");
+    }
+    let mut silent = old.clone();
+    silent.as_object_mut().unwrap().remove("cniVersion");
+    assert_eq!(
+        handed_on("0.3.1", silent),
+        at(old, "0.3.1"),
+        "old results need not say"
     );
-    assert!(
-        at("STATUS", "1.1.0").is_success,
-        "although no agent is there"
+    assert_eq!(
+        handed_on("1.0.0", json!({})),
+        json!({ "cniVersion": "1.0.0" })
     );
-    assert_eq!(error(&at("STATUS", "1.0.0")).0, 1);
-    assert_eq!(error(&at("CHECK", "0.3.1")).0, 1);
-    assert_eq!(error(&at("CHECK", "1.0.0")).0, 4);
-    assert_eq!(error(&at("GC", "1.1.0")).0, 4);
-    assert_eq!(error(&at("DANCE", "1.1.0")).0, 4);
 }

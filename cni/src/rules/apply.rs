@@ -5,25 +5,38 @@ mod routes;
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use mesh::telemetry::privilege::{NET_ADMIN, SYS_ADMIN, lack};
+
 use crate::netns;
-use crate::nft::{self, Command, Ruleset, dump};
+use crate::nft::{self, AddressKind, Command, Ruleset, Table, compare, dump};
 use crate::rules::{Redirection, tables};
 
 /// Why a pod's redirection could not be brought into the wanted state.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The pod's namespace cannot be entered.
-    #[error("cannot enter the pod's network namespace")]
+    #[error("cannot enter the pod's network namespace{}", lack(.0, SYS_ADMIN))]
     Enter(#[source] io::Error),
     /// The rules were refused; the ones before are still in place, whole.
     #[error("cannot change the pod's nftables")]
     Rules(#[from] nft::Error),
     /// The routing rule or table was refused.
-    #[error("cannot change the pod's routing")]
+    #[error("cannot bring the pod's routing in order")]
     Routes(#[from] routes::Error),
     /// What is installed cannot be read.
-    #[error("cannot read the pod's nftables")]
+    #[error("cannot read the pod's nftables{}", lack(.0, NET_ADMIN))]
     Read(#[source] io::Error),
+}
+
+/// A part of the redirection that is not there, or is another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The table is missing, switched off, or has other rules.
+    #[error("table {0} is missing or was changed")]
+    Table(Table),
+    /// The way back for replies is missing.
+    #[error("the routing rule or route of {0:?} is missing")]
+    Routes(AddressKind),
 }
 
 /// Makes the redirection in this namespace exactly the given one. All tables change in one step.
@@ -53,20 +66,38 @@ pub fn remove(netns: BorrowedFd<'_>) -> Result<(), Error> {
     .map_err(Error::Enter)?
 }
 
-/// Whether this namespace's tables are those of the given redirection: the same chains with the same rules in the same
-/// order, told by their comments. What is inside a rule is not compared.
+/// What is not as the given redirection asks: nothing when all of it is in effect.
 ///
 /// # Errors
 /// When the kernel cannot be asked.
-pub fn verify(netns: BorrowedFd<'_>, redirection: &Redirection) -> Result<bool, Error> {
+pub fn verify(netns: BorrowedFd<'_>, redirection: &Redirection) -> Result<Vec<Fault>, Error> {
     netns::inside(netns, || {
+        let mut faults = Vec::new();
         for ruleset in &redirection.rulesets {
             let installed = dump::rules(&ruleset.table).map_err(Error::Read)?;
-            if !is_same(ruleset, installed.as_deref()) {
-                return Ok(false);
+            if !compare::is_installed(ruleset, installed.as_deref()) {
+                faults.push(Fault::Table(ruleset.table.clone()));
             }
         }
-        Ok(true)
+        let missing = routes::missing(&redirection.routes)?;
+        faults.extend(missing.into_iter().map(Fault::Routes));
+        Ok(faults)
+    })
+    .map_err(Error::Enter)?
+}
+
+/// Whether any table of redirection is in this namespace.
+///
+/// # Errors
+/// When the kernel cannot be asked.
+pub fn is_redirected(netns: BorrowedFd<'_>) -> Result<bool, Error> {
+    netns::inside(netns, || {
+        for table in tables() {
+            if dump::rules(&table).map_err(Error::Read)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     })
     .map_err(Error::Enter)?
 }
@@ -77,16 +108,4 @@ fn command(ruleset: &Ruleset) -> Command {
     } else {
         Command::Replace(ruleset.clone())
     }
-}
-
-fn is_same(wanted: &Ruleset, installed: Option<&[dump::InstalledRule]>) -> bool {
-    let Some(installed) = installed else {
-        return wanted.chains.is_empty();
-    };
-    wanted.chains.iter().all(|chain| {
-        let there = installed.iter().filter(|rule| rule.chain == chain.name);
-        there
-            .map(|rule| &rule.comment)
-            .eq(chain.rules.iter().map(|rule| &rule.comment))
-    })
 }

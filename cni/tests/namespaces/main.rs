@@ -9,8 +9,10 @@
 )]
 
 mod agent;
+mod agent_life;
 mod host;
 mod nftables;
+mod node;
 mod redirect;
 mod world;
 
@@ -27,6 +29,7 @@ fn main() {
         host::trials(),
         nftables::trials(),
         agent::trials(),
+        agent_life::trials(),
     ]
     .into_iter()
     .flatten()

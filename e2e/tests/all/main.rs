@@ -3,6 +3,7 @@
 
 mod configuration;
 mod doors;
+mod enrolment;
 #[cfg(feature = "packages")]
 mod envoy;
 mod identities;
@@ -45,6 +46,7 @@ fn tests() -> ExitCode {
     journeys.extend(doors::JOURNEYS);
     journeys.extend(on_demand::JOURNEYS);
     journeys.extend(policies::JOURNEYS);
+    journeys.extend(enrolment::JOURNEYS);
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {
@@ -67,6 +69,9 @@ fn app(arguments: &[String]) -> ExitCode {
         ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
         ["mint", wish] => mint(wish),
         ["count", server, port] => count(server, port),
+        ["flush"] => flush(),
+        ["plugin", call] => plugin(call),
+        ["probed"] => probed(),
         _ => Err(anyhow::anyhow!("unknown program {words:?}")),
     };
     match done {
@@ -96,6 +101,27 @@ fn count(server: &str, port: &str) -> Result<()> {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut std::net::TcpStream::connect(address)?, &mut text)?;
     say(&text);
+    Ok(())
+}
+
+/// Takes all rules of the mesh out of the namespace that it runs in, as somebody who tidies up would.
+fn flush() -> Result<()> {
+    let tables = cni::rules::tables().map(cni::nft::Command::Remove);
+    Ok(cni::nft::apply(&tables)?)
+}
+
+/// Calls the CNI plugin as a container runtime does, and prints its answer.
+fn plugin(call: &str) -> Result<()> {
+    let answer = e2e::app::runtime::call(&serde_json::from_str(call)?)?;
+    say(&serde_json::to_string(&answer)?);
+    Ok(())
+}
+
+/// Prints the addresses that the kubelet of this node may probe.
+fn probed() -> Result<()> {
+    let elements = cni::host::pods()?.unwrap_or_default();
+    let addresses: Vec<_> = elements.iter().map(|it| it.address.to_string()).collect();
+    say(&serde_json::to_string(&addresses)?);
     Ok(())
 }
 

@@ -68,7 +68,7 @@ fn look(world: &World) -> Result<()> {
         &world.text(&node(1), "http://127.0.0.1:15020/stats/prometheus")?,
     )?;
     compare(
-        &[],
+        cni::metrics::METRICS,
         &world.text(&node(1), "http://127.0.0.1:15014/metrics")?,
     )?;
     compare(

@@ -19,6 +19,9 @@ use crate::node::Node;
 /// On a pod or namespace: which address families its pods have, as in `IPv4,IPv6`. IPv4 alone without it.
 const FAMILIES_ANNOTATION: &str = "weft.dev/ip-families";
 
+/// On a pod: the IPv4 address that it is to have, out of its node's. Any free one without it.
+const ADDRESS_ANNOTATION: &str = "weft.dev/ipv4-address";
+
 /// Why a pod has no network.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -26,6 +29,10 @@ pub(super) enum Error {
     Network(#[from] links::Error),
     #[error("the node has no free pod address")]
     Full,
+    #[error(
+        "the address {wanted:?} (annotation {ADDRESS_ANNOTATION}) is another pod's, or none of {node}'s"
+    )]
+    Address { wanted: String, node: String },
     #[error("setting the pod's network up panicked")]
     Panicked,
 }
@@ -60,7 +67,7 @@ pub(super) async fn network(
         }
     } else {
         let number = node.addresses.number;
-        let slot = context.pods.take_slot(number).ok_or(Error::Full)?;
+        let slot = take_slot(context, pod, &node)?;
         let both = context.dual_stack && wants_both_families(&context.cluster.view(), pod);
         let v6 = both.then(|| node.addresses.pod_v6(slot));
         let addresses = PodAddresses {
@@ -94,6 +101,21 @@ pub(super) async fn network(
     };
     state.send_modify(|state| state.addresses = facts.addresses.all().collect());
     Ok(LivePod::new(facts, state.clone()))
+}
+
+/// The number of the pod's address: the one that it asks for, else any.
+fn take_slot(context: &Context, pod: &Pod, node: &Node) -> Result<u8, Error> {
+    let number = node.addresses.number;
+    let Some(wanted) = pod.metadata.annotations.get(ADDRESS_ANNOTATION) else {
+        return context.pods.take_slot(number).ok_or(Error::Full);
+    };
+    node.addresses
+        .pod_slot(wanted)
+        .and_then(|slot| context.pods.take_this_slot(number, slot))
+        .ok_or_else(|| Error::Address {
+            wanted: wanted.to_owned(),
+            node: node.name.clone(),
+        })
 }
 
 /// The rule for dual stack: the pod's annotation, else its namespace's.

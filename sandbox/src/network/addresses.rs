@@ -63,6 +63,12 @@ impl NodeAddresses {
     pub fn pod_v4(self, slot: u8) -> Ipv4Addr {
         Ipv4Addr::new(10, 244, u8::try_from(self.number).unwrap_or(u8::MAX), slot)
     }
+    /// The number of the pod with this IPv4 address; `None` for what is no pod's address of this node.
+    pub fn pod_slot(self, address: &str) -> Option<u8> {
+        let address: Ipv4Addr = address.parse().ok()?;
+        let [.., slot] = address.octets();
+        ((2..=254).contains(&slot) && self.pod_v4(slot) == address).then_some(slot)
+    }
     /// Address of the pod with number `slot` (2 to 254).
     pub fn pod_v6(self, slot: u8) -> Ipv6Addr {
         Ipv6Addr::new(0xfd00, 0x244, self.number, 0, 0, 0, 0, slot.into())
@@ -138,5 +144,15 @@ mod tests {
         let node = NodeAddresses { number: 7 };
         assert!(node.pods_v4().contains(&node.gateway_v4()));
         assert!(node.pods_v6().contains(&node.pod_v6(9)));
+        assert_eq!(node.pod_slot("10.244.7.9"), Some(9));
+        for other in [
+            "10.244.6.9",
+            "10.244.7.1",
+            "10.244.7.255",
+            "fd00::9",
+            "nine",
+        ] {
+            assert_eq!(node.pod_slot(other), None, "{other}");
+        }
     }
 }

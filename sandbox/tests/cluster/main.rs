@@ -1,6 +1,7 @@
 //! Real sandboxes: pods, services, names, probes, programs, and that nothing is left of them. Needs user namespaces, not
 //! root.
 
+mod addresses;
 mod machine;
 mod pods;
 mod programs;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let tests = teardown::tests()
         .into_iter()
         .chain(pods::tests())
+        .chain(addresses::tests())
         .chain(programs::tests());
     let trials = tests.map(|(name, test)| {
         Trial::test(name, move || {

@@ -55,7 +55,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-fn up(test: &str) -> anyhow::Result<Sandbox> {
+pub(crate) fn up(test: &str) -> anyhow::Result<Sandbox> {
     let name = format!("p-{test}-{}", std::process::id());
     Ok(Sandbox::up(&Options {
         name,
@@ -80,18 +80,18 @@ fn echo(name: &str, node: &str, more: &str) -> String {
 const SERVICE: &str = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  \
     ipFamilyPolicy: PreferDualStack\n  selector: {app: echo}\n  ports: [{name: http, port: 80, targetPort: 8080}]\n";
 
-fn pod(name: &str) -> PodName {
+pub(crate) fn pod(name: &str) -> PodName {
     PodName::parse(name)
 }
 
-fn ready(sandbox: &Sandbox, names: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn ready(sandbox: &Sandbox, names: &[&str]) -> anyhow::Result<()> {
     for name in names {
         sandbox.wait_ready(&pod(name), PATIENCE)?;
     }
     Ok(())
 }
 
-fn addresses(sandbox: &Sandbox, name: &str) -> anyhow::Result<Vec<IpAddr>> {
+pub(crate) fn addresses(sandbox: &Sandbox, name: &str) -> anyhow::Result<Vec<IpAddr>> {
     let status = sandbox.status()?;
     let found = status.pods.into_iter().find(|one| one.pod == pod(name));
     Ok(found

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mesh::telemetry::privilege::{SYS_ADMIN, lack};
 use mesh::telemetry::report;
 use mesh::zds;
 
@@ -78,7 +79,8 @@ impl Feed {
                         netns: Arc::new(netns),
                     },
                     Err(error) => {
-                        let why = format!("cannot enter the namespace: {}", report(&error));
+                        let lack = lack(&error, SYS_ADMIN);
+                        let why = format!("cannot enter the namespace{lack}: {}", report(&error));
                         return Ok(Heard::Unusable { uid, why });
                     }
                 }

@@ -229,6 +229,16 @@ impl<N: Clone + PartialEq> Ledger<N> {
             .collect()
     }
 
+    /// Whether the pod is wanted: one that the agent only asked to keep may never have been.
+    pub fn is_wanted(&self, uid: &str) -> bool {
+        self.pods.contains_key(uid)
+    }
+
+    /// Whether the agent has said all it had to say at the beginning of this session.
+    pub fn has_snapshot(&self) -> bool {
+        self.mentioned.is_none()
+    }
+
     /// Whether a whole snapshot has arrived and every wanted pod runs.
     pub fn is_ready(&self) -> bool {
         self.was_complete && self.pods.values().all(|entry| entry.runs)

@@ -14,7 +14,7 @@ use crate::proxy::{Proxy, wait_until};
 use crate::world::{
     A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
 };
-use crate::{certificates, counted, dns, waypoints};
+use crate::{certificates, counted, dns, handed, waypoints};
 
 type Case = (&'static str, fn());
 
@@ -68,6 +68,14 @@ pub(crate) const ALL: &[Case] = &[
     (
         "an_agent_out_of_step_is_dialled_again_and_no_pod_stops",
         violation,
+    ),
+    (
+        "a_pod_that_the_agent_speaks_of_again_goes_on",
+        handed::told_again,
+    ),
+    (
+        "a_pod_that_is_handed_over_in_another_namespace_starts_anew",
+        handed::moved,
     ),
     (
         "a_pod_whose_doors_are_taken_is_refused_and_retried",

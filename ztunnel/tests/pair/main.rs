@@ -17,6 +17,7 @@ mod counted;
 mod reasons;
 mod dns;
 mod waypoints;
+mod handed;
 mod cases;
 mod certificates;
 

@@ -87,18 +87,33 @@ fn some_pods_are_never_enrolled() {
 #[test]
 fn annotations_change_the_redirection() {
     let none = settings(&Labels::default());
-    assert_eq!(none, crate::rules::PodSettings::default());
-    let all = settings(&Labels::from_iter([
+    assert_eq!(none, (crate::rules::PodSettings::default(), Vec::new()));
+    let (all, odd) = settings(&Labels::from_iter([
         ("ambient.istio.io/bypass-inbound-capture", "true"),
         ("ambient.istio.io/dns-capture", "false"),
-        (
-            "istio.io/reroute-virtual-interfaces",
-            "vm0, vm1,,a-name-that-is-too-long",
-        ),
+        ("istio.io/reroute-virtual-interfaces", "vm0, vm1,,"),
     ]));
     assert!(all.bypass_inbound_capture);
     assert_eq!(all.dns_capture, Some(false));
     assert_eq!(all.reroute_interfaces, ["vm0", "vm1"]);
-    let odd = Labels::from_iter([("ambient.istio.io/bypass-inbound-capture", "yes")]);
-    assert!(!settings(&odd).bypass_inbound_capture);
+    assert_eq!(odd, Vec::<String>::new());
+}
+
+#[test]
+fn annotations_that_cannot_be_understood_ask_for_nothing_and_are_named() {
+    let (settings, odd) = settings(&Labels::from_iter([
+        ("ambient.istio.io/bypass-inbound-capture", "yes"),
+        ("ambient.istio.io/dns-capture", ""),
+        (
+            "istio.io/reroute-virtual-interfaces",
+            "a-name-that-is-too-long",
+        ),
+    ]));
+    assert_eq!(settings, crate::rules::PodSettings::default());
+    let expected = [
+        "annotation ambient.istio.io/bypass-inbound-capture: \"yes\" is neither true nor false",
+        "annotation ambient.istio.io/dns-capture: \"\" is neither true nor false",
+        "annotation istio.io/reroute-virtual-interfaces: \"a-name-that-is-too-long\" is too long for an interface",
+    ];
+    assert_eq!(odd, expected);
 }

@@ -9,6 +9,7 @@ use mesh::zds::{Client, Listener, Order, PodInfo};
 use tempfile::TempDir;
 
 use super::{Error, Handover, Pod};
+use crate::metrics::Metrics;
 use crate::netns::inode;
 
 struct Server {
@@ -21,7 +22,7 @@ struct Server {
 fn server() -> Server {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("ztunnel.sock");
-    let handover = Handover::default();
+    let handover = Handover::new(Metrics::default());
     task::spawn(
         "serve",
         handover.clone().serve(Listener::bind(&socket).unwrap()),
@@ -43,7 +44,7 @@ impl Server {
             service_account: "seller".into(),
         };
         Pod {
-            info,
+            info: Some(info),
             netns: Some(Arc::clone(&self.netns)),
         }
     }
@@ -105,7 +106,7 @@ async fn a_ztunnel_gets_the_snapshot_first_then_what_changes() {
     let Order::Add { uid, info, netns } = order else {
         panic!("an add")
     };
-    assert_eq!((uid.as_str(), info), ("u3", Some(server.pod().info)));
+    assert_eq!((uid.as_str(), info), ("u3", server.pod().info));
     assert_eq!(
         inode(netns.as_fd()).unwrap(),
         inode(server.netns.as_fd()).unwrap()
@@ -195,4 +196,74 @@ async fn pods_that_come_and_go_while_a_snapshot_is_sent_are_neither_lost_nor_lef
     let (added, (), names) = tokio::join!(adding, deleting, following);
     added.unwrap();
     assert_eq!(names, ["add u2", "snapshot sent", "add u3", "delete u2"]);
+}
+
+#[tokio::test]
+async fn a_pod_is_served_once_the_newest_ztunnel_has_confirmed_it() {
+    let server = server();
+    let serves = |expected: &str| {
+        let said = server.handover.serves("u1");
+        assert_eq!(
+            said.map_or_else(|error| error.to_string(), |()| "yes".into()),
+            expected
+        );
+    };
+    serves("no ztunnel is connected");
+    server.handover.register("u1", server.pod());
+    let (_old, _) = server.ready_ztunnel().await;
+    serves("yes");
+
+    let mut connected = server.handover.connected();
+    let new = server.ztunnel().await;
+    assert_eq!(name(&new.next().await.unwrap().unwrap()), "add u1");
+    serves("ztunnel has not confirmed the pod");
+    new.acknowledge(Some("no door".into())).await.unwrap();
+    assert_eq!(name(&acknowledged(&new).await), "snapshot sent");
+    connected.changed().await.unwrap();
+    serves("ztunnel has not confirmed the pod");
+
+    let (added, _) = tokio::join!(server.handover.add("u1", server.pod()), acknowledged(&new));
+    added.unwrap();
+    serves("yes");
+}
+
+#[tokio::test]
+async fn when_the_newest_ztunnel_goes_the_one_before_it_gets_what_it_has_missed() {
+    let server = server();
+    server.handover.register("u1", server.pod());
+    let (old, _) = server.ready_ztunnel().await;
+    let (new, _) = server.ready_ztunnel().await;
+    let (added, _) = tokio::join!(server.handover.add("u2", server.pod()), acknowledged(&new));
+    added.unwrap();
+    drop(new);
+    assert_eq!(name(&acknowledged(&old).await), "add u2");
+    let deleted = server.handover.delete("u1");
+    let ((), order) = tokio::join!(deleted, acknowledged(&old));
+    assert_eq!(name(&order), "delete u1", "and nothing that it has");
+}
+
+/// A ztunnel that fails at once must not keep the agent busy: five connections a second at most.
+#[tokio::test]
+async fn ztunnels_are_accepted_one_after_the_other() {
+    let server = server();
+    let begun = std::time::Instant::now();
+    for _ in 0..3 {
+        server.ready_ztunnel().await;
+    }
+    assert!(
+        begun.elapsed() >= 2 * super::ACCEPT_PAUSE,
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ztunnel_that_does_not_answer_in_time_is_disconnected_and_its_pods_are_not_served() {
+    let server = server();
+    let (hangs, _) = server.ready_ztunnel().await;
+    let (added, order) = tokio::join!(server.handover.add("u1", server.pod()), hangs.next());
+    assert_eq!(name(&order.unwrap().unwrap()), "add u1");
+    assert!(matches!(added, Err(Error::Lost)));
+    assert!(hangs.next().await.unwrap().is_none(), "it may dial again");
+    assert!(matches!(server.handover.serves("u1"), Err(Error::NoProxy)));
 }

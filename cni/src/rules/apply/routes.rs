@@ -4,11 +4,14 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 
+use futures_util::TryStreamExt;
 use futures_util::future::{Either, select};
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::route::{RouteMessage, RouteScope, RouteType};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteScope, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use rtnetlink::{Handle, RouteMessageBuilder};
+use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
+
+use mesh::telemetry::privilege::{NET_ADMIN, lack};
 
 use crate::nft::AddressKind;
 use crate::rules::{MARK_MASK, REPLY_MARK, ROUTE_RULE_PRIORITY, ROUTE_TABLE};
@@ -23,7 +26,7 @@ pub enum Error {
     #[error("cannot talk to the kernel's routing over netlink")]
     Netlink(#[source] io::Error),
     /// The kernel refused.
-    #[error("kernel refused to {action} for {kind:?}")]
+    #[error("kernel refused to {action} for {kind:?}{}", missing_capability(.source))]
     Refused {
         /// What was asked.
         action: &'static str,
@@ -84,12 +87,67 @@ pub(super) fn remove() -> Result<(), Error> {
     })
 }
 
+/// Those of these IP versions for which the rule or the route is not there.
+pub(super) fn missing(kinds: &[AddressKind]) -> Result<Vec<AddressKind>, Error> {
+    let kinds: Vec<_> = kinds.iter().copied().filter(|kind| exists(*kind)).collect();
+    with_netlink(async |handle| {
+        let mut missing = Vec::new();
+        for kind in kinds {
+            let refused = |source| Error::Refused {
+                action: "list rules and routes",
+                kind,
+                source,
+            };
+            let version = match kind {
+                AddressKind::V4 => IpVersion::V4,
+                AddressKind::V6 => IpVersion::V6,
+            };
+            // Without a destination all routes are listed.
+            let mut any = RouteMessage::default();
+            any.header.address_family = family(kind);
+            let rules: Vec<_> = handle
+                .rule()
+                .get(version)
+                .execute()
+                .try_collect()
+                .await
+                .map_err(refused)?;
+            let routes: Vec<_> = handle
+                .route()
+                .get(any)
+                .execute()
+                .try_collect()
+                .await
+                .map_err(refused)?;
+            if !rules.iter().any(is_rule) || !routes.iter().any(is_route) {
+                missing.push(kind);
+            }
+        }
+        Ok(missing)
+    })
+}
+
+fn is_rule(there: &RuleMessage) -> bool {
+    let has = |wanted: &RuleAttribute| there.attributes.contains(wanted);
+    there.header.action == RuleAction::ToTable
+        && (u32::from(there.header.table) == ROUTE_TABLE || has(&RuleAttribute::Table(ROUTE_TABLE)))
+        && has(&RuleAttribute::Priority(ROUTE_RULE_PRIORITY))
+        && has(&RuleAttribute::FwMark(REPLY_MARK))
+        && has(&RuleAttribute::FwMask(MARK_MASK))
+}
+
+fn is_route(there: &RouteMessage) -> bool {
+    let has = |wanted: &RouteAttribute| there.attributes.contains(wanted);
+    there.header.kind == RouteType::Local
+        && there.header.destination_prefix_length == 0
+        && (u32::from(there.header.table) == ROUTE_TABLE
+            || has(&RouteAttribute::Table(ROUTE_TABLE)))
+        && has(&RouteAttribute::Oif(LOOPBACK))
+}
+
 fn rule(kind: AddressKind) -> RuleMessage {
     let mut rule = RuleMessage::default();
-    rule.header.family = match kind {
-        AddressKind::V4 => AddressFamily::Inet,
-        AddressKind::V6 => AddressFamily::Inet6,
-    };
+    rule.header.family = family(kind);
     rule.header.action = RuleAction::ToTable;
     rule.attributes = vec![
         RuleAttribute::Priority(ROUTE_RULE_PRIORITY),
@@ -98,6 +156,13 @@ fn rule(kind: AddressKind) -> RuleMessage {
         RuleAttribute::Table(ROUTE_TABLE),
     ];
     rule
+}
+
+fn family(kind: AddressKind) -> AddressFamily {
+    match kind {
+        AddressKind::V4 => AddressFamily::Inet,
+        AddressKind::V6 => AddressFamily::Inet6,
+    }
 }
 
 fn route(kind: AddressKind) -> RouteMessage {
@@ -125,6 +190,13 @@ fn exists(kind: AddressKind) -> bool {
             .is_ok_and(|disabled| disabled.trim() == "0")
 }
 
+fn missing_capability(error: &rtnetlink::Error) -> String {
+    match error {
+        rtnetlink::Error::NetlinkError(error) => lack(&error.to_io(), NET_ADMIN),
+        _ => String::new(),
+    }
+}
+
 fn tolerate(result: Result<(), rtnetlink::Error>, errno: i32) -> Result<(), rtnetlink::Error> {
     match result {
         Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -errno => Ok(()),
@@ -133,7 +205,7 @@ fn tolerate(result: Result<(), rtnetlink::Error>, errno: i32) -> Result<(), rtne
 }
 
 /// Gives `work` a netlink connection of this thread's namespace, without a task of its own.
-fn with_netlink(work: impl AsyncFnOnce(Handle) -> Result<(), Error>) -> Result<(), Error> {
+fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, Error>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()

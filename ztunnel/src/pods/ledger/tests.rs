@@ -105,7 +105,9 @@ fn a_snapshot_stops_what_it_does_not_mention_and_keeps_the_rest() {
 #[test]
 fn a_lost_session_stops_nothing_and_stays_ready() {
     let mut ledger = running(&[("a", 1)]);
+    assert!(ledger.has_snapshot());
     ledger.begin_session();
+    assert!(!ledger.has_snapshot());
     assert_eq!(ledger.counts(), (1, 0));
     assert!(ledger.is_ready());
 }
@@ -130,6 +132,7 @@ fn keep_of_an_unknown_pod_starts_nothing() {
     );
     ledger.receive(Message::SnapshotSent).unwrap();
     assert!(ledger.is_ready());
+    assert!(!ledger.is_wanted("a"));
 }
 
 #[test]
