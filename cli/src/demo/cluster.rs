@@ -26,6 +26,8 @@ pub(super) const WEB_PORT: u16 = 8080;
 
 /// Which programs play server and client.
 struct Programs {
+    /// Whether the built-in ones were asked for.
+    built_in: bool,
     nginx: Option<PathBuf>,
     curl: Option<PathBuf>,
 }
@@ -43,6 +45,7 @@ impl Cluster {
     pub(super) fn start(options: &DemoOptions) -> Result<Self> {
         let find = |program| (!options.built_in).then(|| find(program)).flatten();
         let programs = Programs {
+            built_in: options.built_in,
             nginx: find("nginx"),
             curl: find("curl"),
         };
@@ -116,18 +119,14 @@ impl Cluster {
 
     /// What serves pages.
     pub(super) fn server(&self) -> String {
-        describe(
-            self.programs.nginx.as_deref(),
-            "built in (nginx is not installed)",
-        )
+        self.programs
+            .describe(self.programs.nginx.as_deref(), "nginx")
     }
 
     /// What asks for pages.
     pub(super) fn client(&self) -> String {
-        describe(
-            self.programs.curl.as_deref(),
-            "built in (curl is not installed)",
-        )
+        self.programs
+            .describe(self.programs.curl.as_deref(), "curl")
     }
 
     /// A pod by `namespace/name`, as the sandbox knows it now.
@@ -251,9 +250,11 @@ pub(super) fn is_up(cluster: &mut Cluster) -> Result<Observed> {
     let status = cluster.sandbox.status()?;
     let enrolled = status.pods.iter().filter(|p| p.enrolled).count();
     let text = format!(
-        "{} nodes, {} pods ready, {enrolled} in the mesh",
+        "{} nodes, {} pods ready, {enrolled} in the mesh; server {}, client {}",
         status.nodes.len(),
-        status.pods.iter().filter(|p| p.ready).count()
+        status.pods.iter().filter(|p| p.ready).count(),
+        cluster.server(),
+        cluster.client(),
     );
     Ok(Observed::new(
         status.nodes.len() == 2 && enrolled == 0,
@@ -261,8 +262,14 @@ pub(super) fn is_up(cluster: &mut Cluster) -> Result<Observed> {
     ))
 }
 
-fn describe(program: Option<&Path>, otherwise: &str) -> String {
-    program.map_or_else(|| otherwise.to_owned(), |p| p.display().to_string())
+impl Programs {
+    fn describe(&self, program: Option<&Path>, wanted: &str) -> String {
+        match program {
+            Some(program) => program.display().to_string(),
+            None if self.built_in => "built in".to_owned(),
+            None => format!("built in ({wanted} is not installed)"),
+        }
+    }
 }
 
 /// A program on the search path, or where system programs are.

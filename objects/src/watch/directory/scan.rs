@@ -41,8 +41,12 @@ pub(super) fn files(
                 continue;
             }
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if depth < MAX_DEPTH {
-                    folders.push((path, depth + 1));
+                match depth < MAX_DEPTH {
+                    true => folders.push((path, depth + 1)),
+                    false => tracing::warn!(
+                        folder = %path.display(),
+                        "a folder of objects is too deep and is not read"
+                    ),
                 }
             } else if is_wanted(&path)
                 && let Ok(metadata) = fs::metadata(&path)
