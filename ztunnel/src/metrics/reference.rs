@@ -169,6 +169,18 @@ pub const METRICS: &[Described] = &[
         "resources that could not be taken",
     ),
     (
+        "weft_ztunnel_policy_denials_total",
+        "counter",
+        "policy, rule, reason",
+        "connections that a policy refused or cut; `-` for both when no ALLOW policy matched",
+    ),
+    (
+        "weft_ztunnel_policy_dry_runs_total",
+        "counter",
+        "policy, result",
+        "connections that a policy which only reports would have dealt with: admits, does not admit, refuses",
+    ),
+    (
         "weft_ztunnel_policies_rejected",
         "gauge",
         "",
