@@ -13,6 +13,7 @@ use mesh::flow::{Direction, Reason};
 
 pub mod collected;
 pub mod handshakes;
+pub mod runtimes;
 pub mod flows;
 pub mod names;
 pub mod decisions;
@@ -31,6 +32,8 @@ pub struct Metrics {
     pub handshakes: handshakes::Handshakes,
     /// Look-ups of host names.
     pub names: names::Names,
+    /// The threads.
+    pub runtimes: runtimes::Runtimes,
     /// What policies decided.
     pub decisions: decisions::Decisions,
     /// Pods served. Names: docs/compat.md#admin-endpoints.
@@ -81,6 +84,7 @@ impl Metrics {
             table: flows.table(),
             handshakes: handshakes::Handshakes::register(registry),
             names: names::Names::default(),
+            runtimes: runtimes::Runtimes::default(),
             decisions: decisions::Decisions::default(),
             pods: PodMetrics::default(),
             flows_ended: Family::default(),
@@ -91,6 +95,7 @@ impl Metrics {
         registry.register_collector(Box::new(collected::Connections(all.flows.clone())));
         registry.register_collector(Box::new(all.names.clone()));
         registry.register_collector(Box::new(all.decisions.clone()));
+        registry.register_collector(Box::new(all.runtimes.clone()));
         let pods = &all.pods;
         registry.register(
             "workload_manager_active_proxy_count",

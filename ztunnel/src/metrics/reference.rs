@@ -97,6 +97,42 @@ pub const METRICS: &[Described] = &[
         "pods whose doors were closed",
     ),
     (
+        "tokio_num_workers",
+        "gauge",
+        "",
+        "threads: of the data path and of the control runtime",
+    ),
+    (
+        "tokio_global_queue_depth",
+        "gauge",
+        "",
+        "tasks that wait for a thread to take them",
+    ),
+    (
+        "tokio_num_alive_tasks",
+        "gauge",
+        "",
+        "tasks that are not finished",
+    ),
+    (
+        "tokio_worker_total_busy_duration_seconds",
+        "gauge",
+        "worker",
+        "time that a thread was busy; data path threads are numbered, the others are called control",
+    ),
+    (
+        "tokio_worker_park_count",
+        "gauge",
+        "worker",
+        "times that a thread went to sleep",
+    ),
+    (
+        "tokio_worker_park_unpark_count",
+        "gauge",
+        "worker",
+        "times that a thread went to sleep or was woken",
+    ),
+    (
         "weft_ztunnel_flows_ended_total",
         "counter",
         "direction, reason",

@@ -5,17 +5,15 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mesh::flow::{Direction, Reason};
-use mesh::model::Action;
-use mesh::state::Removal;
 use mesh::wire::Update;
 use mesh::zds;
 
 use crate::net::{self, ONE, ONE6, TWO, TWO6, VIP6};
 use crate::proxy::{Proxy, wait_until};
 use crate::world::{
-    A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
+    A_WHILE, World, answer_once, ask, client, everything, is_refused, read_all, web,
 };
-use crate::{certificates, counted, dns, handed, logged, waypoints};
+use crate::{certificates, counted, dns, handed, policies, waypoints};
 
 type Case = (&'static str, fn());
 
@@ -42,25 +40,31 @@ pub(crate) const ALL: &[Case] = &[
         "a_server_refuses_a_client_of_another_authority",
         wrong_client,
     ),
-    ("a_denied_client_is_refused_and_both_ends_say_so", denied),
-    ("a_policy_change_cuts_a_live_connection", policy_change),
+    (
+        "a_denied_client_is_refused_and_both_ends_say_so",
+        policies::denied,
+    ),
+    (
+        "a_policy_change_cuts_a_live_connection",
+        policies::policy_change,
+    ),
     (
         "a_policy_that_the_pods_record_begins_to_name_cuts_a_live_connection",
-        policy_named,
+        policies::policy_named,
     ),
     (
         "policies_that_only_report_are_logged_and_counted_and_refuse_nobody",
-        dry_run,
+        policies::dry_run,
     ),
     (
         "a_policy_change_while_the_pods_record_is_away_cuts_when_it_is_back",
-        policy_change_without_record,
+        policies::policy_change_without_record,
     ),
     ("garbage_on_the_tunnel_door_harms_nobody", garbage),
     ("a_connection_waits_for_the_pods_record", record_is_late),
     (
         "nobody_is_admitted_before_the_controller_has_spoken_of_policies",
-        policies_are_late,
+        policies::policies_are_late,
     ),
     ("drain_lets_a_connection_finish_and_takes_no_more", drain),
     ("drain_cuts_what_does_not_finish", drain_deadline),
@@ -274,115 +278,6 @@ fn wrong_client() {
     World::wait_for_end(&world.two, Direction::Inbound, Reason::UnknownIssuer);
 }
 
-fn denied() {
-    let world = World::new();
-    world
-        .two
-        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
-    let _listener = world.listen(TWO.into());
-    assert!(is_refused(&world.call()));
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyDenied);
-    World::wait_for_end(&world.one, Direction::Outbound, Reason::RefusedByPeerPolicy);
-}
-
-fn policy_change() {
-    let world = World::new();
-    let (mut client, application) = world.connection(&world.listen(TWO.into()));
-    world
-        .two
-        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
-    assert!(is_refused(&client));
-    assert!(is_refused(&application));
-    let _ = client.write_all(b"late");
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyChanged);
-    let gone = vec![Removal::Policy("shop/nobody".into())];
-    world.two.learn(Vec::new(), gone);
-}
-
-fn policy_named() {
-    let world = World::new();
-    let mut policy = deny_all();
-    policy.scope = mesh::model::PolicyScope::WorkloadSelector;
-    let mut named = web();
-    named.policies = vec![policy.key.clone()];
-    let policy = Update::Policy(Box::new(policy));
-    world.two.learn(vec![policy], Vec::new());
-    let (client, application) = world.connection(&world.listen(TWO.into()));
-    world
-        .two
-        .learn(vec![Update::Workload(Box::new(named))], Vec::new());
-    assert!(is_refused(&client));
-    assert!(is_refused(&application));
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyChanged);
-}
-
-fn dry_run() {
-    let world = World::new();
-    let reporting = |name: &str, action, rules: usize| mesh::model::Policy {
-        key: mesh::names::NamespacedName::new("shop", name),
-        action,
-        rules: vec![mesh::model::Rule::default(); rules],
-        dry_run: true,
-        ..deny_all()
-    };
-    let policies = [
-        (reporting("deny", Action::Deny, 1), "would_deny"),
-        (reporting("deny-none", Action::Deny, 0), "no_match"),
-        (reporting("allow", Action::Allow, 1), "would_allow"),
-        (reporting("allow-none", Action::Allow, 0), "would_not_allow"),
-    ];
-    let updates = policies
-        .iter()
-        .map(|(it, _)| Update::Policy(Box::new(it.clone())));
-    world.two.learn(updates.collect(), Vec::new());
-    let application = answer_once(world.listen(TWO.into()), b"admitted");
-    assert_eq!(ask(&world.call(), b"?"), b"admitted");
-    application.join().unwrap();
-    for (policy, result) in &policies {
-        let labels = [
-            format!("policy=\"{}\"", policy.key),
-            format!("result=\"{result}\""),
-        ];
-        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
-        let name = "weft_ztunnel_policy_dry_runs_total";
-        world.two.wait_for_metric(name, &labels, 1);
-    }
-    let identity = "spiffe://cluster.local/ns/shop/sa/client";
-    let is_it = |line: &&logged::Line| {
-        line.get("message") == "dry run" && line.get("src.identity") == identity
-    };
-    let lines = logged::all();
-    let said = |policy: &str| {
-        let mut of_policy = lines.iter().filter(is_it);
-        of_policy.find(|line| line.get("policy") == policy).cloned()
-    };
-    let denied = said("shop/deny").unwrap();
-    assert_eq!(
-        (denied.level, denied.get("rule")),
-        (tracing::Level::INFO, "0")
-    );
-    assert_eq!(denied.get("result"), "would_deny");
-    assert_eq!(said("shop/allow-none").unwrap().level, tracing::Level::INFO);
-    assert_eq!(said("shop/allow").unwrap().level, tracing::Level::DEBUG);
-}
-
-fn policy_change_without_record() {
-    let world = World::new();
-    let (client, _application) = world.connection(&world.listen(TWO.into()));
-    let gone = vec![Removal::Address(web().uid.0.as_ref().into())];
-    let policy = vec![Update::Policy(Box::new(deny_all()))];
-    world.two.learn(policy, gone);
-    client.set_read_timeout(Some(A_WHILE)).unwrap();
-    let kept = (&client).read(&mut [0]).unwrap_err();
-    assert_eq!(kept.kind(), std::io::ErrorKind::WouldBlock);
-    client
-        .set_read_timeout(Some(crate::proxy::PATIENCE))
-        .unwrap();
-    world.two.learn(everything(), Vec::new());
-    assert!(is_refused(&client));
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyChanged);
-}
-
 fn garbage() {
     let world = World::new();
     let at = SocketAddr::new(TWO.into(), 15008);
@@ -419,24 +314,6 @@ fn record_is_late() {
     world.one.learn(everything(), Vec::new());
     assert_eq!(ask(&call, b"?"), b"patience");
     application.join().unwrap();
-}
-
-fn policies_are_late() {
-    let world = World::empty();
-    world.one.learn(everything(), Vec::new());
-    // Workloads come first, and name no policy of their namespace.
-    world.two.learn_addresses(everything(), Vec::new());
-    let _listener = world.listen(TWO.into());
-    let call = world.call();
-    call.set_read_timeout(Some(A_WHILE)).unwrap();
-    (&call).write_all(b"?").unwrap();
-    assert!((&call).read(&mut [0]).is_err(), "nothing can have come yet");
-    call.set_read_timeout(Some(crate::proxy::PATIENCE)).unwrap();
-    world
-        .two
-        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
-    assert!(is_refused(&call));
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyDenied);
 }
 
 fn drain() {
