@@ -47,6 +47,20 @@ pub struct Denial {
     pub origin: Option<Origin>,
 }
 
+impl Denial {
+    /// The rule that refused: of the user's object where the policy came with one, else of the policy
+    /// itself. None when no ALLOW policy matched.
+    pub fn rule_behind(&self) -> Option<Origin> {
+        let policy = self.policy.as_ref()?;
+        let of_policy = || Origin::object("policy", policy.namespace.clone(), policy.name.clone());
+        let mut origin = self.origin.clone().unwrap_or_else(of_policy);
+        if let Some(rule) = self.rule.filter(|_| origin.rule.is_empty()) {
+            origin.rule = rule.to_string().into();
+        }
+        Some(origin)
+    }
+}
+
 /// What a policy that only reports would have done.
 #[derive(Clone, Copy, Debug)]
 pub struct DryRun<'a> {

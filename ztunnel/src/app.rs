@@ -10,6 +10,7 @@ use mesh::settings::Reader;
 use mesh::state::{self, Store};
 use mesh::telemetry::{log, metrics};
 use mesh::tls;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::config::{self, Config};
@@ -98,6 +99,7 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
     let gates = Gates::default();
     let registry = metrics::Metrics::default();
     let metrics = registry.register(Metrics::register);
+    metrics.runtimes.add("control", Handle::current().metrics());
     let (trigger, drain) = drain::channel();
 
     let shared = share(&config, &metrics, &gates, &registry)?;

@@ -26,8 +26,8 @@ pub async fn carry<A: Duplex, B: Duplex>(
     tokio::select! {
         // A cut is said to be one even when it has torn the tunnel already.
         biased;
-        reason = entry.closed() => {
-            draft.cut(reason, (counters.sent(), counters.received()));
+        cut = entry.closed() => {
+            draft.cut(cut.reason, cut.origin, (counters.sent(), counters.received()));
         }
         outcome = relay::copy(client, destination, &counters, &pod.buffers) => {
             draft.finish(&outcome);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh::flow::{Direction, Reason};
+use mesh::model::Origin;
 use mesh::relay::Counters;
 use mesh::tls::Peer;
 use tokio::sync::{Notify, oneshot};
@@ -55,12 +56,28 @@ pub struct Tunnel {
     pub peer: Rc<Peer>,
 }
 
+/// Why a connection is closed from here.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The reason.
+    pub reason: Reason,
+    /// The rule behind it, when a policy decided.
+    pub origin: Option<Origin>,
+}
+
+impl From<Reason> for Cut {
+    fn from(reason: Reason) -> Self {
+        let origin = None;
+        Self { reason, origin }
+    }
+}
+
 #[derive(Debug)]
 struct Live {
     facts: Facts,
     counters: Rc<Counters>,
     since: Instant,
-    close: Option<oneshot::Sender<Reason>>,
+    close: Option<oneshot::Sender<Cut>>,
 }
 
 /// The table; one per pod, on its worker.
@@ -79,7 +96,7 @@ pub struct Entry {
     table: Rc<Connections>,
     id: u64,
     counters: Rc<Counters>,
-    closed: oneshot::Receiver<Reason>,
+    closed: oneshot::Receiver<Cut>,
 }
 
 /// One connection as the dump shows it.
@@ -113,7 +130,7 @@ impl Connections {
         if let Some(reason) = self.shut.get()
             && let Some(close) = close.take()
         {
-            let _ = close.send(reason);
+            let _ = close.send(reason.into());
         }
         let live = Live {
             facts,
@@ -131,13 +148,13 @@ impl Connections {
     }
 
     /// Closes the connections for which `verdict` gives a reason.
-    pub fn close_where(&self, mut verdict: impl FnMut(&Facts) -> Option<Reason>) {
+    pub fn close_where(&self, mut verdict: impl FnMut(&Facts) -> Option<Cut>) {
         for live in self.live.borrow_mut().values_mut() {
-            if let Some(reason) = verdict(&live.facts)
+            if let Some(cut) = verdict(&live.facts)
                 && let Some(close) = live.close.take()
             {
                 // The connection may just be ending by itself: then nobody listens, and that is fine.
-                let _ = close.send(reason);
+                let _ = close.send(cut);
             }
         }
     }
@@ -145,7 +162,7 @@ impl Connections {
     /// Closes all connections, and those that are still to come.
     pub fn shut(&self, reason: Reason) {
         self.shut.set(Some(reason));
-        self.close_where(|_| Some(reason));
+        self.close_where(|_| Some(reason.into()));
     }
 
     /// Resolves when there is no connection any more.
@@ -186,9 +203,10 @@ impl Entry {
         Rc::clone(&self.counters)
     }
 
-    /// Resolves when somebody decides that this connection has to end, with the reason.
-    pub async fn closed(&mut self) -> Reason {
-        (&mut self.closed).await.unwrap_or(Reason::Drained)
+    /// Resolves when somebody decides that this connection has to end, and says why.
+    pub async fn closed(&mut self) -> Cut {
+        let told = (&mut self.closed).await;
+        told.unwrap_or_else(|_| Reason::Drained.into())
     }
 }
 

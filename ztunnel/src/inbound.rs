@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::carry::{abort, carry, given_up};
-use crate::connections::{Asked, Entry, Facts, Tunnel};
+use crate::connections::{Asked, Cut, Entry, Facts, Tunnel};
 use crate::metrics::handshakes;
 use crate::pod::{LAST_WORDS, Pod};
 use crate::record::{Draft, baggage};
@@ -184,7 +184,7 @@ async fn connect_request(
     match opened {
         Err(refused) => {
             respond.refuse(status(refused.reason()));
-            draft.fail(&refused);
+            refused.record(draft);
         }
         Ok((stream, entry)) => match respond.accept(own_baggage(pod).as_ref()) {
             Ok(tunnel) => carry(pod, tunnel, stream, entry, draft).await,
@@ -243,7 +243,7 @@ async fn plain(pod: &Pod, stream: TcpStream, source: SocketAddr, drain: drain::W
         Ok((application, entry)) => carry(pod, stream, application, entry, draft).await,
         Err(refused) => {
             abort(stream);
-            draft.fail(&refused);
+            refused.record(draft);
         }
     }
 }
@@ -285,7 +285,7 @@ async fn deliver(
         delivered = deliver::connect(&pod.netns, doors, delivery) => {
             Ok((delivered?, entry))
         }
-        reason = entry.closed() => Err(Refused::Early(reason)),
+        cut = entry.closed() => Err(Refused::Cut(cut)),
     }
 }
 
@@ -298,12 +298,25 @@ enum Refused {
     /// It makes no sense, or somebody gave it up.
     #[error("given up: {}", .0.word())]
     Early(Reason),
+    /// It was closed from here before the application took it.
+    #[error("closed: {}", .0.reason.word())]
+    Cut(Cut),
     /// It is not for this pod, or a policy says no.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
     /// The application could not be called.
     #[error(transparent)]
     Deliver(#[from] deliver::Error),
+}
+
+impl Refused {
+    /// Writes the record of what was refused.
+    fn record(self, mut draft: Box<Draft>) {
+        if let Self::Cut(cut) = &self {
+            draft.origin.clone_from(&cut.origin);
+        }
+        draft.fail(&self);
+    }
 }
 
 impl EndsFlow for Refused {
@@ -313,6 +326,7 @@ impl EndsFlow for Refused {
             Refused::Head(BadHead::Authority) => Reason::BadAuthority,
             Refused::Head(BadHead::Unwritable { .. }) => Reason::BadHeader,
             Refused::Early(reason) => *reason,
+            Refused::Cut(cut) => cut.reason,
             Refused::NotAdmitted(error) => error.reason(),
             Refused::Deliver(error) => error.reason(),
         }

@@ -13,8 +13,11 @@ use mesh::flow::{Direction, Reason};
 
 pub mod collected;
 pub mod handshakes;
+pub mod runtimes;
 pub mod flows;
 pub mod names;
+pub mod decisions;
+pub mod bounded;
 pub mod labels;
 pub mod reference;
 
@@ -29,6 +32,10 @@ pub struct Metrics {
     pub handshakes: handshakes::Handshakes,
     /// Look-ups of host names.
     pub names: names::Names,
+    /// The threads.
+    pub runtimes: runtimes::Runtimes,
+    /// What policies decided.
+    pub decisions: decisions::Decisions,
     /// Pods served. Names: docs/compat.md#admin-endpoints.
     pub pods: PodMetrics,
     /// Flows that ended, by door and Weft's own reason.
@@ -77,6 +84,8 @@ impl Metrics {
             table: flows.table(),
             handshakes: handshakes::Handshakes::register(registry),
             names: names::Names::default(),
+            runtimes: runtimes::Runtimes::default(),
+            decisions: decisions::Decisions::default(),
             pods: PodMetrics::default(),
             flows_ended: Family::default(),
             flows_open: Gauge::default(),
@@ -85,6 +94,8 @@ impl Metrics {
         };
         registry.register_collector(Box::new(collected::Connections(all.flows.clone())));
         registry.register_collector(Box::new(all.names.clone()));
+        registry.register_collector(Box::new(all.decisions.clone()));
+        registry.register_collector(Box::new(all.runtimes.clone()));
         let pods = &all.pods;
         registry.register(
             "workload_manager_active_proxy_count",

@@ -149,8 +149,9 @@ impl Draft {
         self.write(reason, (outcome.sent, outcome.received), error);
     }
 
-    /// It was closed from here while it carried bytes.
-    pub fn cut(mut self, reason: Reason, bytes: (u64, u64)) {
+    /// It was closed from here while it carried bytes; by a rule, when a policy decided.
+    pub fn cut(mut self, reason: Reason, origin: Option<Origin>, bytes: (u64, u64)) {
+        self.origin = origin;
         self.write(reason, bytes, None);
     }
 

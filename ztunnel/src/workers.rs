@@ -87,6 +87,8 @@ pub fn start(shared: &Shared) -> io::Result<(Workers, Threads)> {
                     .build_local(LocalOptions::default())
                 {
                     Ok(runtime) => {
+                        let threads = &shared.metrics.runtimes;
+                        threads.add(&index.to_string(), runtime.metrics());
                         let _ = built.send(Ok(()));
                         runtime.block_on(work(shared, receiver));
                     }

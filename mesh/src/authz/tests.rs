@@ -403,3 +403,33 @@ fn says_who_refused_in_the_contract_s_words() {
     assert_eq!(text(&deny), "explicitly denied by: ns/deny");
     assert_eq!(text(&allow), "allow policies exist, but none allowed");
 }
+
+#[test]
+fn a_refusal_names_the_rule_of_the_users_object_or_else_of_the_policy() {
+    let rule_behind = |origin: Option<Origin>, rule| {
+        let policy = Some(NamespacedName::new("ns", "p"));
+        let denial = Denial {
+            policy,
+            rule,
+            origin,
+        };
+        denial.rule_behind().map(|it| it.to_string())
+    };
+    let object = || Origin::object("PeerAuthentication", "ns", "strict");
+    let named = Origin {
+        rule: "port 80".into(),
+        ..object()
+    };
+    let text = |it: &str| Some(it.to_owned());
+    assert_eq!(rule_behind(None, Some(2)), text("policy ns/p rule 2"));
+    let whole = rule_behind(Some(object()), Some(0));
+    assert_eq!(whole, text("PeerAuthentication ns/strict rule 0"));
+    let known = rule_behind(Some(named), Some(0));
+    assert_eq!(known, text("PeerAuthentication ns/strict rule port 80"));
+    let nobody = Denial {
+        policy: None,
+        rule: None,
+        origin: None,
+    };
+    assert_eq!(nobody.rule_behind(), None);
+}

@@ -58,8 +58,8 @@ pub(super) async fn plain(
     let verdict = outcome.await.map_err(NotAdmitted::Early)?;
     rehearsed
         .iter()
-        .for_each(|it| tell(it, &caller, destination));
-    settle(verdict, draft)?;
+        .for_each(|it| tell(pod, it, &caller, destination));
+    settle(pod, verdict, draft)?;
     Ok(())
 }
 
@@ -108,8 +108,8 @@ pub(super) async fn tunnelled(
         .map_err(NotAdmitted::Early)?;
     rehearsed
         .iter()
-        .for_each(|it| tell(it, &caller, target.application));
-    settle(verdict, draft)?;
+        .for_each(|it| tell(pod, it, &caller, target.application));
+    settle(pod, verdict, draft)?;
     Ok(target)
 }
 
@@ -140,19 +140,19 @@ fn describe(pod: &Pod, snapshot: &Snapshot, source: SocketAddr, draft: &mut Draf
 }
 
 /// Notes the rule behind a refusal.
-fn settle(verdict: Result<(), Denial>, draft: &mut Draft) -> Result<(), Denial> {
+fn settle(pod: &Pod, verdict: Result<(), Denial>, draft: &mut Draft) -> Result<(), Denial> {
     verdict.inspect_err(|denial| {
-        draft.origin = denial.origin.clone().map(|mut origin| {
-            if let Some(rule) = denial.rule.filter(|_| origin.rule.is_empty()) {
-                origin.rule = rule.to_string().into();
-            }
-            origin
-        });
+        draft.origin = denial.rule_behind();
+        let (policy, rule) = (denial.policy.clone(), denial.rule);
+        let decisions = &pod.shared.metrics.decisions;
+        decisions.denied(policy, rule, denial.reason());
     })
 }
 
 /// Reports what a policy that is not enforced would have done.
-fn tell(rehearsal: &Rehearsal, caller: &Caller<'_>, application: SocketAddr) {
+fn tell(pod: &Pod, rehearsal: &Rehearsal, caller: &Caller<'_>, application: SocketAddr) {
+    let decisions = &pod.shared.metrics.decisions;
+    decisions.dry_run(rehearsal.policy.clone(), rehearsal.effect.word());
     tracing::info!(
         policy = %rehearsal.policy,
         effect = rehearsal.effect.word(),

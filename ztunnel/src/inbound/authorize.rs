@@ -112,20 +112,18 @@ pub fn rehearse(
     told.collect()
 }
 
-/// Whether a live connection must be closed. A policy that has not arrived cuts nothing.
-pub fn is_denied_now(
+/// Who closes a live connection, if anybody does. A policy that has not arrived cuts nothing.
+pub fn denied_now(
     snapshot: &Snapshot,
     pod: WorkloadView<'_>,
     caller: &Caller<'_>,
     application: SocketAddr,
-) -> bool {
-    let Some(policies) = snapshot.policies_for(pod.id()) else {
-        return false;
-    };
-    matches!(
-        authz::decide(&facts(caller, application), policies.found()),
-        Verdict::Denied(_)
-    )
+) -> Option<Denial> {
+    let policies = snapshot.policies_for(pod.id())?;
+    match authz::decide(&facts(caller, application), policies.found()) {
+        Verdict::Denied(denial) => Some(denial),
+        Verdict::Allowed(_) => None,
+    }
 }
 
 fn facts<'a>(caller: &Caller<'a>, application: SocketAddr) -> authz::Facts<'a> {

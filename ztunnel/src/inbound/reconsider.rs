@@ -6,6 +6,7 @@ use mesh::flow::{Direction, Reason};
 use mesh::identity::Identity;
 
 use super::authorize::{self, Caller};
+use crate::connections::Cut;
 use crate::pod::Pod;
 
 /// Decides again about live connections whenever the pod's policies change, and closes what is no
@@ -34,8 +35,13 @@ pub async fn follow_policies(pod: Rc<Pod>) {
                 identity,
                 address: facts.source.ip(),
             };
-            authorize::is_denied_now(&snapshot, own, &caller, facts.destination)
-                .then_some(Reason::PolicyChanged)
+            let denial = authorize::denied_now(&snapshot, own, &caller, facts.destination)?;
+            let decisions = &pod.shared.metrics.decisions;
+            decisions.denied(denial.policy.clone(), denial.rule, Reason::PolicyChanged);
+            Some(Cut {
+                reason: Reason::PolicyChanged,
+                origin: denial.rule_behind(),
+            })
         });
     }
 }

@@ -97,6 +97,42 @@ pub const METRICS: &[Described] = &[
         "pods whose doors were closed",
     ),
     (
+        "tokio_num_workers",
+        "gauge",
+        "",
+        "threads: of the data path and of the control runtime",
+    ),
+    (
+        "tokio_global_queue_depth",
+        "gauge",
+        "",
+        "tasks that wait for a thread to take them",
+    ),
+    (
+        "tokio_num_alive_tasks",
+        "gauge",
+        "",
+        "tasks that are not finished",
+    ),
+    (
+        "tokio_worker_total_busy_duration_seconds",
+        "gauge",
+        "worker",
+        "time that a thread was busy; data path threads are numbered, the others are called control",
+    ),
+    (
+        "tokio_worker_park_count",
+        "gauge",
+        "worker",
+        "times that a thread went to sleep",
+    ),
+    (
+        "tokio_worker_park_unpark_count",
+        "gauge",
+        "worker",
+        "times that a thread went to sleep or was woken",
+    ),
+    (
         "weft_ztunnel_flows_ended_total",
         "counter",
         "direction, reason",
@@ -167,6 +203,18 @@ pub const METRICS: &[Described] = &[
         "counter",
         "url",
         "resources that could not be taken",
+    ),
+    (
+        "weft_ztunnel_policy_denials_total",
+        "counter",
+        "policy, rule, reason",
+        "connections that a policy refused or cut; `-` for both when no ALLOW policy matched",
+    ),
+    (
+        "weft_ztunnel_policy_dry_runs_total",
+        "counter",
+        "policy, result",
+        "connections that a policy which only reports would have dealt with: admits, does not admit, refuses",
     ),
     (
         "weft_ztunnel_policies_rejected",

@@ -5,16 +5,15 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mesh::flow::{Direction, Reason};
-use mesh::state::Removal;
 use mesh::wire::Update;
 use mesh::zds;
 
 use crate::net::{self, ONE, ONE6, TWO, TWO6, VIP6};
 use crate::proxy::{Proxy, wait_until};
 use crate::world::{
-    A_WHILE, World, answer_once, ask, client, deny_all, everything, is_refused, read_all, web,
+    A_WHILE, World, answer_once, ask, client, everything, is_refused, read_all, web,
 };
-use crate::{certificates, counted, dns, handed, waypoints};
+use crate::{certificates, counted, dns, handed, policies, waypoints};
 
 type Case = (&'static str, fn());
 
@@ -41,17 +40,31 @@ pub(crate) const ALL: &[Case] = &[
         "a_server_refuses_a_client_of_another_authority",
         wrong_client,
     ),
-    ("a_denied_client_is_refused_and_both_ends_say_so", denied),
-    ("a_policy_change_cuts_a_live_connection", policy_change),
+    (
+        "a_denied_client_is_refused_and_both_ends_say_so",
+        policies::denied,
+    ),
+    (
+        "a_policy_change_cuts_a_live_connection",
+        policies::policy_change,
+    ),
+    (
+        "a_policy_that_the_pods_record_begins_to_name_cuts_a_live_connection",
+        policies::policy_named,
+    ),
+    (
+        "policies_that_only_report_are_logged_and_counted_and_refuse_nobody",
+        policies::dry_run,
+    ),
     (
         "a_policy_change_while_the_pods_record_is_away_cuts_when_it_is_back",
-        policy_change_without_record,
+        policies::policy_change_without_record,
     ),
     ("garbage_on_the_tunnel_door_harms_nobody", garbage),
     ("a_connection_waits_for_the_pods_record", record_is_late),
     (
         "nobody_is_admitted_before_the_controller_has_spoken_of_policies",
-        policies_are_late,
+        policies::policies_are_late,
     ),
     ("drain_lets_a_connection_finish_and_takes_no_more", drain),
     ("drain_cuts_what_does_not_finish", drain_deadline),
@@ -265,48 +278,6 @@ fn wrong_client() {
     World::wait_for_end(&world.two, Direction::Inbound, Reason::UnknownIssuer);
 }
 
-fn denied() {
-    let world = World::new();
-    world
-        .two
-        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
-    let _listener = world.listen(TWO.into());
-    assert!(is_refused(&world.call()));
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyDenied);
-    World::wait_for_end(&world.one, Direction::Outbound, Reason::RefusedByPeerPolicy);
-}
-
-fn policy_change() {
-    let world = World::new();
-    let (mut client, application) = world.connection(&world.listen(TWO.into()));
-    world
-        .two
-        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
-    assert!(is_refused(&client));
-    assert!(is_refused(&application));
-    let _ = client.write_all(b"late");
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyChanged);
-    let gone = vec![Removal::Policy("shop/nobody".into())];
-    world.two.learn(Vec::new(), gone);
-}
-
-fn policy_change_without_record() {
-    let world = World::new();
-    let (client, _application) = world.connection(&world.listen(TWO.into()));
-    let gone = vec![Removal::Address(web().uid.0.as_ref().into())];
-    let policy = vec![Update::Policy(Box::new(deny_all()))];
-    world.two.learn(policy, gone);
-    client.set_read_timeout(Some(A_WHILE)).unwrap();
-    let kept = (&client).read(&mut [0]).unwrap_err();
-    assert_eq!(kept.kind(), std::io::ErrorKind::WouldBlock);
-    client
-        .set_read_timeout(Some(crate::proxy::PATIENCE))
-        .unwrap();
-    world.two.learn(everything(), Vec::new());
-    assert!(is_refused(&client));
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyChanged);
-}
-
 fn garbage() {
     let world = World::new();
     let at = SocketAddr::new(TWO.into(), 15008);
@@ -343,24 +314,6 @@ fn record_is_late() {
     world.one.learn(everything(), Vec::new());
     assert_eq!(ask(&call, b"?"), b"patience");
     application.join().unwrap();
-}
-
-fn policies_are_late() {
-    let world = World::empty();
-    world.one.learn(everything(), Vec::new());
-    // Workloads come first, and name no policy of their namespace.
-    world.two.learn_addresses(everything(), Vec::new());
-    let _listener = world.listen(TWO.into());
-    let call = world.call();
-    call.set_read_timeout(Some(A_WHILE)).unwrap();
-    (&call).write_all(b"?").unwrap();
-    assert!((&call).read(&mut [0]).is_err(), "nothing can have come yet");
-    call.set_read_timeout(Some(crate::proxy::PATIENCE)).unwrap();
-    world
-        .two
-        .learn(vec![Update::Policy(Box::new(deny_all()))], Vec::new());
-    assert!(is_refused(&call));
-    World::wait_for_end(&world.two, Direction::Inbound, Reason::PolicyDenied);
 }
 
 fn drain() {

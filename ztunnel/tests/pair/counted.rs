@@ -57,6 +57,11 @@ pub(crate) fn metrics() {
     two.wait_for_metric("istio_tcp_connections_closed_total", &denied, 1);
     assert!(is_refused(&world.call()));
     two.wait_for_metric("istio_tcp_connections_failed_total", &denied, 1);
+    for reason in ["policy_changed", "policy_denied"] {
+        let reason = format!("reason=\"{reason}\"");
+        let by = ["policy=\"shop/nobody\"", "rule=\"0\"", &reason];
+        two.wait_for_metric("weft_ztunnel_policy_denials_total", &by, 1);
+    }
     let handshakes = "weft_ztunnel_handshakes_total";
     two.wait_for_metric(handshakes, &["direction=\"inbound\"", "result=\"ok\""], 1);
     two.wait_for_metric("weft_ztunnel_tunnels_open", &["inbound"], 1);

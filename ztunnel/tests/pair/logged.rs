@@ -1,4 +1,4 @@
-//! The access log of this process, kept line by line. Lines are told apart by the address that the
+//! The access log of this process, and what is said about callers, kept line by line. Lines are told apart by the address that the
 //! connection came from: see [`crate::net::port_of_its_own`].
 
 use std::collections::BTreeMap;
@@ -39,17 +39,23 @@ pub(crate) fn ends(direction: Direction, source: SocketAddr) -> Vec<Line> {
     let is_it = |line: &&Line| {
         line.get("src.addr") == source
             && line.get("direction") == direction.word()
+            && line.get("message").starts_with("connection ")
             && line.level != Level::DEBUG
     };
-    let lines = LINES.lock().unwrap();
-    lines.iter().filter(is_it).cloned().collect()
+    all().iter().filter(is_it).cloned().collect()
+}
+
+/// All lines so far, of all tests.
+pub(crate) fn all() -> Vec<Line> {
+    LINES.lock().unwrap().clone()
 }
 
 struct Keeper;
 
 impl<S: Subscriber> Layer<S> for Keeper {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != ACCESS {
+        let target = event.metadata().target();
+        if target != ACCESS && !target.starts_with("ztunnel::inbound") {
             return;
         }
         let mut line = Line {
@@ -64,6 +70,9 @@ impl<S: Subscriber> Layer<S> for Keeper {
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.fields.insert(field.name(), value.to_owned());
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.fields.insert(field.name(), value.to_string());
     }
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.fields.insert(field.name(), format!("{value:?}"));

@@ -18,6 +18,7 @@ mod reasons;
 mod dns;
 mod waypoints;
 mod handed;
+mod policies;
 mod cases;
 mod certificates;
 

@@ -102,13 +102,14 @@ impl Case {
         };
         assert_eq!(line.get("reason"), word, "{line:?}");
         assert_eq!(!line.get("error").is_empty(), has_error, "{line:?}");
-        // A policy's refusal names the user's object.
-        let by_policy = [Reason::PolicyDenied].contains(&reason);
-        assert_eq!(
-            line.get("origin").contains("AuthorizationPolicy"),
-            by_policy,
-            "{line:?}"
-        );
+        // A policy's refusal names the rule of the user's object.
+        let by_policy = [Reason::PolicyDenied, Reason::PolicyChanged].contains(&reason);
+        let origin = if by_policy {
+            "AuthorizationPolicy shop/nobody rule 0"
+        } else {
+            ""
+        };
+        assert_eq!(line.get("origin"), origin, "{line:?}");
         check_fields(self.known, line);
     }
 

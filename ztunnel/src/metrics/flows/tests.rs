@@ -67,7 +67,7 @@ fn every_kind_of_connection_has_its_labels() {
             let mut open = draft(&metrics, direction, is_tunnel);
             let counters = Counters::default();
             open.opened(&counters);
-            open.cut(Reason::PolicyChanged, (0, 0));
+            open.cut(Reason::PolicyChanged, None, (0, 0));
             draft(&metrics, direction, is_tunnel).refuse(Reason::PolicyDenied);
             draft(&metrics, direction, is_tunnel).refuse(Reason::ConnectRefused);
             let well = labels(reporter, is_tunnel, "-");
