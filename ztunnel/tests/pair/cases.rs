@@ -78,6 +78,10 @@ pub(crate) const ALL: &[Case] = &[
         certificates::fetched_ahead,
     ),
     (
+        "no_private_key_is_in_the_dump",
+        certificates::no_key_in_the_dump,
+    ),
+    (
         "without_an_authority_connections_fail_by_name",
         no_certificate,
     ),

@@ -1,10 +1,13 @@
 //! Which certificates a node proxy has, before and while anybody calls.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use mesh::model::TunnelKind;
 use mesh::names::WorkloadUid;
 use mesh::state::Removal;
 use mesh::wire::Update;
 use mesh::zds;
+use serde_json::Value;
 
 use crate::proxy::wait_until;
 use crate::world::{World, everything, web};
@@ -14,7 +17,7 @@ fn certified(world: &World) -> Vec<String> {
     let dump = world.two.dump();
     let all = dump["certificates"].as_array().unwrap().iter();
     let ready = all.filter(|it| it["state"] == "Available");
-    let identity = |it: &serde_json::Value| it["identity"].as_str().unwrap().to_owned();
+    let identity = |it: &Value| it["identity"].as_str().unwrap().to_owned();
     ready.map(identity).collect()
 }
 
@@ -61,4 +64,37 @@ pub(crate) fn fetched_ahead() {
     assert!(is_certified(), "its workload is still there");
     world.two.learn(Vec::new(), gone(&uid));
     wait_until("nobody is left", || certified(&world).is_empty());
+}
+
+pub(crate) fn no_key_in_the_dump() {
+    // What every PKCS#8 P-256 private key holds right before its number, and no certificate does.
+    const KEY: [u8; 9] = [0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20];
+    let world = World::empty();
+    world.two.learn(everything(), Vec::new());
+    wait_until("there is a certificate", || !certified(&world).is_empty());
+    let dump = world.two.dump();
+    let mut texts = Vec::new();
+    collect(&dump, &mut texts);
+    let mut certificates = 0;
+    for text in texts {
+        assert!(!text.contains("PRIVATE"), "{text}");
+        let Ok(bytes) = STANDARD.decode(text) else {
+            continue;
+        };
+        assert!(!bytes.windows(KEY.len()).any(|it| it == KEY), "{text}");
+        let pem = String::from_utf8_lossy(&bytes);
+        assert!(!pem.contains("PRIVATE"), "{pem}");
+        certificates += usize::from(pem.contains("BEGIN CERTIFICATE"));
+    }
+    assert_eq!(certificates, 2, "leaf and root");
+}
+
+/// All texts in a document.
+fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(all) => all.iter().for_each(|it| collect(it, texts)),
+        Value::Object(all) => all.values().for_each(|it| collect(it, texts)),
+        _ => {}
+    }
 }
