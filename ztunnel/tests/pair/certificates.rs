@@ -1,15 +1,21 @@
 //! Which certificates a node proxy has, before and while anybody calls.
 
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, SystemTime};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mesh::lifecycle::task;
 use mesh::model::TunnelKind;
 use mesh::names::WorkloadUid;
 use mesh::state::Removal;
+use mesh::testing::ca::{Leaf, identity};
 use mesh::wire::Update;
 use mesh::zds;
 use serde_json::Value;
 
-use crate::proxy::wait_until;
+use crate::net::{self, APP_PORT, TWO};
+use crate::proxy::{PATIENCE, wait_until};
 use crate::world::{World, everything, web};
 
 /// Who has a certificate on node two.
@@ -97,4 +103,58 @@ fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
         Value::Object(all) => all.values().for_each(|it| collect(it, texts)),
         _ => {}
     }
+}
+
+pub(crate) fn no_requests_after_the_end() {
+    let world = World::new();
+    let application = world.listen(TWO.into());
+    std::thread::spawn(move || {
+        for stream in application.incoming().flatten() {
+            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    let client = identity("shop", "client");
+    let leaf = Leaf {
+        not_after: SystemTime::now() + Duration::from_secs(3),
+        ..Leaf::of(&client)
+    };
+    let credentials = world.ca.issue_as(&client, &leaf, &world.ca.root_pem());
+    let at = SocketAddr::new(TWO.into(), 15008);
+    let socket = net::inside(&world.cable.one, move || TcpStream::connect(at).unwrap());
+    let socket = socket.join().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let expected = [identity("shop", "web")].into();
+    let tunnel = async {
+        let socket = tokio::net::TcpStream::from_std(socket).unwrap();
+        let made = mesh::tls::client::connect(socket, &credentials, &expected, PATIENCE);
+        let (sender, connection) = Box::pin(h2::client::handshake(made.await.unwrap().0))
+            .await
+            .unwrap();
+        let driving = task::spawn("tunnel", connection);
+        let request = http::Request::connect(format!("{TWO}:{APP_PORT}"));
+        let mut sender = sender.ready().await.unwrap();
+        let request = request.body(()).unwrap();
+        let (answer, mut send) = sender.send_request(request, false).unwrap();
+        let mut receive = answer.await.unwrap().into_body();
+        let refusal = loop {
+            match sender.clone().ready().await {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => break error,
+            }
+        };
+        assert!(refusal.is_go_away(), "{refusal}");
+        assert!(SystemTime::now() >= credentials.not_after());
+        // the stream that was open goes on to its end, and the tunnel with it
+        send.send_data("still".into(), true).unwrap();
+        let mut heard = Vec::new();
+        while let Some(bytes) = receive.data().await {
+            heard.extend_from_slice(&bytes.unwrap());
+        }
+        assert_eq!(heard, b"still");
+        driving.await.unwrap().unwrap().unwrap();
+    };
+    let runtime = &world.one.runtime;
+    runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, Box::pin(tunnel)).await })
+        .unwrap();
 }
