@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -28,11 +28,43 @@ pub struct BadSettings {
     pub problems: Vec<Problem>,
 }
 
+/// A value that may be a secret: used, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `value` from being printed.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for its use.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 /// Where values come from, and what was wrong with those asked for so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Reader {
     values: BTreeMap<String, String>,
     problems: Vec<Problem>,
+}
+
+/// Names only: among the values are secrets.
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("names", &self.values.keys())
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reader {
@@ -191,6 +223,18 @@ mod tests {
             ["A", "B", "C"]
         );
         assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_used_and_never_printed() {
+        let reader = Reader::from_values([("NAME", "hush")]);
+        let secret = Secret::new("hush");
+        assert_eq!(secret.reveal(), "hush");
+        let printed = format!("{reader:?} {secret:?}");
+        assert!(
+            printed.contains("NAME") && !printed.contains("hush"),
+            "{printed}"
+        );
     }
 
     #[test]

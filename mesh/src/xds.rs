@@ -28,6 +28,7 @@ pub use node::{Node, Place};
 pub use session::{Mode, Subscription};
 pub use stream::Error;
 
+use crate::settings::Secret;
 use crate::telemetry::report;
 use backoff::{Backoff, Ended};
 use demand::{Ask, Waiters};
@@ -48,7 +49,7 @@ pub struct Config {
     /// CLUSTER_ID, sent as header `clusterid`.
     pub cluster_id: String,
     /// XDS_HEADER_*: more headers.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Secret)>,
     /// Node id and metadata.
     pub node: Node,
 }

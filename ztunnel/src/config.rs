@@ -7,6 +7,7 @@ use std::time::Duration;
 use mesh::hbone;
 use mesh::identity::TrustDomain;
 use mesh::net::sockopt::KeepAlive;
+use mesh::settings::Secret;
 use mesh::telemetry::log;
 use mesh::xds;
 
@@ -72,7 +73,7 @@ pub struct Server {
     /// One more name its certificate may carry.
     pub alternative_hostname: Option<String>,
     /// Extra headers of every call.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Secret)>,
     /// File with the service account token, read afresh for every call.
     pub token: PathBuf,
 }

@@ -139,7 +139,7 @@ impl World {
             root: Root::File(self.root_file()),
             token: Some(self.token_file()),
             cluster_id: "Kubernetes".into(),
-            headers: vec![("X-Extra".into(), "1".into())],
+            headers: vec![("X-Extra".into(), mesh::settings::Secret::new("1"))],
             node: Node::of(&place, []),
         }
     }

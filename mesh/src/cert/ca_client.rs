@@ -15,6 +15,9 @@ use super::{CertificateAuthority, SignError};
 use crate::identity::Identity;
 use crate::tls::foreign;
 
+/// A header of a call; one that may be a secret is marked as sensitive, and then not printed.
+pub type Header = (MetadataKey<Ascii>, MetadataValue<Ascii>);
+
 /// Where the authority is and how to speak to it (contract: docs/compat.md#certificate-service).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,7 +34,7 @@ pub struct Config {
     /// Name the workload in the request: a node proxy asks for others.
     pub impersonate: bool,
     /// Headers to add to every call.
-    pub headers: Vec<(MetadataKey<Ascii>, MetadataValue<Ascii>)>,
+    pub headers: Vec<Header>,
 }
 
 /// Time to connect.

@@ -27,7 +27,7 @@ impl Forwarded {
         let (mut source, mut host) = (None, None);
         for pair in first.split(';') {
             let (key, value) = pair.split_once('=')?;
-            let value = value.trim().trim_matches('"');
+            let value = value.trim_matches(|it: char| it == '"' || it.is_whitespace());
             match key.trim() {
                 key if key.eq_ignore_ascii_case("for") => source = Some(value.parse().ok()?),
                 key if key.eq_ignore_ascii_case("host") => host = Some(value),

@@ -36,7 +36,9 @@ impl Target {
 pub const TARGETS: [Target; 8] = [
     Target::new("connect_head", connect_head, head_seeds),
     Target::new("baggage", baggage, || texts(&[BAGGAGE])),
-    Target::new("forwarded", forwarded, || texts(&[FORWARDED, TRACEPARENT])),
+    Target::new("forwarded", forwarded, || {
+        texts(&[FORWARDED, QUOTED, TRACEPARENT])
+    }),
     Target::new("identity", spiffe_id, || texts(&[WEB])),
     Target::new("wire_address", wire_address, seeds::addresses),
     Target::new("wire_policy", wire_policy, seeds::policies),
@@ -47,6 +49,7 @@ pub const TARGETS: [Target; 8] = [
 const BAGGAGE: &str = "k8s.cluster.name=c,k8s.namespace.name=shop,k8s.deployment.name=web,\
                        service.name=web,service.version=v1,cloud.region=r%201,cloud.availability_zone=z";
 const FORWARDED: &str = "for=\"[fd00::1]:40000\";host=web.shop.svc.cluster.local";
+const QUOTED: &str = "For = \"10.0.0.1:40000\" ; host = \" web\"";
 const TRACEPARENT: &str = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
 const WEB: &str = "spiffe://cluster.local/ns/shop/sa/web";
 

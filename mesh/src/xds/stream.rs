@@ -222,7 +222,9 @@ async fn authenticate(
             .to_ascii_lowercase()
             .parse()
             .map_err(|_| Error::Header { name: name.clone() })?;
-        metadata.insert(key, header_value(name, value)?);
+        let mut value = header_value(name, value.reveal())?;
+        value.set_sensitive(true);
+        metadata.insert(key, value);
     }
     Ok(())
 }

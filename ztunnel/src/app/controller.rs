@@ -29,7 +29,10 @@ pub(super) fn keeper(config: &Config) -> anyhow::Result<KeeperHandle> {
     for (key, value) in headers {
         let bad = || format!("CA_HEADER_{key} is not a header");
         let key = key.parse().ok().with_context(bad)?;
-        extra.push((key, value.parse().ok().with_context(bad)?));
+        let value = value.reveal().parse().ok().with_context(bad)?;
+        let mut header: ca_client::Header = (key, value);
+        header.1.set_sensitive(true);
+        extra.push(header);
     }
     let client = CaClient::new(ca_client::Config {
         address: address.to_string().into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh::identity::TrustDomain;
 use mesh::net::sockopt::KeepAlive;
-use mesh::settings::{BadSettings, Reader, Variable};
+use mesh::settings::{BadSettings, Reader, Secret, Variable};
 use mesh::telemetry::log;
 use mesh::xds;
 
@@ -304,7 +304,10 @@ fn server(r: &mut Reader, names: &ServerNames) -> Server {
         address,
         root,
         alternative_hostname: r.text(names.alternative_hostname).map(str::to_owned),
-        headers: pairs(r, names.headers),
+        headers: pairs(r, names.headers)
+            .into_iter()
+            .map(|(name, value)| (name, Secret::new(value)))
+            .collect(),
         token: r
             .text_or("AUTH_TOKEN", "./var/run/secrets/tokens/istio-token")
             .into(),

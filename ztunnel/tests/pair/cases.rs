@@ -99,6 +99,14 @@ pub(crate) const ALL: &[Case] = &[
         certificates::fetched_ahead,
     ),
     (
+        "no_private_key_is_in_the_dump",
+        certificates::no_key_in_the_dump,
+    ),
+    (
+        "a_tunnel_takes_no_requests_after_its_certificates_have_ended_and_its_streams_go_on",
+        certificates::no_requests_after_the_end,
+    ),
+    (
         "without_an_authority_connections_fail_by_name",
         no_certificate,
     ),

@@ -255,3 +255,24 @@ fn what_proxies_would_not_accept_is_not_taken_and_the_reason_names_the_file() {
         }
     }
 }
+
+#[test]
+fn what_holds_a_private_key_cannot_be_printed() {
+    use std::fmt::Debug;
+    use std::marker::PhantomData;
+    // An inherent constant goes before a trait's, where its bound holds.
+    struct Asked<T>(PhantomData<T>);
+    trait Otherwise {
+        const IS_PRINTABLE: bool = false;
+    }
+    impl<T> Otherwise for Asked<T> {}
+    impl<T: Debug> Asked<T> {
+        const IS_PRINTABLE: bool = true;
+    }
+    let printable = [
+        Asked::<Plug>::IS_PRINTABLE,
+        Asked::<SigningRoot>::IS_PRINTABLE,
+        Asked::<crate::ca::Authority>::IS_PRINTABLE,
+    ];
+    assert_eq!(printable, [true, false, false]);
+}

@@ -71,7 +71,7 @@ fn the_certificate_service_is_the_discovery_server_unless_said_otherwise() {
     );
     assert_eq!(
         config.certificates.server.headers,
-        [("a".to_owned(), "b".to_owned())]
+        [("a".to_owned(), Secret::new("b"))]
     );
 }
 
