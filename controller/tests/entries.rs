@@ -1,10 +1,6 @@
 //! Service entries and workload entries in, resources, findings and statuses out: every row of the contract.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::too_many_lines,
-    reason = "a test says what is wrong by failing; tables are long"
-)]
+#![expect(clippy::too_many_lines, reason = "tables are long")]
 
 use std::net::IpAddr;
 

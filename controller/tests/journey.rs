@@ -1,10 +1,6 @@
 //! Objects in, resources out: what each rule of the contract makes of a YAML text.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::too_many_lines,
-    reason = "a test says what is wrong by failing; tables are long"
-)]
+#![expect(clippy::too_many_lines, reason = "tables are long")]
 
 use mesh::model::{
     AppProtocol, Destination, Health, HealthPolicy, IpFamilies, Mode, NetworkMode, PortPair, Scope,

@@ -1,10 +1,6 @@
 //! Which waypoint stands in front of what: labels against gateways, row by row.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::too_many_lines,
-    reason = "a test says what is wrong by failing; tables are long"
-)]
+#![expect(clippy::too_many_lines, reason = "tables are long")]
 
 use controller::translate::rule::Rule;
 use mesh::model::{ApplicationTunnel, Destination, GatewayAddress};
