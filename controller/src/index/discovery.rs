@@ -21,7 +21,10 @@ pub(super) struct Aside {
 /// Whether a namespace is looked at.
 pub(super) fn is_seen(config: &MeshConfig, shelf: &Shelf, namespace: &str) -> bool {
     let is_plain = namespace.is_empty() || config.discovery_selectors.is_empty();
-    is_plain || config.discovers(&namespaces::labels(namespace, shelf.namespace(namespace)))
+    is_plain || {
+        let metadata = shelf.namespace(namespace).map(|it| &it.metadata);
+        config.discovers(&namespaces::labels(namespace, metadata))
+    }
 }
 
 impl Aside {

@@ -41,7 +41,8 @@ pub(super) fn seen(shelf: &Shelf, cluster: &Cluster, namespace: &str) -> Seen {
     if cluster.entry_visibility.is_none() {
         return Seen::ByDefault;
     }
-    cluster.seen(&namespaces::labels(namespace, shelf.namespace(namespace)))
+    let metadata = shelf.namespace(namespace).map(|it| &it.metadata);
+    cluster.seen(&namespaces::labels(namespace, metadata))
 }
 
 /// Where each of an entry's hosts stands, in order.

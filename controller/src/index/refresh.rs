@@ -17,7 +17,7 @@ use crate::translate::status::Status;
 use crate::translate::waypoint::bind::Gateways;
 use crate::translate::waypoint::gateway::Candidate;
 use crate::translate::{
-    Cluster, Finding, endpoint_slice, namespaces, peer_authentication, service, workload_entry,
+    Cluster, Finding, endpoint_slice, peer_authentication, service, workload_entry,
 };
 
 /// What was made of one output.
@@ -101,7 +101,6 @@ fn service(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
     let context = service::Context {
         cluster,
         namespace: namespace.map(|it| &it.metadata),
-        namespace_labels: &namespaces::labels(&name.namespace, namespace),
         gateways: &view,
     };
     let Some((record, mut findings, status)) = service::of_service(&context, object) else {
@@ -111,11 +110,11 @@ fn service(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
         });
     };
     let around = Around {
-        pods: shelf.pods_in(&name.namespace).collect(),
-        entries: shelf.workload_entries_in(&name.namespace).collect(),
+        pods: Box::new(shelf.pods_in(&name.namespace)),
+        entries: Box::new(shelf.workload_entries_in(&name.namespace)),
         slices: shelf.slices_of(&name.namespace, &name.name).collect(),
     };
-    findings.extend(reach::findings(object, &around));
+    findings.extend(reach::findings(object, around));
     Some(Computed {
         updates: vec![Update::Service(Box::new(record))],
         findings,

@@ -36,8 +36,6 @@ pub struct Context<'a> {
     pub cluster: &'a Cluster,
     /// Its namespace.
     pub namespace: Option<&'a Metadata>,
-    /// The labels of its namespace, as selectors see them.
-    pub namespace_labels: &'a Labels,
     /// The gateways there are.
     pub gateways: &'a dyn Gateways,
 }
@@ -107,7 +105,6 @@ fn waypoint(context: &Context<'_>, metadata: &Metadata) -> Bound {
         wish,
         is_private: false,
         ingress: ingress_uses_waypoint(&metadata.labels, namespace_labels),
-        namespace_labels: context.namespace_labels,
         gateways: context.gateways,
     };
     bind::bind(&asker, &Path::of_keys(&["metadata"]))

@@ -10,7 +10,6 @@ use std::net::IpAddr;
 
 use mesh::model::{Service, Workload};
 use objects::istio::ServiceEntry;
-use objects::labels::Labels;
 use objects::meta::Metadata;
 use serde_json::{Map, Value, json};
 
@@ -51,8 +50,6 @@ pub struct Context<'a> {
     pub cluster: &'a Cluster,
     /// Its namespace.
     pub namespace: Option<&'a Metadata>,
-    /// The labels of its namespace, as selectors see them.
-    pub namespace_labels: &'a Labels,
     /// Who sees it.
     pub seen: Seen,
     /// Where each of its hosts stands, in the order of `spec.hosts`.

@@ -18,7 +18,8 @@ pub(super) fn host(host: &str, shelf: &Shelf, dirty: &mut Dirty) {
 pub(super) fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
     let name = &*replaced.key.name;
     let forms = replaced.both(Object::namespace);
-    let [before, after] = forms.map(|it| cluster.seen(&namespaces::labels(name, it)));
+    let [before, after] =
+        forms.map(|it| cluster.seen(&namespaces::labels(name, it.map(|it| &it.metadata))));
     if before != after {
         for entry in shelf.service_entries_in(name) {
             dirty.entry(&entry.metadata);

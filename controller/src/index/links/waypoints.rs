@@ -66,7 +66,7 @@ pub(super) fn namespace(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
         // Their own label may ask, and the namespace say what happens without an answer.
         asking_themselves(name, shelf, dirty);
     }
-    let [before, after] = forms.map(|it| namespaces::labels(name, it));
+    let [before, after] = metadata.map(|it| namespaces::labels(name, it));
     if before == after {
         return;
     }

@@ -12,7 +12,7 @@ use crate::translate::policies::policies_of;
 use crate::translate::service_entry::{self, Context};
 use crate::translate::status::Status;
 use crate::translate::waypoint::USE_WAYPOINT;
-use crate::translate::{membership, namespaces, waypoint, workload, workload_entry};
+use crate::translate::{membership, waypoint, workload, workload_entry};
 
 pub(super) fn service_entry(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
     let View {
@@ -26,7 +26,6 @@ pub(super) fn service_entry(view: View<'_>, name: &NamespacedName) -> Option<Com
     let context = Context {
         cluster,
         namespace: namespace.map(|it| &it.metadata),
-        namespace_labels: &namespaces::labels(&name.namespace, namespace),
         seen: hosts::seen(shelf, cluster, &name.namespace),
         standing: &hosts::standing(shelf, cluster, entry),
         given: allocator.given(name),

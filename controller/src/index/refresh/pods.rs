@@ -17,7 +17,7 @@ use crate::translate::service_entry::own_hosts;
 use crate::translate::waypoint::bind::{self, Asker, Bound, Gateways};
 use crate::translate::waypoint::gateway::Traffic;
 use crate::translate::waypoint::{self, Wish};
-use crate::translate::{endpoint_slice, namespaces, unhonoured, workload};
+use crate::translate::{endpoint_slice, unhonoured, workload};
 
 pub(super) fn pod(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
     let View { shelf, cluster, .. } = view;
@@ -110,7 +110,6 @@ pub(super) fn workload_waypoint(
         },
         is_private: false,
         ingress: false,
-        namespace_labels: &namespaces::labels(namespace, object),
         gateways: &view,
     };
     bind::bind(&asker, at)

@@ -10,16 +10,16 @@ use crate::translate::{Finding, membership, workload};
 
 /// Who may be behind a service: everything of its namespace, and the slices that name it.
 pub struct Around<'a> {
-    /// Finds the pods of the namespace.
-    pub pods: Vec<&'a Pod>,
+    /// The pods of the namespace; no more of them are looked at than it takes.
+    pub pods: Box<dyn Iterator<Item = &'a Pod> + 'a>,
     /// Its workload entries.
-    pub entries: Vec<&'a WorkloadEntry>,
+    pub entries: Box<dyn Iterator<Item = &'a WorkloadEntry> + 'a>,
     /// Slices that name the service.
     pub slices: Vec<&'a EndpointSlice>,
 }
 
 /// What the service's owner should know.
-pub fn findings(service: &Service, around: &Around<'_>) -> Vec<Finding> {
+pub fn findings(service: &Service, around: Around<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = not_carried(service);
     if service.spec.selector.is_empty() {
         by_hand(service, &around.slices, &mut findings);
@@ -47,13 +47,13 @@ fn not_carried(service: &Service) -> Vec<Finding> {
         .collect()
 }
 
-fn selected(service: &Service, around: &Around<'_>, findings: &mut Vec<Finding>) {
-    let is_member = |pod: &&&Pod| {
+fn selected(service: &Service, around: Around<'_>, findings: &mut Vec<Finding>) {
+    let is_member = |pod: &&Pod| {
         membership::selects(service, &pod.metadata.labels) && workload::is_in_mesh(pod)
     };
-    let chosen = |entry: &&&WorkloadEntry| membership::selects(service, &entry.labels());
-    let mut pods = around.pods.iter().filter(is_member).peekable();
-    let mut entries = around.entries.iter().filter(chosen).peekable();
+    let chosen = |entry: &&WorkloadEntry| membership::selects(service, &entry.labels());
+    let mut pods = around.pods.filter(is_member).peekable();
+    let mut entries = around.entries.filter(chosen).peekable();
     if pods.peek().is_none() && entries.peek().is_none() {
         let reason = "no pod and no workload entry of the namespace has these labels";
         findings.push(Finding::new(

@@ -123,7 +123,6 @@ fn waypoint(
         },
         is_private: false,
         ingress: false,
-        namespace_labels: context.namespace_labels,
         gateways: context.gateways,
     };
     bind::bind(&asker, at)

@@ -35,7 +35,6 @@ pub(super) fn waypoint(
         },
         is_private: visibility == Visibility::Namespace,
         ingress: ingress_uses_waypoint(&metadata.labels, context.namespace.map(|it| &it.labels)),
-        namespace_labels: context.namespace_labels,
         gateways: context.gateways,
     };
     bind::bind(&asker, &Path::of_keys(&["metadata"]))

@@ -2,14 +2,13 @@
 
 use mesh::model::{Destination, GatewayAddress, WeightedWaypoint};
 use mesh::names::{NamespacedHostname, NamespacedName};
-use objects::labels::Labels;
 use objects::raw::Path;
 
 use super::gateway::{Candidate, Traffic};
 use super::refusal::{Effect, Refusal, WAYPOINT_BOUND};
 use super::{Asked, HBONE_PORT, USE_WAYPOINT, Wish, canary};
 use crate::translate::status::Condition;
-use crate::translate::{Cluster, Finding};
+use crate::translate::{Cluster, Finding, namespaces};
 
 /// The gateways there are.
 pub trait Gateways {
@@ -32,8 +31,6 @@ pub struct Asker<'a> {
     pub is_private: bool,
     /// Whether gateways at the edge route to its waypoint.
     pub ingress: bool,
-    /// The labels of its namespace, as selectors see them.
-    pub namespace_labels: &'a Labels,
     /// The gateways there are.
     pub gateways: &'a dyn Gateways,
 }
@@ -84,8 +81,11 @@ impl Asker<'_> {
         if !found.serves(self.traffic) {
             return Err(Refusal::OtherTraffic);
         }
-        if is_elsewhere && !found.admits(self.namespace_labels) {
-            return Err(Refusal::NotAdmitted);
+        if is_elsewhere {
+            let labels = namespaces::labels(self.namespace, self.wish.namespace);
+            if !found.admits(&labels) {
+                return Err(Refusal::NotAdmitted);
+            }
         }
         found.address(self.cluster).ok_or(Refusal::NotReady)
     }
