@@ -330,6 +330,36 @@ fn a_waypoint_of_another_namespace_must_admit_the_objects() {
 }
 
 #[test]
+fn labels_of_a_namespace_that_decide_about_its_waypoint_reach_everything_in_it() {
+    let own = "istio.io/use-waypoint: gate, istio.io/use-waypoint-namespace: g";
+    let all = "labels: {istio.io/waypoint-for: all}";
+    let selecting = "from: Selector, selector: {matchLabels: {team: t}}";
+    let (inside, closed) = (Some("/10.2.0.9"), Some("g/gate.g.svc.cluster.local"));
+    let namespace = |labels: &str| {
+        format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: n, labels: {{{labels}}}}}}}")
+    };
+    for (inherited, labels) in [("", own), (own, "")] {
+        let mut world =
+            world(&[mesh(inherited, labels), gateway("g", all, selecting, IP)].join("\n---\n"));
+        for (more, expected) in [
+            ("team: u", closed),
+            ("team: t", inside),
+            ("team: u, weft.dev/waypoint-failure-mode: open", None),
+            ("team: t, weft.dev/waypoint-failure-mode: open", inside),
+            ("other: x", closed),
+        ] {
+            let comma = if inherited.is_empty() { "" } else { ", " };
+            world.apply(changes(&namespace(&format!("{inherited}{comma}{more}"))));
+            assert_eq!(
+                waypoints(&world),
+                (text(expected), text(expected)),
+                "{more} / {labels}"
+            );
+        }
+    }
+}
+
+#[test]
 fn why_there_is_no_waypoint_is_in_status_and_among_the_findings() {
     let own = "istio.io/use-waypoint: gate";
     let open = "istio.io/use-waypoint: gate, weft.dev/waypoint-failure-mode: open";

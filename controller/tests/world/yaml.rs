@@ -105,16 +105,17 @@ impl World {
         }
         let (policies, addresses) = (outcome.policies, outcome.addresses);
         let mut changed = Vec::new();
-        for name in policies.removed.into_iter().chain(addresses.removed) {
-            if self.resources.remove(&name).is_some() {
-                changed.push(name);
-            }
-        }
+        // In the order in which they are committed: a name that is in both would be gone.
         let upserts = policies.upserts.into_iter().chain(addresses.upserts);
         for Upsert { name, bytes, .. } in upserts {
             if self.resources.get(&name) != Some(&bytes) {
                 changed.push(name.clone());
                 self.resources.insert(name, bytes);
+            }
+        }
+        for name in policies.removed.into_iter().chain(addresses.removed) {
+            if self.resources.remove(&name).is_some() {
+                changed.push(name);
             }
         }
         changed.sort();
