@@ -343,6 +343,7 @@ fn labels_of_a_namespace_that_decide_about_its_waypoint_reach_everything_in_it()
             world(&[mesh(inherited, labels), gateway("g", all, selecting, IP)].join("\n---\n"));
         for (more, expected) in [
             ("team: u", closed),
+            ("team: u, weft.dev/waypoint-failure-mode: open", None),
             ("team: t", inside),
             ("team: u, weft.dev/waypoint-failure-mode: open", None),
             ("team: t, weft.dev/waypoint-failure-mode: open", inside),
