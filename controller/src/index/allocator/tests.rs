@@ -1,3 +1,5 @@
+//! Which address goes to which host, among few and among many.
+
 use std::net::IpAddr;
 
 use mesh::names::NamespacedName;

@@ -1,3 +1,5 @@
+//! What is taken and what is refused, row by row.
+
 use crate::istio::ServiceEntry;
 
 fn refused(spec: &str) -> Option<String> {
