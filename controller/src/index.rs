@@ -7,16 +7,20 @@
 pub mod refresh;
 pub mod policies;
 pub mod links;
+pub mod allocator;
+mod hosts;
+mod discovery;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use mesh::model::{NetworkMode, Service, ServiceAddress, Workload};
-use mesh::names::NetworkAddress;
+use mesh::names::{NamespacedName, NetworkAddress};
 use mesh::wire::{Update, address};
-use objects::change::{Batch, Class, Problem};
+use objects::change::{Batch, Change, Class, Problem};
 use objects::kinds::{Key, Kind};
+use objects::object::Object;
 
 use crate::metrics::Metrics;
 use crate::problems::{Found, Problems};
@@ -29,8 +33,11 @@ use crate::translate::mesh_config::{self, MeshConfig};
 use crate::translate::rule::Rule;
 use crate::translate::status::Status;
 use crate::translate::unread;
+use allocator::{Allocator, Prefixes};
+use discovery::Aside;
 use links::{Dirty, Output};
 use policies::Book;
+use refresh::View;
 
 /// What is fixed for the life of the process.
 #[derive(Clone, Debug)]
@@ -41,6 +48,8 @@ pub struct Settings {
     pub domain: Arc<str>,
     /// Namespace of the controller, of MeshConfig and of the network's label.
     pub system_namespace: Arc<str>,
+    /// Where addresses of service entries are taken from.
+    pub prefixes: Prefixes,
 }
 
 /// What a batch did to the resources of one type.
@@ -70,7 +79,9 @@ pub struct Index {
     shelf: Shelf,
     mesh_config: MeshConfig,
     cluster: Cluster,
-    /// Names of the resources of outputs that may have several.
+    allocator: Allocator,
+    aside: Aside,
+    /// Names of the resources of outputs that may have several, or may lose them to another.
     made: HashMap<Output, Vec<String>>,
     book: Book,
     residents: Arc<RwLock<Residents>>,
@@ -86,10 +97,12 @@ impl Index {
         let cluster = cluster(&settings, &shelf, &mesh_config);
         let book = Book::new(&cluster);
         Self {
+            allocator: Allocator::new(settings.prefixes),
             settings,
             shelf,
             mesh_config,
             cluster,
+            aside: Aside::default(),
             made: HashMap::new(),
             book,
             residents: Arc::default(),
@@ -124,20 +137,7 @@ impl Index {
         self.note_problems(batch.problems, &batch.resolved);
         let mut dirty = Dirty::default();
         for change in batch.changes {
-            // Of all config maps only this one is worth its memory.
-            if change.key.kind == Kind::ConfigMap && !self.is_mesh_config(&change.key) {
-                continue;
-            }
-            let Some(replaced) = self.shelf.put(change) else {
-                continue;
-            };
-            self.metrics.count_event(replaced.key.kind);
-            links::affected(&replaced, &self.shelf, &mut dirty);
-            self.book.take_in(&replaced, &self.shelf, &mut dirty);
-            self.keep_residents(&replaced);
-            if self.is_mesh_config(&replaced.key) {
-                self.read_mesh_config();
-            }
+            self.take(change, &mut dirty);
         }
         let cluster = cluster(&self.settings, &self.shelf, &self.mesh_config);
         if cluster != self.cluster {
@@ -145,39 +145,111 @@ impl Index {
             self.book.rebuild(&cluster, &self.shelf, &mut dirty);
             self.cluster = cluster;
         }
+        for entry in self.allocator.settle() {
+            dirty.add(Output::ServiceEntry(entry));
+        }
         self.refresh(dirty)
+    }
+
+    /// Takes one change in, unless its namespace is not looked at.
+    fn take(&mut self, change: Change, dirty: &mut Dirty) {
+        let is_mesh_config = self.is_mesh_config(&change.key);
+        // Of all config maps only this one is worth its memory.
+        if change.key.kind == Kind::ConfigMap && !is_mesh_config {
+            return;
+        }
+        let namespace = &change.key.namespace;
+        if !is_mesh_config && !discovery::is_seen(&self.mesh_config, &self.shelf, namespace) {
+            self.aside.keep(change);
+            return;
+        }
+        let key = change.key.clone();
+        self.shelve(change, dirty);
+        if is_mesh_config {
+            self.read_mesh_config();
+            let inhabited = self.shelf.inhabited().chain(self.aside.namespaces());
+            let inhabited: BTreeSet<String> = inhabited.map(str::to_owned).collect();
+            for namespace in inhabited {
+                self.look_again(&namespace, dirty);
+            }
+        } else if key.kind == Kind::Namespace {
+            self.look_again(&key.name, dirty);
+        }
+    }
+
+    fn shelve(&mut self, change: Change, dirty: &mut Dirty) {
+        let Some(replaced) = self.shelf.put(change) else {
+            return;
+        };
+        self.metrics.count_event(replaced.key.kind);
+        links::affected(&replaced, &self.shelf, &self.cluster, dirty);
+        self.book.take_in(&replaced, &self.shelf, dirty);
+        self.keep_residents(&replaced);
+        if replaced.key.kind == Kind::ServiceEntry {
+            let name = NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);
+            let entry = replaced.after_as(Object::service_entry);
+            self.allocator.follow(&name, entry);
+        }
+    }
+
+    /// Puts the objects of a namespace aside, or takes them in again, as MeshConfig says now.
+    fn look_again(&mut self, namespace: &str, dirty: &mut Dirty) {
+        let changes = if discovery::is_seen(&self.mesh_config, &self.shelf, namespace) {
+            self.aside.reveal(namespace)
+        } else {
+            let mut keys = self.shelf.keys_in(namespace);
+            keys.retain(|key| !self.is_mesh_config(key));
+            self.aside.hide(&self.shelf, keys)
+        };
+        for change in changes {
+            self.shelve(change, dirty);
+        }
     }
 
     fn refresh(&mut self, dirty: Dirty) -> Outcome {
         let mut outcome = Outcome::default();
         for output in dirty.into_outputs() {
             self.metrics.count_recomputed(output.key().kind);
-            let computed = refresh::compute(&output, &self.shelf, &self.cluster, &self.book);
-            self.note_findings(&output, computed.findings);
-            outcome
-                .statuses
-                .extend(self.wish(&output.key(), computed.status));
-            let mut gone = match &output {
-                Output::Slice(_) => self.made.remove(&output).unwrap_or_default(),
-                single => vec![refresh::name_of(single, &self.cluster)],
+            let computed = refresh::compute(&output, self.view());
+            self.record_findings(output.key(), computed.findings);
+            let wish = self.wish(&output.key(), computed.status);
+            outcome.statuses.extend(wish);
+            let single = refresh::name_of(&output, &self.cluster);
+            let mut gone = match &single {
+                None => self.made.remove(&output).unwrap_or_default(),
+                Some(name) => vec![name.clone()],
             };
             let changes = match output.is_policy() {
                 true => &mut outcome.policies,
                 false => &mut outcome.addresses,
             };
             let mut names = Vec::new();
-            for update in computed.updates {
-                let upsert = encode(&update);
+            for upsert in computed.updates.iter().map(encode) {
                 gone.retain(|one| *one != upsert.name);
                 names.push(upsert.name.clone());
                 changes.upserts.push(upsert);
             }
             changes.removed.extend(gone);
-            if matches!(output, Output::Slice(_)) && !names.is_empty() {
+            if single.is_none() && !names.is_empty() {
                 self.made.insert(output, names);
             }
         }
+        // What one has lost, another may have won.
+        let Changes { upserts, removed } = &mut outcome.addresses;
+        if !removed.is_empty() {
+            let there: HashSet<&str> = upserts.iter().map(|it| &*it.name).collect();
+            removed.retain(|name| !there.contains(&**name));
+        }
         outcome
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            shelf: &self.shelf,
+            cluster: &self.cluster,
+            allocator: &self.allocator,
+            book: &self.book,
+        }
     }
 
     fn keep_residents(&self, replaced: &Replaced) {
@@ -189,9 +261,7 @@ impl Index {
         } = &replaced.key;
         let is_placed =
             |pod: &&objects::kubernetes::Pod| !pod.spec.node_name.is_empty() && !pod.has_ended();
-        let pod = replaced
-            .after_as(objects::object::Object::pod)
-            .filter(is_placed);
+        let pod = replaced.after_as(Object::pod).filter(is_placed);
         let mut residents = self
             .residents
             .write()
@@ -252,10 +322,6 @@ impl Index {
         }
     }
 
-    fn note_findings(&self, output: &Output, findings: Vec<crate::translate::Finding>) {
-        self.record_findings(output.key(), findings);
-    }
-
     fn record_findings(&self, key: Key, findings: Vec<crate::translate::Finding>) {
         let object = self.shelf.find(&key);
         let findings = findings
@@ -280,8 +346,12 @@ impl Index {
 
     /// What the writer of statuses needs to know; `None` when the object is gone, and its status with it.
     fn wish(&self, key: &Key, status: Option<Status>) -> Option<Wish> {
-        let object = self.shelf.find(key)?;
-        Some(Wish::new(object, status?))
+        if let Some(object) = self.shelf.find(key) {
+            return Some(Wish::new(object, status?));
+        }
+        // Of what is not looked at any more nothing is said any more.
+        let object = self.aside.find(key).filter(|_| has_status(key.kind))?;
+        Some(Wish::new(object, Status::default()))
     }
 
     /// Everything recomputed from the objects at hand, addresses and policies: what [`Index::apply`] must agree with.
@@ -290,12 +360,27 @@ impl Index {
         links::everything(&self.shelf, &mut dirty);
         let mut book = self.book.clone();
         book.rebuild(&self.cluster, &self.shelf, &mut dirty);
-        let updates = dirty.into_outputs().into_iter().flat_map(|output| {
-            refresh::compute(&output, &self.shelf, &self.cluster, &book).updates
-        });
+        let view = View {
+            book: &book,
+            ..self.view()
+        };
+        let outputs = dirty.into_outputs().into_iter();
+        let updates = outputs.flat_map(|output| refresh::compute(&output, view).updates);
         let upserts = updates.map(|update| encode(&update));
         upserts.map(|upsert| (upsert.name, upsert.bytes)).collect()
     }
+}
+
+/// Whether Weft says anything in the status of objects of a kind.
+fn has_status(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Service
+            | Kind::ServiceEntry
+            | Kind::WorkloadEntry
+            | Kind::AuthorizationPolicy
+            | Kind::PeerAuthentication
+    )
 }
 
 fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
@@ -306,6 +391,7 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         domain: settings.domain.clone(),
         network: network.unwrap_or_default().into(),
         trust_domain: config.trust_domain.clone(),
+        entry_visibility: config.entry_visibility.clone(),
         root_namespace: match &config.root_namespace {
             Some(namespace) => namespace.as_str().into(),
             None => Arc::clone(&settings.system_namespace),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use objects::change::{Class, Problem};
 use objects::kinds::Key;
 
-use crate::translate::rule::Rule;
+use crate::translate::rule::{Rule, Severity};
 
 /// A problem, and which row of the table of rules it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,11 @@ impl Problems {
         };
         let is_new = |one: &&Found| !before.iter().any(|old| says_the_same(one, old));
         for finding in findings.iter().filter(is_new) {
-            tracing::warn!(problem = %finding.problem, rule = finding.rule.word(), "object is not honoured in full");
+            let (problem, rule) = (&finding.problem, finding.rule.word());
+            match finding.rule.severity() {
+                Severity::Info => tracing::info!(%problem, rule, "worth knowing"),
+                _ => tracing::warn!(%problem, rule, "object is not honoured in full"),
+            }
         }
         if !findings.is_empty() {
             book.findings.insert(key.clone(), findings);

@@ -1,35 +1,47 @@
 //! The latest object of every kind by key: the view that translation works from.
 //!
-//! Owned by the index's task alone. Objects are found by namespace and name, pods also by node and
-//! slices by service, so that an event costs what it touches.
+//! Owned by the index's task alone. Objects are found by namespace and name, and by what points at them
+//! ([`pointers`]), so that an event costs what it touches.
 
 pub mod residents;
+pub mod pointers;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use mesh::names::NamespacedName;
 use objects::change::Change;
-use objects::istio::AuthorizationPolicy;
+use objects::gateway_api::{Gateway, GatewayClass};
+use objects::istio::{AuthorizationPolicy, ServiceEntry, WorkloadEntry};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
 
+use pointers::Pointers;
+
 type Shelved = Arc<Object>;
+
+/// The kinds that are kept; Secrets above all never are.
+const KEPT: &[Kind] = &[
+    Kind::Namespace,
+    Kind::Node,
+    Kind::Pod,
+    Kind::Service,
+    Kind::EndpointSlice,
+    Kind::ConfigMap,
+    Kind::ServiceEntry,
+    Kind::WorkloadEntry,
+    Kind::Gateway,
+    Kind::GatewayClass,
+    Kind::AuthorizationPolicy,
+    Kind::PeerAuthentication,
+];
 
 /// All objects the controller works from.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    namespaces: HashMap<String, Shelved>,
-    nodes: HashMap<String, Shelved>,
-    pods: Compartment,
-    services: Compartment,
-    slices: Compartment,
-    config_maps: Compartment,
-    policies: Compartment,
-    peers: Compartment,
-    pods_on: HashMap<String, BTreeSet<NamespacedName>>,
-    slices_of: HashMap<NamespacedName, BTreeSet<String>>,
+    compartments: HashMap<Kind, Compartment>,
+    pointers: Pointers,
 }
 
 /// What a change replaced.
@@ -87,152 +99,201 @@ impl Shelf {
     /// Takes a change in; `None` when objects of this kind are not kept, or nothing was there to remove.
     pub fn put(&mut self, change: Change) -> Option<Replaced> {
         let Change { key, object: after } = change;
-        let before = match key.kind {
-            Kind::Namespace => put_flat(&mut self.namespaces, &key.name, after.clone()),
-            Kind::Node => put_flat(&mut self.nodes, &key.name, after.clone()),
-            Kind::Pod => self.pods.put(&key, after.clone()),
-            Kind::Service => self.services.put(&key, after.clone()),
-            Kind::EndpointSlice => self.slices.put(&key, after.clone()),
-            Kind::ConfigMap => self.config_maps.put(&key, after.clone()),
-            Kind::AuthorizationPolicy => self.policies.put(&key, after.clone()),
-            Kind::PeerAuthentication => self.peers.put(&key, after.clone()),
-            // Secrets above all are never kept.
-            _ => return None,
-        };
+        if !KEPT.contains(&key.kind) {
+            return None;
+        }
+        let compartment = self.compartments.entry(key.kind).or_default();
+        let before = compartment.put(&key, after.clone());
         if before.is_none() && after.is_none() {
             return None;
         }
         let replaced = Replaced { key, before, after };
-        self.index_by_node(&replaced);
-        self.index_by_service(&replaced);
+        self.pointers.follow(&replaced);
         Some(replaced)
-    }
-
-    fn index_by_node(&mut self, replaced: &Replaced) {
-        let name = || NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);
-        if let Some(pod) = replaced.before_as(Object::pod) {
-            forget(&mut self.pods_on, &pod.spec.node_name, &name());
-        }
-        if let Some(pod) = replaced
-            .after_as(Object::pod)
-            .filter(|pod| !pod.spec.node_name.is_empty())
-        {
-            self.pods_on
-                .entry(pod.spec.node_name.clone())
-                .or_default()
-                .insert(name());
-        }
-    }
-
-    fn index_by_service(&mut self, replaced: &Replaced) {
-        let service = |slice: &EndpointSlice| {
-            Some(NamespacedName::new(
-                &*replaced.key.namespace,
-                slice.service_name()?,
-            ))
-        };
-        if let Some(service) = replaced.before_as(Object::endpoint_slice).and_then(service) {
-            forget(&mut self.slices_of, &service, &replaced.key.name);
-        }
-        if let Some(service) = replaced.after_as(Object::endpoint_slice).and_then(service) {
-            self.slices_of
-                .entry(service)
-                .or_default()
-                .insert(replaced.key.name.clone());
-        }
     }
 
     /// The object under `key`.
     pub fn find(&self, key: &Key) -> Option<&Object> {
-        match key.kind {
-            Kind::Namespace => self.namespaces.get(&key.name).map(Arc::as_ref),
-            Kind::Node => self.nodes.get(&key.name).map(Arc::as_ref),
-            Kind::Pod => self.pods.find(&key.namespace, &key.name),
-            Kind::Service => self.services.find(&key.namespace, &key.name),
-            Kind::EndpointSlice => self.slices.find(&key.namespace, &key.name),
-            Kind::ConfigMap => self.config_maps.find(&key.namespace, &key.name),
-            Kind::AuthorizationPolicy => self.policies.find(&key.namespace, &key.name),
-            Kind::PeerAuthentication => self.peers.find(&key.namespace, &key.name),
-            _ => None,
-        }
+        self.get(key.kind, &key.namespace, &key.name)
+    }
+
+    /// The object under `key`, to keep.
+    pub fn share(&self, key: &Key) -> Option<Arc<Object>> {
+        let names = self.compartments.get(&key.kind)?;
+        let object = names.by_namespace.get(&key.namespace)?.get(&key.name)?;
+        Some(Arc::clone(object))
+    }
+
+    /// The keys of all objects in a namespace.
+    pub fn keys_in(&self, namespace: &str) -> Vec<Key> {
+        let compartments = self.compartments.values();
+        let objects = compartments.flat_map(|it| it.of_namespace(namespace));
+        objects.map(|object| object.key().clone()).collect()
+    }
+
+    /// All namespaces that have objects.
+    pub fn inhabited(&self) -> impl Iterator<Item = &str> {
+        let namespaces = self
+            .compartments
+            .values()
+            .flat_map(|it| it.by_namespace.keys());
+        namespaces.map(String::as_str).filter(|it| !it.is_empty())
+    }
+
+    fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Object> {
+        self.compartments.get(&kind)?.find(namespace, name)
+    }
+
+    fn all(&self, kind: Kind) -> impl Iterator<Item = &Object> {
+        self.compartments
+            .get(&kind)
+            .into_iter()
+            .flat_map(Compartment::all)
+    }
+
+    fn within(&self, kind: Kind, namespace: &str) -> impl Iterator<Item = &Object> {
+        let compartment = self.compartments.get(&kind).into_iter();
+        compartment.flat_map(move |it| it.of_namespace(namespace))
     }
 
     /// A namespace.
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
-        self.namespaces.get(name)?.namespace()
+        self.get(Kind::Namespace, "", name)?.namespace()
     }
 
     /// A node.
     pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.get(name)?.node()
+        self.get(Kind::Node, "", name)?.node()
     }
 
     /// A pod.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Pod> {
-        self.pods.find(namespace, name)?.pod()
+        self.get(Kind::Pod, namespace, name)?.pod()
     }
 
     /// A service.
     pub fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
-        self.services.find(namespace, name)?.service()
+        self.get(Kind::Service, namespace, name)?.service()
     }
 
     /// An endpoint slice.
     pub fn slice(&self, namespace: &str, name: &str) -> Option<&EndpointSlice> {
-        self.slices.find(namespace, name)?.endpoint_slice()
+        self.get(Kind::EndpointSlice, namespace, name)?
+            .endpoint_slice()
     }
 
     /// A config map.
     pub fn config_map(&self, namespace: &str, name: &str) -> Option<&ConfigMap> {
-        self.config_maps.find(namespace, name)?.config_map()
+        self.get(Kind::ConfigMap, namespace, name)?.config_map()
     }
 
-    /// All authorization policies, those of one namespace after the other.
+    /// A service entry.
+    pub fn service_entry(&self, namespace: &str, name: &str) -> Option<&ServiceEntry> {
+        self.get(Kind::ServiceEntry, namespace, name)?
+            .service_entry()
+    }
+
+    /// A workload entry.
+    pub fn workload_entry(&self, namespace: &str, name: &str) -> Option<&WorkloadEntry> {
+        self.get(Kind::WorkloadEntry, namespace, name)?
+            .workload_entry()
+    }
+
+    /// A gateway.
+    pub fn gateway(&self, namespace: &str, name: &str) -> Option<&Gateway> {
+        self.get(Kind::Gateway, namespace, name)?.gateway()
+    }
+
+    /// A class of gateways.
+    pub fn gateway_class(&self, name: &str) -> Option<&GatewayClass> {
+        self.get(Kind::GatewayClass, "", name)?.gateway_class()
+    }
+
+    /// All authorization policies.
     pub fn policies(&self) -> impl Iterator<Item = &Object> {
-        self.policies.all()
+        self.all(Kind::AuthorizationPolicy)
     }
 
     /// The authorization policies of a namespace.
     pub fn policies_in(&self, namespace: &str) -> impl Iterator<Item = &AuthorizationPolicy> {
-        let all = self.policies.of_namespace(namespace);
-        all.filter_map(Object::authorization_policy)
+        self.within(Kind::AuthorizationPolicy, namespace)
+            .filter_map(Object::authorization_policy)
     }
 
     /// All peer authentications.
     pub fn peers(&self) -> impl Iterator<Item = &Object> {
-        self.peers.all()
+        self.all(Kind::PeerAuthentication)
     }
 
     /// All pods.
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
-        self.pods.all().filter_map(Object::pod)
+        self.all(Kind::Pod).filter_map(Object::pod)
+    }
+
+    /// What is a workload or names some, of a namespace or of all: pods, workload entries, service entries.
+    pub fn workloads<'a>(&'a self, namespace: Option<&'a str>) -> impl Iterator<Item = &'a Object> {
+        let kinds = [Kind::Pod, Kind::WorkloadEntry, Kind::ServiceEntry].into_iter();
+        kinds.flat_map(move |kind| {
+            let some = namespace.map(|namespace| self.within(kind, namespace));
+            let all = namespace.is_none().then(|| self.all(kind));
+            some.into_iter().flatten().chain(all.into_iter().flatten())
+        })
     }
 
     /// All services.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.all().filter_map(Object::service)
+        self.all(Kind::Service).filter_map(Object::service)
     }
 
     /// All endpoint slices.
     pub fn slices(&self) -> impl Iterator<Item = &EndpointSlice> {
-        self.slices.all().filter_map(Object::endpoint_slice)
+        self.all(Kind::EndpointSlice)
+            .filter_map(Object::endpoint_slice)
+    }
+
+    /// All service entries.
+    pub fn service_entries(&self) -> impl Iterator<Item = &ServiceEntry> {
+        self.all(Kind::ServiceEntry)
+            .filter_map(Object::service_entry)
+    }
+
+    /// All workload entries.
+    pub fn workload_entries(&self) -> impl Iterator<Item = &WorkloadEntry> {
+        self.all(Kind::WorkloadEntry)
+            .filter_map(Object::workload_entry)
+    }
+
+    /// All gateways.
+    pub fn gateways(&self) -> impl Iterator<Item = &Gateway> {
+        self.all(Kind::Gateway).filter_map(Object::gateway)
     }
 
     /// The pods of a namespace.
     pub fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
-        self.pods.of_namespace(namespace).filter_map(Object::pod)
+        self.within(Kind::Pod, namespace).filter_map(Object::pod)
     }
 
     /// The services of a namespace.
     pub fn services_in(&self, namespace: &str) -> impl Iterator<Item = &Service> {
-        self.services
-            .of_namespace(namespace)
+        self.within(Kind::Service, namespace)
             .filter_map(Object::service)
+    }
+
+    /// The service entries of a namespace.
+    pub fn service_entries_in(&self, namespace: &str) -> impl Iterator<Item = &ServiceEntry> {
+        self.within(Kind::ServiceEntry, namespace)
+            .filter_map(Object::service_entry)
+    }
+
+    /// The workload entries of a namespace.
+    pub fn workload_entries_in(&self, namespace: &str) -> impl Iterator<Item = &WorkloadEntry> {
+        self.within(Kind::WorkloadEntry, namespace)
+            .filter_map(Object::workload_entry)
     }
 
     /// The names of the pods placed on a node.
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &NamespacedName> {
-        self.pods_on.get(node).into_iter().flatten()
+        self.pointers.pods_on(node)
     }
 
     /// The slices that name a service.
@@ -241,12 +302,19 @@ impl Shelf {
         namespace: &str,
         service: &str,
     ) -> impl Iterator<Item = &EndpointSlice> {
-        let names = self.slices_of.get(&NamespacedName::new(namespace, service));
-        let compartment = self.slices.by_namespace.get(namespace);
-        names
-            .into_iter()
-            .flatten()
-            .filter_map(move |name| compartment?.get(name)?.endpoint_slice())
+        let names = self.pointers.slices_of(namespace, service);
+        names.filter_map(|name| self.slice(&name.namespace, &name.name))
+    }
+
+    /// The service entries that name a host.
+    pub fn entries_of(&self, host: &str) -> impl Iterator<Item = &ServiceEntry> {
+        let names = self.pointers.entries_of(host);
+        names.filter_map(|name| self.service_entry(&name.namespace, &name.name))
+    }
+
+    /// The objects whose labels name a gateway.
+    pub fn asking_for(&self, gateway: &NamespacedName) -> impl Iterator<Item = &Key> {
+        self.pointers.asking_for(gateway)
     }
 }
 
@@ -256,36 +324,13 @@ impl Replaced {
         self.before.as_deref().and_then(kind)
     }
 
+    /// Both forms, before and now, as one kind.
+    pub fn both<'a, T>(&'a self, kind: fn(&'a Object) -> Option<&'a T>) -> [Option<&'a T>; 2] {
+        [self.before_as(kind), self.after_as(kind)]
+    }
+
     /// The form now, as one kind.
     pub fn after_as<'a, T>(&'a self, kind: fn(&'a Object) -> Option<&'a T>) -> Option<&'a T> {
         self.after.as_deref().and_then(kind)
-    }
-}
-
-fn put_flat(
-    map: &mut HashMap<String, Shelved>,
-    name: &str,
-    object: Option<Shelved>,
-) -> Option<Shelved> {
-    match object {
-        Some(object) => map.insert(name.to_owned(), object),
-        None => map.remove(name),
-    }
-}
-
-/// Removes `value` from the set under `key`, and the set with its last value.
-fn forget<K, Q, V, W>(map: &mut HashMap<K, BTreeSet<V>>, key: &Q, value: &W)
-where
-    K: std::borrow::Borrow<Q> + Eq + std::hash::Hash,
-    Q: Eq + std::hash::Hash + ?Sized,
-    V: std::borrow::Borrow<W> + Ord,
-    W: Ord + ?Sized,
-{
-    let Some(values) = map.get_mut(key) else {
-        return;
-    };
-    values.remove(value);
-    if values.is_empty() {
-        map.remove(key);
     }
 }

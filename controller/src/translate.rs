@@ -2,6 +2,8 @@
 //!
 //! Nothing here remembers or looks things up: whoever calls hands over what an object depends on.
 
+pub mod service_entry;
+pub mod workload_entry;
 pub mod workload;
 pub mod endpoint_slice;
 pub mod service;
@@ -9,12 +11,15 @@ pub mod membership;
 pub mod waypoint;
 pub mod unhonoured;
 pub mod unread;
+pub mod naming;
 pub mod locality;
+pub mod namespaces;
 pub mod mesh_config;
 pub mod policy;
 pub mod policies;
 pub mod peer_authentication;
 pub mod age;
+pub mod visibility;
 pub mod status;
 pub mod rule;
 
@@ -22,9 +27,11 @@ use std::sync::Arc;
 
 use mesh::identity::TrustDomain;
 use mesh::names::NamespacedHostname;
+use objects::labels::Labels;
 use objects::raw::Path;
 
 use rule::Rule;
+use visibility::{EntryVisibility, Seen};
 
 /// What is the same for every object of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +47,27 @@ pub struct Cluster {
     pub trust_domain: TrustDomain,
     /// Namespace whose policies are for the whole mesh, from MeshConfig; else the system namespace.
     pub root_namespace: Arc<str>,
+    /// Who sees service entries, from MeshConfig; `None` when it does not say.
+    pub entry_visibility: Option<Arc<EntryVisibility>>,
 }
 
 impl Cluster {
     /// The mesh's name of service `name` in `namespace`.
     pub fn service_key(&self, namespace: &str, name: &str) -> NamespacedHostname {
         NamespacedHostname::new(namespace, format!("{name}.{namespace}.svc.{}", self.domain))
+    }
+
+    /// Namespace and name of the Kubernetes service that a host would be.
+    pub fn service_of<'a>(&self, host: &'a str) -> Option<(&'a str, &'a str)> {
+        let start = host.strip_suffix(&*self.domain)?.strip_suffix(".svc.")?;
+        let (name, namespace) = start.split_once('.')?;
+        Some((namespace, name))
+    }
+
+    /// Who sees the service entries of a namespace with these labels.
+    pub fn seen(&self, labels: &Labels) -> Seen {
+        let visibility = self.entry_visibility.as_ref();
+        visibility.map_or(Seen::ByDefault, |it| it.of(labels))
     }
 }
 

@@ -1,56 +1,21 @@
 //! Objects in, resources out: what each rule of the contract makes of a YAML text.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test says what is wrong by failing; tables are long"
-)]
+#![expect(clippy::too_many_lines, reason = "tables are long")]
 
 use mesh::model::{
     AppProtocol, Destination, Health, HealthPolicy, IpFamilies, Mode, NetworkMode, PortPair, Scope,
-    Service, TunnelKind, Workload, WorkloadKind,
+    TunnelKind, Workload, WorkloadKind,
 };
-use mesh::wire::{Update, address};
 
+use controller::translate::rule::Rule;
+
+#[path = "world/look.rs"]
+mod look;
 #[path = "world/yaml.rs"]
 mod yaml;
 
-use yaml::{World, changes, removals};
-
-fn world(text: &str) -> World {
-    let mut world = World::new();
-    world.apply(changes(text));
-    world
-}
-
-fn workload(world: &World, uid: &str) -> Workload {
-    match address::decode(
-        world
-            .resources
-            .get(uid)
-            .unwrap_or_else(|| panic!("no {uid}")),
-    )
-    .unwrap()
-    {
-        Update::Workload(workload) => *workload,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn service(world: &World, name: &str) -> Service {
-    match address::decode(
-        world
-            .resources
-            .get(name)
-            .unwrap_or_else(|| panic!("no {name}")),
-    )
-    .unwrap()
-    {
-        Update::Service(service) => *service,
-        other => panic!("{other:?}"),
-    }
-}
+use look::{found, service, workload, world};
+use yaml::{changes, removals};
 
 const POD: &str = r#"
 apiVersion: v1
@@ -325,7 +290,10 @@ fn fields_of_a_service_decide_its_balancing_and_addresses() {
         );
         assert_eq!(service.load_balancing.health, HealthPolicy::AllowAll);
         assert!(service.addresses.is_empty(), "headless");
-        assert_eq!(world.problems.all().is_empty(), !spec.contains("Nonsense"));
+        assert_eq!(
+            found(&world, Rule::InvalidValue).is_empty(),
+            !spec.contains("Nonsense")
+        );
     }
 }
 
@@ -393,15 +361,15 @@ fn a_waypoint_that_is_asked_for_is_published_before_it_exists() {
         );
         let world = world(&text);
         let waypoint = service(&world, "n/s.n.svc.cluster.local").waypoint;
-        let found = waypoint.as_ref().map(|gateway| match &gateway.destination {
+        let shown = waypoint.as_ref().map(|gateway| match &gateway.destination {
             Destination::Hostname(key) => key.to_string(),
             Destination::Address(address) => address.to_string(),
         });
-        assert_eq!(found.as_deref(), expected, "{text}");
+        assert_eq!(shown.as_deref(), expected, "{text}");
         assert!(waypoint.is_none_or(|gateway| gateway.hbone_port == 15008));
         let is_open = namespace.contains("open");
         assert_eq!(
-            world.problems.all().is_empty(),
+            found(&world, Rule::WaypointMissing).is_empty(),
             expected.is_none() && !is_open,
             "{text}"
         );
@@ -506,7 +474,7 @@ fn the_trust_domain_of_mesh_config_reaches_every_workload_and_a_bad_one_changes_
             .apply(changes(&config("trustDomain: Not A Domain")))
             .is_empty()
     );
-    assert_eq!(world.problems.all().len(), 1);
+    assert_eq!(found(&world, Rule::MeshConfigRefused).len(), 1);
     assert!(
         world
             .apply(changes(&config(
@@ -514,15 +482,11 @@ fn the_trust_domain_of_mesh_config_reaches_every_workload_and_a_bad_one_changes_
             )))
             .is_empty()
     );
-    assert!(
-        world.problems.all()[0]
-            .problem
-            .reason
-            .contains("ingressClass")
-    );
+    let unread = found(&world, Rule::NotHonoured);
+    assert!(unread[0].problem.reason.contains("ingressClass"));
     assert_eq!(world.apply(removals(&config(""))), [UID]);
     assert_eq!(workload(&world, UID).trust_domain.as_str(), "cluster.local");
-    assert!(world.problems.all().is_empty());
+    assert!(found(&world, Rule::NotHonoured).is_empty());
 }
 
 #[test]

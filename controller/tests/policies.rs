@@ -266,7 +266,7 @@ fn a_policy_for_a_service_is_said_to_be_enforced_by_nobody_and_whether_the_servi
     )));
     assert_eq!(published(&world, "shop/p"), None);
     assert_eq!(said(&world, "p").1, "TargetNotFound");
-    let service = "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {ports: [{port: 80}]}}";
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}, ports: [{port: 80}]}}";
     world.apply(changes(service));
     assert_eq!(said(&world, "p").1, "AncestorNotBound");
     assert_eq!(

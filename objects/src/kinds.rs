@@ -87,6 +87,14 @@ kinds! {
     AuthorizationPolicy { "security.istio.io", ["v1", "v1beta1"], "authorizationpolicies", namespaced: true, report_unread: true }
     /// Whether workloads take plain text.
     PeerAuthentication { "security.istio.io", ["v1", "v1beta1"], "peerauthentications", namespaced: true, report_unread: true }
+    /// A service that Kubernetes does not know.
+    ServiceEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "serviceentries", namespaced: true, report_unread: true }
+    /// A machine that is no pod.
+    WorkloadEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "workloadentries", namespaced: true, report_unread: true }
+    /// A door into a mesh, or a waypoint in it.
+    Gateway { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gateways", namespaced: true, report_unread: false }
+    /// A class of gateways.
+    GatewayClass { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gatewayclasses", namespaced: false, report_unread: false }
 }
 
 /// What `apiVersion` and `kind` of a document say about Weft's interest in it.

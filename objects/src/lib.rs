@@ -15,6 +15,7 @@ pub mod merge;
 pub mod uid;
 pub mod kubernetes;
 pub mod istio;
+pub mod gateway_api;
 pub mod selector;
 pub mod meta;
 pub mod labels;

@@ -17,7 +17,7 @@ use crate::kinds::{Key, Kind};
 use crate::merge::{drop_nulls, merge};
 use crate::meta::Metadata;
 use crate::raw::{Document, Packed, Path};
-use crate::{kubernetes, uid};
+use crate::uid;
 
 pub use identify::{Class, Stranger, identify};
 pub use typed::Typed;
@@ -97,6 +97,11 @@ impl Object {
                 path,
                 reason,
             }
+        })?;
+        typed.check().map_err(|refused| BadField {
+            line: document.line_of(&refused.path),
+            path: refused.path,
+            reason: refused.reason,
         })?;
         let metadata = typed.metadata_mut();
         metadata.namespace.clone_from(&key.namespace);

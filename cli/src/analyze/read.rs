@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use controller::index::allocator::Prefixes;
 use controller::index::{Index, Settings};
 use controller::metrics::Metrics;
 use controller::problems::{Found, Problems};
@@ -43,6 +44,7 @@ pub(super) fn directory(directory: &Path, system_namespace: &str) -> Result<Mani
         cluster: "Kubernetes".into(),
         domain: "cluster.local".into(),
         system_namespace: system_namespace.into(),
+        prefixes: Prefixes::default(),
     };
     let mut index = Index::new(settings, Arc::clone(&problems), Metrics::default());
     let (batch, owners) = pods::imagine(batch);

@@ -8,10 +8,12 @@ use std::time::Duration;
 use mesh::names::NamespacedName;
 use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log::Format;
+use objects::istio::Subnet;
 
 use super::{Config, Files, Listen, Log};
 use crate::ca::authenticate::Expected;
 use crate::ca::sign::Lives;
+use crate::index::allocator::Prefixes;
 use crate::{ca, index};
 
 /// All variables, in the order of the reference page.
@@ -68,6 +70,16 @@ pub const VARIABLES: &[Variable] = &[
         "domain of service host names",
     ),
     ("POD_NAMESPACE", "weft-system", "the system namespace"),
+    (
+        "PILOT_IP_AUTOALLOCATE_IPV4_PREFIX",
+        "240.240.0.0/16",
+        "range of the IPv4 addresses that are given to hosts of service entries",
+    ),
+    (
+        "PILOT_IP_AUTOALLOCATE_IPV6_PREFIX",
+        "2001:2::/48",
+        "range of the IPv6 addresses that are given to hosts of service entries",
+    ),
     (
         "CA_TRUSTED_NODE_ACCOUNTS",
         "<POD_NAMESPACE>/ztunnel",
@@ -132,6 +144,7 @@ pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
             cluster: reader.text_or("CLUSTER_ID", "Kubernetes").into(),
             domain: domain.into(),
             system_namespace: system.into(),
+            prefixes: prefixes(&mut reader),
         },
         log: log(&mut reader),
     };
@@ -172,6 +185,27 @@ fn authority(reader: &mut Reader, system: &str) -> ca::Settings {
         per_second: reader.parse("WEFT_CA_RATE", 100),
         burst: reader.parse("WEFT_CA_BURST", 1000),
         patience: reader.duration("WEFT_CA_PATIENCE", Duration::from_secs(1)),
+    }
+}
+
+fn prefixes(reader: &mut Reader) -> Prefixes {
+    let default = Prefixes::default();
+    let mut range = |name, default: Subnet, widths: std::ops::RangeInclusive<u8>| {
+        let Some(text) = reader.text(name) else {
+            return default;
+        };
+        let range = Subnet::parse(text)
+            .filter(|it| it.address.is_ipv4() == default.address.is_ipv4())
+            .filter(|it| it.length.is_some_and(|length| widths.contains(&length)));
+        range.unwrap_or_else(|| {
+            let problem = "must be a range of its family: /8 to /30 in IPv4, /16 to /126 in IPv6";
+            reader.problem(name, problem);
+            default
+        })
+    };
+    Prefixes {
+        v4: range("PILOT_IP_AUTOALLOCATE_IPV4_PREFIX", default.v4, 8..=30),
+        v6: range("PILOT_IP_AUTOALLOCATE_IPV6_PREFIX", default.v6, 16..=126),
     }
 }
 
@@ -257,6 +291,8 @@ mod tests {
             ("WEFT_GRPC_ADDRESS", "x"),
             ("CA_TRUSTED_NODE_ACCOUNTS", "a"),
             ("LOG_FORMAT", "y"),
+            ("PILOT_IP_AUTOALLOCATE_IPV4_PREFIX", "2001:2::/48"),
+            ("PILOT_IP_AUTOALLOCATE_IPV6_PREFIX", "2001:2::"),
         ];
         let error = read(Reader::from_values(bad)).unwrap_err();
         let names: Vec<_> = error.problems.iter().map(|it| it.name).collect();

@@ -1,186 +1,143 @@
 //! Pure. Which outputs must be recomputed when an input changes.
 //!
-//! - a pod: itself;
-//! - a service: itself; when what decides its members changed, the pods it selected before and
-//!   selects now, and the slices written for it with the pods they name;
-//! - an endpoint slice: itself and the pods it names, when its service selects nothing;
+//! - a pod: itself; when its labels, ports or presence changed, the services and service entries that select it;
+//! - a workload entry: itself; likewise;
+//! - a service: itself; when what decides its members changed, the pods and workload entries it selected before and
+//!   selects now, and the slices written for it with the pods they name; when its host came or went, who else names it;
+//! - a service entry: itself; its members likewise; when its hosts or its age changed, who else names one of them
+//!   ([`contest`]); when addresses were given anew, those who got them (`allocator`);
+//! - an endpoint slice: itself, its service and the pods it names, when its service selects nothing;
 //! - a node: the pods on it, when its place changed;
-//! - a namespace: its services, when a label they inherit changed;
+//! - a namespace: its services and service entries, when something they inherit changed; its pods and workload entries,
+//!   when the waypoint they inherit is for workloads; its service entries with their rivals, when others see them now;
+//!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
+//!   other way round ([`waypoints`]);
+//! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
 //! - a policy: see `policies`.
 
-use std::collections::BTreeSet;
+mod dirty;
+mod members;
+mod contest;
+mod waypoints;
 
-use mesh::names::NamespacedName;
-use objects::kinds::{Key, Kind};
+use objects::kinds::Kind;
 use objects::kubernetes::{EndpointSlice, Service};
-use objects::meta::Metadata;
 use objects::object::Object;
 
+use super::hosts;
 use crate::shelf::{Replaced, Shelf};
-use crate::translate::{locality, membership, service};
-
-/// Something that is computed from objects as one piece.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Output {
-    /// The workload of a pod.
-    Pod(NamespacedName),
-    /// The record of a service.
-    Service(NamespacedName),
-    /// The workloads of an endpoint slice.
-    Slice(NamespacedName),
-    /// An AuthorizationPolicy.
-    Policy(NamespacedName),
-    /// What the ports of a PeerAuthentication come to.
-    Peer(NamespacedName),
-    /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
-    Strict(NamespacedName),
-}
-
-impl Output {
-    /// The object it is mainly computed from.
-    pub fn key(&self) -> Key {
-        let (kind, name) = match self {
-            Self::Pod(name) => (Kind::Pod, name),
-            Self::Service(name) => (Kind::Service, name),
-            Self::Slice(name) => (Kind::EndpointSlice, name),
-            Self::Policy(name) => (Kind::AuthorizationPolicy, name),
-            Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
-        };
-        Key::new(kind, &name.namespace, &name.name)
-    }
-
-    /// Whether what is made of it are policies, not addresses.
-    pub fn is_policy(&self) -> bool {
-        matches!(self, Self::Policy(_) | Self::Peer(_) | Self::Strict(_))
-    }
-}
-
-/// Outputs to recompute, each once.
-#[derive(Debug, Default)]
-pub struct Dirty {
-    outputs: BTreeSet<Output>,
-}
-
-impl Dirty {
-    /// The outputs in a fixed order.
-    pub fn into_outputs(self) -> BTreeSet<Output> {
-        self.outputs
-    }
-
-    /// Adds one.
-    pub(super) fn add(&mut self, output: Output) {
-        self.outputs.insert(output);
-    }
-
-    fn pod(&mut self, metadata: &Metadata) {
-        self.outputs.insert(Output::Pod(name(metadata)));
-    }
-
-    fn service(&mut self, metadata: &Metadata) {
-        self.outputs.insert(Output::Service(name(metadata)));
-    }
-
-    fn slice(&mut self, slice: &EndpointSlice) {
-        self.outputs.insert(Output::Slice(name(&slice.metadata)));
-        let namespace = &*slice.metadata.namespace;
-        let targets = slice
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| endpoint.target_ref.as_ref());
-        for target in targets.filter(|target| target.kind == "Pod") {
-            self.outputs
-                .insert(Output::Pod(NamespacedName::new(namespace, &*target.name)));
-        }
-    }
-}
-
-/// The full name of an object.
-pub(super) fn name(metadata: &Metadata) -> NamespacedName {
-    NamespacedName::new(&*metadata.namespace, &*metadata.name)
-}
+use crate::translate::{Cluster, locality, membership, service, workload, workload_entry};
+pub use dirty::{Dirty, Output, name};
 
 /// Adds what depends on a changed object. `shelf` holds its new form already.
-pub fn affected(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
     let object = replaced.after.as_deref().or(replaced.before.as_deref());
     let Some(metadata) = object.map(Object::metadata) else {
         return;
     };
     match replaced.key.kind {
-        Kind::Pod => dirty.pod(metadata),
-        Kind::Service => {
-            dirty.service(metadata);
-            let before = replaced.before_as(Object::service);
-            let after = replaced.after_as(Object::service);
-            if before.map(membership::facts) != after.map(membership::facts) {
-                for service in [before, after].into_iter().flatten() {
-                    members(service, shelf, dirty);
+        Kind::Pod => {
+            dirty.pod(metadata);
+            let [before, after] = replaced.both(Object::pod);
+            if before.map(workload::facts) != after.map(workload::facts) {
+                for pod in [before, after].into_iter().flatten() {
+                    members::selecting(&pod.metadata.namespace, &pod.metadata.labels, shelf, dirty);
                 }
             }
         }
+        Kind::WorkloadEntry => {
+            dirty.workload_entry(metadata);
+            let [before, after] = replaced.both(Object::workload_entry);
+            if before.map(workload_entry::facts) != after.map(workload_entry::facts) {
+                for entry in [before, after].into_iter().flatten() {
+                    members::selecting(&metadata.namespace, &entry.labels(), shelf, dirty);
+                }
+            }
+        }
+        Kind::Service => service(replaced, shelf, cluster, dirty),
+        Kind::ServiceEntry => {
+            dirty.entry(metadata);
+            let [before, after] = replaced.both(Object::service_entry);
+            if before.map(hosts::facts) != after.map(hosts::facts) {
+                let named = [before, after].into_iter().flatten();
+                let named = named.flat_map(|entry| &entry.spec.hosts);
+                named.for_each(|host| contest::host(host, shelf, dirty));
+            }
+            if before.map(membership::entry_facts) != after.map(membership::entry_facts) {
+                let entries = [before, after].into_iter().flatten();
+                entries.for_each(|entry| members::of_entry(entry, shelf, dirty));
+            }
+        }
         Kind::EndpointSlice => {
-            for slice in [&replaced.before, &replaced.after].into_iter().flatten() {
-                if let Some(slice) = slice.endpoint_slice().filter(|it| counts(it, shelf)) {
+            for slice in replaced.both(Object::endpoint_slice).into_iter().flatten() {
+                if counts(slice, shelf) {
                     dirty.slice(slice);
+                    dirty.service_of(slice);
                 }
             }
         }
         Kind::Node => {
-            let before = locality::of(replaced.before_as(Object::node));
-            if before != locality::of(replaced.after_as(Object::node)) {
-                let pods = shelf.pods_on(&replaced.key.name).cloned().map(Output::Pod);
-                dirty.outputs.extend(pods);
-            }
-        }
-        Kind::Namespace => {
-            let before = inherited(replaced.before.as_deref());
-            if before != inherited(replaced.after.as_deref()) {
+            let [before, after] = replaced.both(Object::node).map(locality::of);
+            if before != after {
                 shelf
-                    .services_in(&replaced.key.name)
-                    .for_each(|it| dirty.service(&it.metadata));
+                    .pods_on(&replaced.key.name)
+                    .for_each(|pod| dirty.add(Output::Pod(pod.clone())));
             }
         }
+        Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
+        Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
+        Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
         _ => {}
     }
 }
 
-fn inherited(namespace: Option<&Object>) -> service::NamespaceFacts<'_> {
-    namespace
-        .map(|it| service::namespace_facts(it.metadata()))
-        .unwrap_or_default()
+fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    let [before, after] = replaced.both(Object::service);
+    for service in [before, after].into_iter().flatten() {
+        dirty.service(&service.metadata);
+    }
+    if before.map(membership::facts) != after.map(membership::facts) {
+        for service in [before, after].into_iter().flatten() {
+            members::of_service(service, shelf, dirty);
+        }
+    }
+    if hosts::has_host(before) != hosts::has_host(after) {
+        let key = cluster.service_key(&replaced.key.namespace, &replaced.key.name);
+        contest::host(&key.hostname, shelf, dirty);
+    }
+}
+
+fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    let name = &*replaced.key.name;
+    let metadata = replaced
+        .both(Object::namespace)
+        .map(|it| it.map(|it| &it.metadata));
+    let [before, after] = metadata.map(service::namespace_facts);
+    if before != after {
+        let services = shelf.services_in(name);
+        services.for_each(|it| dirty.service(&it.metadata));
+        let entries = shelf.service_entries_in(name);
+        entries.for_each(|it| dirty.entry(&it.metadata));
+    }
+    contest::namespace(replaced, shelf, cluster, dirty);
+    waypoints::namespace(replaced, shelf, dirty);
 }
 
 /// Adds everything there is.
 pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
-    shelf.pods().for_each(|pod| dirty.pod(&pod.metadata));
+    shelf.pods().for_each(|it| dirty.pod(&it.metadata));
+    shelf.services().for_each(|it| dirty.service(&it.metadata));
+    shelf.slices().for_each(|it| dirty.slice_alone(it));
     shelf
-        .services()
-        .for_each(|service| dirty.service(&service.metadata));
-    shelf.slices().for_each(|slice| {
-        dirty.outputs.insert(Output::Slice(name(&slice.metadata)));
-    });
-    let policies = shelf
-        .policies()
-        .map(|it| Output::Policy(name(it.metadata())));
-    dirty.outputs.extend(policies);
-    let peers = shelf.peers().map(|it| Output::Peer(name(it.metadata())));
-    dirty.outputs.extend(peers);
-}
-
-/// The pods and slices behind a service.
-fn members(service: &Service, shelf: &Shelf, dirty: &mut Dirty) {
-    let Metadata {
-        namespace, name, ..
-    } = &service.metadata;
-    if service.spec.selector.is_empty() {
-        shelf
-            .slices_of(namespace, name)
-            .for_each(|slice| dirty.slice(slice));
-    } else {
-        let selected = shelf
-            .pods_in(namespace)
-            .filter(|pod| membership::selects(service, pod));
-        selected.for_each(|pod| dirty.pod(&pod.metadata));
-    }
+        .service_entries()
+        .for_each(|it| dirty.entry(&it.metadata));
+    shelf
+        .workload_entries()
+        .for_each(|it| dirty.workload_entry(&it.metadata));
+    shelf.gateways().for_each(|it| dirty.gateway(&it.metadata));
+    let policies = shelf.policies().chain(shelf.peers());
+    let policies = policies.filter_map(|it| Output::of(it.key()));
+    policies.for_each(|it| dirty.add(it));
 }
 
 /// Whether anything is made of a slice: Kubernetes' own ones, of services with a selector, change
@@ -190,5 +147,5 @@ fn counts(slice: &EndpointSlice, shelf: &Shelf) -> bool {
         return false;
     };
     let service = shelf.service(&slice.metadata.namespace, service);
-    service.is_some_and(|service| service.spec.selector.is_empty())
+    service.is_some_and(|service: &Service| service.spec.selector.is_empty())
 }

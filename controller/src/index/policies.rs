@@ -3,6 +3,7 @@
 //! A policy with a value that cannot be read leaves its last good version in force. How many workloads each selector
 //! chooses is counted along, so that a pod's event costs as many comparisons as policies can choose it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,9 +11,8 @@ use mesh::identity::TrustDomain;
 use mesh::model::Policy;
 use mesh::names::NamespacedName;
 use objects::kinds::{Key, Kind};
-use objects::kubernetes::Pod;
 use objects::labels::Labels;
-use objects::object::Object;
+use objects::object::{Object, Typed};
 use objects::selector::contains_all;
 
 use super::links::{Dirty, Output, name};
@@ -87,21 +87,20 @@ impl Book {
         match replaced.key.kind {
             Kind::AuthorizationPolicy => self.policy(replaced, shelf, dirty),
             Kind::PeerAuthentication => self.peer(replaced, shelf, dirty),
-            Kind::Pod => {
-                let before = replaced.before_as(Object::pod).and_then(living);
-                let after = replaced.after_as(Object::pod).and_then(living);
+            Kind::Pod | Kind::WorkloadEntry | Kind::ServiceEntry => {
+                let labels = [&replaced.before, &replaced.after];
+                let labels = labels.map(|it| it.as_deref().map(labels_of).unwrap_or_default());
+                let [before, after] = &labels;
                 self.member(&replaced.key.namespace, before, after, dirty);
             }
-            Kind::Service if replaced.before.is_none() || replaced.after.is_none() => {
-                let namespace = &replaced.key.namespace;
-                let attached = shelf.policies_in(namespace).filter(|it| {
-                    let spec = &it.spec;
-                    let mut targets = spec.target_ref.iter().chain(&spec.target_refs);
-                    targets.any(|it| it.kind == "Service" && it.name == replaced.key.name)
-                });
-                attached.for_each(|it| dirty.add(Output::Policy(name(&it.metadata))));
-            }
             _ => {}
+        }
+        let can_be_target = matches!(
+            replaced.key.kind,
+            Kind::Service | Kind::ServiceEntry | Kind::Gateway
+        );
+        if can_be_target && (replaced.before.is_none() || replaced.after.is_none()) {
+            attached(&replaced.key, shelf, dirty);
         }
     }
 
@@ -130,7 +129,7 @@ impl Book {
         for (output, labels) in members(shelf, None) {
             let namespace = output.key().namespace;
             for (selecting, selector) in self.policies.selectors(&namespace) {
-                if contains_all(labels, selector) {
+                if contains_all(&labels, selector) {
                     *self
                         .chosen
                         .entry(selecting_output(selecting, &namespace).key())
@@ -159,7 +158,7 @@ impl Book {
         let reach = Some(key.namespace.as_str()).filter(|it| *it != &**self.policies.root());
         let mut chosen = 0;
         for (output, labels) in members(shelf, reach) {
-            let (was, is) = (chooses(&before, labels), chooses(&after, labels));
+            let (was, is) = (chooses(&before, &labels), chooses(&after, &labels));
             chosen += usize::from(is);
             if was != is {
                 dirty.add(output);
@@ -229,29 +228,26 @@ impl Book {
     fn member(
         &mut self,
         namespace: &str,
-        before: Option<&Labels>,
-        after: Option<&Labels>,
+        before: &[Cow<'_, Labels>],
+        after: &[Cow<'_, Labels>],
         dirty: &mut Dirty,
     ) {
         if before == after {
             return;
         }
-        let chooses = |labels: Option<&Labels>, selector: &Labels| {
-            labels.is_some_and(|labels| contains_all(labels, selector))
+        let chosen_of = |all: &[Cow<'_, Labels>], selector: &Labels| {
+            let chosen = all.iter().filter(|labels| contains_all(labels, selector));
+            chosen.count()
         };
         for (selecting, selector) in self.policies.selectors(namespace) {
-            let (was, is) = (chooses(before, selector), chooses(after, selector));
+            let (was, is) = (chosen_of(before, selector), chosen_of(after, selector));
             if was == is {
                 continue;
             }
             let output = selecting_output(selecting, namespace);
             let key = output.key();
             let count = self.chosen.get(&key).copied().unwrap_or_default();
-            let now = if is {
-                count + 1
-            } else {
-                count.saturating_sub(1)
-            };
+            let now = (count + is).saturating_sub(was);
             if (count == 0) != (now == 0) {
                 dirty.add(output);
             }
@@ -298,22 +294,46 @@ fn selecting_output(selecting: Selecting<'_>, namespace: &str) -> Output {
     }
 }
 
+/// The policies that are attached to an object.
+fn attached(key: &Key, shelf: &Shelf, dirty: &mut Dirty) {
+    let kind = key.kind.facts().word;
+    let attached = shelf.policies_in(&key.namespace).filter(|it| {
+        let spec = &it.spec;
+        let mut targets = spec.target_ref.iter().chain(&spec.target_refs);
+        targets.any(|it| it.kind == kind && it.name == key.name)
+    });
+    attached.for_each(|it| dirty.add(Output::Policy(name(&it.metadata))));
+}
+
 /// The workloads that policies can choose, of a namespace or of all, with their labels.
 fn members<'a>(
     shelf: &'a Shelf,
-    namespace: Option<&str>,
-) -> impl Iterator<Item = (Output, &'a Labels)> {
-    let (some, all) = match namespace {
-        Some(namespace) => (Some(shelf.pods_in(namespace)), None),
-        None => (None, Some(shelf.pods())),
-    };
-    let pods = some.into_iter().flatten().chain(all.into_iter().flatten());
-    pods.filter_map(|pod| Some((Output::Pod(name(&pod.metadata)), living(pod)?)))
+    namespace: Option<&'a str>,
+) -> impl Iterator<Item = (Output, Cow<'a, Labels>)> {
+    let objects = shelf.workloads(namespace);
+    objects.flat_map(|object| {
+        let output = Output::of(object.key());
+        let labels = labels_of(object).into_iter();
+        labels.filter_map(move |labels| Some((output.clone()?, labels)))
+    })
 }
 
-/// The labels of a pod that is, or can come, into the mesh.
-fn living(pod: &Pod) -> Option<&Labels> {
-    (!pod.has_ended()).then_some(&pod.metadata.labels)
+/// The labels of every workload that an object is or names.
+fn labels_of(object: &Object) -> Vec<Cow<'_, Labels>> {
+    match object.typed() {
+        // One that has ended does not come back.
+        Typed::Pod(pod) if !pod.has_ended() => vec![Cow::Borrowed(&pod.metadata.labels)],
+        Typed::WorkloadEntry(entry) => vec![Cow::Owned(entry.labels())],
+        Typed::ServiceEntry(entry) if entry.resolves_its_hosts() => {
+            let hosts = entry.spec.hosts.iter();
+            hosts.map(|_| Cow::Owned(Labels::default())).collect()
+        }
+        Typed::ServiceEntry(entry) => {
+            let endpoints = entry.spec.endpoints.iter();
+            endpoints.map(|it| Cow::Borrowed(&it.labels)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What a PeerAuthentication says, and what in it cannot be read; `None` for other kinds.

@@ -1,12 +1,17 @@
 //! Pure. MeshConfig: ConfigMap `istio`, key `mesh`, in the system namespace.
 
+use std::sync::Arc;
+
 use mesh::identity::{ParseError, TrustDomain};
+use objects::labels::Labels;
 use objects::raw::{self, Document, Path};
+use objects::selector::Selector;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Finding;
 use super::rule::Rule;
+use super::visibility::EntryVisibility;
 
 /// Name of the ConfigMap.
 pub const NAME: &str = "istio";
@@ -20,6 +25,10 @@ pub struct MeshConfig {
     pub trust_domain: TrustDomain,
     /// Namespace whose policies apply to all; the system namespace when not said.
     pub root_namespace: Option<String>,
+    /// Who sees service entries; `None` when it is not said.
+    pub entry_visibility: Option<Arc<EntryVisibility>>,
+    /// Which namespaces are looked at, by their labels; all when there is none.
+    pub discovery_selectors: Vec<Selector>,
     /// Everything that was written, also what this version does not read.
     pub document: Value,
 }
@@ -52,6 +61,16 @@ pub enum Error {
 struct Shape {
     trust_domain: Option<String>,
     root_namespace: Option<String>,
+    service_entry_visibility: Option<EntryVisibility>,
+    discovery_selectors: Vec<Selector>,
+}
+
+impl MeshConfig {
+    /// Whether a namespace with these labels is looked at.
+    pub fn discovers(&self, labels: &Labels) -> bool {
+        let selectors = &self.discovery_selectors;
+        selectors.is_empty() || selectors.iter().any(|selector| selector.matches(labels))
+    }
 }
 
 /// Reads the text under the key, and says which settings have no effect.
@@ -88,6 +107,8 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
         MeshConfig {
             trust_domain,
             root_namespace,
+            entry_visibility: shape.service_entry_visibility.map(Arc::new),
+            discovery_selectors: shape.discovery_selectors,
             document: value.clone(),
         },
         findings,

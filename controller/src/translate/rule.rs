@@ -85,8 +85,6 @@ rules! {
     UnsupportedAction = (Error, "unsupported-action", "use ALLOW or DENY, or attach the policy to what a waypoint serves"),
     /// A policy that changes nothing.
     PolicyWithoutEffect = (Warning, "policy-without-effect", "add a rule, or remove the policy"),
-    /// The selector of a policy matches no workload.
-    SelectsNothing = (Warning, "selects-nothing", "correct the labels of the selector, or remove the policy"),
     /// A service account without a namespace is one of the root namespace.
     AccountOfRootNamespace = (Warning, "account-of-root-namespace", "write the account as `namespace/name`"),
     /// A policy names an identity that nobody who can connect has.
@@ -99,6 +97,34 @@ rules! {
     PeerAuthenticationIgnored = (Error, "peer-authentication-ignored", "write it into the namespace of the workloads, with a selector if it is for some or has ports"),
     /// DISABLE does not switch mutual TLS off.
     DisableIsPermissive = (Warning, "disable-is-permissive", "write PERMISSIVE, which says the same"),
+    /// A waypoint is asked for and has no address yet.
+    WaypointNotReady = (Error, "waypoint-not-ready", "look at the Gateway's status, or label the object or namespace `weft.dev/waypoint-failure-mode: open`"),
+    /// A waypoint is asked for that does not admit the object.
+    WaypointForbidden = (Error, "waypoint-forbidden", "let `allowedRoutes` of the waypoint's listener admit the namespace, or use a waypoint of the object's own namespace"),
+    /// A waypoint is asked for that is not for this kind of traffic.
+    WaypointUnsuited = (Warning, "waypoint-unsuited", "change the Gateway's label `istio.io/waypoint-for`, or remove the object's label"),
+    /// A second waypoint gets no traffic.
+    CanaryUnused = (Warning, "canary-unused", "correct what the reason names, or remove the canary's label"),
+    /// Something only a waypoint can do is asked for without one.
+    NeedsWaypoint = (Warning, "needs-waypoint", "name a waypoint with the label `istio.io/use-waypoint`"),
+    /// The selector of a policy or a service chooses nobody, or a service names no endpoint.
+    SelectsNothing = (Warning, "selects-nothing", "correct the labels of the selector, deploy what it is meant for, or remove the object"),
+    /// A port of a service that leads to no port of any endpoint.
+    PortWithoutEndpoint = (Error, "port-without-endpoint", "name a port that the endpoints have, or remove it"),
+    /// A port whose protocol a mesh does not carry.
+    NotCarried = (Info, "not-carried", "nothing, if it is meant to stay outside the mesh"),
+    /// A service without ports.
+    NoPort = (Warning, "no-port", "name the ports that clients use"),
+    /// A host that no connection is recognised by.
+    NoAddress = (Warning, "no-address", "give it an address in `spec.addresses`, or let one be allocated"),
+    /// A host that another object has already.
+    DuplicateHost = (Warning, "duplicate-host", "remove it from one of the two"),
+    /// An endpoint that is there twice.
+    DuplicateEndpoint = (Warning, "duplicate-endpoint", "remove one of the two"),
+    /// A workload entry that no service selects.
+    NobodySelects = (Info, "nobody-selects", "nothing, if it is to be reached by its address only"),
+    /// An object that the mesh's configuration hides from everybody.
+    Hidden = (Warning, "hidden", "remove it, or let serviceEntryVisibility of MeshConfig show it"),
 }
 
 impl Rule {

@@ -1,14 +1,19 @@
 //! Pure. Service to the mesh's Service. Source: docs/compat.md#service-record.
 
-mod balancing;
+pub mod reach;
+pub mod balancing;
 mod protocol;
 
 use mesh::model::{IpFamilies, Origin, Port, Service as Record, ServiceAddress, Visibility};
 use objects::kubernetes::service::{ServicePort, ServiceType};
-use objects::kubernetes::{IntOrString, Namespace, Service};
+use objects::kubernetes::{IntOrString, Service};
 use objects::labels::Labels;
 use objects::meta::Metadata;
+use objects::raw::Path;
 
+use super::status::Status;
+use super::waypoint::bind::{self, Asker, Bound, Gateways};
+use super::waypoint::gateway::Traffic;
 use super::waypoint::{self, Wish};
 use super::{Cluster, Finding, membership, unhonoured};
 
@@ -16,54 +21,50 @@ use super::{Cluster, Finding, membership, unhonoured};
 const INGRESS_USE_WAYPOINT: &str = "istio.io/ingress-use-waypoint";
 
 /// What of a namespace its services depend on. While this stays the same, no service changes with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NamespaceFacts<'a> {
-    facts: [Option<&'a str>; 5],
+pub fn namespace_facts(metadata: Option<&Metadata>) -> impl PartialEq {
+    (
+        waypoint::inherited(metadata),
+        metadata.and_then(|it| it.labels.get(INGRESS_USE_WAYPOINT)),
+        metadata.and_then(|it| it.annotations.get(balancing::ANNOTATION)),
+    )
 }
 
-/// The facts of a namespace's metadata that its services depend on.
-pub fn namespace_facts(metadata: &Metadata) -> NamespaceFacts<'_> {
-    let label = |key| metadata.labels.get(key);
-    let facts = [
-        label(waypoint::USE_WAYPOINT),
-        label(waypoint::USE_WAYPOINT_NAMESPACE),
-        label(waypoint::FAILURE_MODE),
-        label(INGRESS_USE_WAYPOINT),
-        metadata.annotations.get(balancing::ANNOTATION),
-    ];
-    NamespaceFacts { facts }
+/// What a service's translation depends on beside itself.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Facts of the cluster.
+    pub cluster: &'a Cluster,
+    /// Its namespace.
+    pub namespace: Option<&'a Metadata>,
+    /// The gateways there are.
+    pub gateways: &'a dyn Gateways,
 }
 
-/// The record of a service and what its owner should know; `None` for an ExternalName.
+/// The record of a service, what its owner should know and what its status should say; `None` for an ExternalName.
 pub fn of_service(
-    cluster: &Cluster,
+    context: &Context<'_>,
     service: &Service,
-    namespace: Option<&Namespace>,
-) -> Option<(Record, Vec<Finding>)> {
+) -> Option<(Record, Vec<Finding>, Status)> {
     if service.spec.r#type == ServiceType::ExternalName {
         return None;
     }
     let metadata = &service.metadata;
-    let namespace = namespace.map(|namespace| &namespace.metadata);
-    let namespace_labels = namespace.map(|namespace| &namespace.labels);
-    let wish = Wish {
-        own: &metadata.labels,
-        namespace: namespace_labels,
-    };
-    let (waypoint, finding) =
-        waypoint::of_service(cluster, &metadata.namespace, &metadata.name, wish);
+    let bound = waypoint(context, metadata);
     let mut findings = unhonoured::findings(metadata);
+    findings.extend(bound.findings);
+    let (load_balancing, finding) = balancing::of(service, context.namespace);
     findings.extend(finding);
-    let (load_balancing, finding) = balancing::of(service, namespace);
-    findings.extend(finding);
+    let namespace_labels = context.namespace.map(|it| &it.labels);
     let record = Record {
-        key: cluster.service_key(&metadata.namespace, &metadata.name),
+        key: context
+            .cluster
+            .service_key(&metadata.namespace, &metadata.name),
         name: metadata.name.as_str().into(),
-        addresses: addresses(cluster, service),
+        addresses: addresses(context.cluster, service),
         ports: membership::service_ports(service).map(port).collect(),
         subject_alt_names: Vec::new(),
-        waypoint,
-        weighted_waypoints: Vec::new(),
+        waypoint: bound.waypoint,
+        weighted_waypoints: bound.weighted,
         load_balancing,
         ip_families: ip_families(&service.spec.ip_families),
         canonical: true,
@@ -75,7 +76,38 @@ pub fn of_service(
             metadata.name.as_str(),
         )),
     };
-    Some((record, findings))
+    let status = Status {
+        conditions: bound.condition.into_iter().collect(),
+        ..Status::default()
+    };
+    Some((record, findings, status))
+}
+
+fn waypoint(context: &Context<'_>, metadata: &Metadata) -> Bound {
+    let wish = Wish {
+        labels: &metadata.labels,
+        annotations: &metadata.annotations,
+        namespace: context.namespace,
+    };
+    let asks_for_itself = |asked: waypoint::Asked<'_>| {
+        *asked.gateway.namespace == *metadata.namespace && *asked.gateway.name == *metadata.name
+    };
+    let is_waypoint = waypoint::is_managed(&metadata.labels)
+        || wish.asked(&metadata.namespace).is_some_and(asks_for_itself);
+    if is_waypoint {
+        return Bound::default();
+    }
+    let namespace_labels = context.namespace.map(|it| &it.labels);
+    let asker = Asker {
+        cluster: context.cluster,
+        traffic: Traffic::Service,
+        namespace: &metadata.namespace,
+        wish,
+        is_private: false,
+        ingress: ingress_uses_waypoint(&metadata.labels, namespace_labels),
+        gateways: context.gateways,
+    };
+    bind::bind(&asker, &Path::of_keys(&["metadata"]))
 }
 
 fn addresses(cluster: &Cluster, service: &Service) -> Vec<ServiceAddress> {
@@ -111,7 +143,8 @@ fn ip_families(families: &[String]) -> IpFamilies {
     }
 }
 
-fn ingress_uses_waypoint(own: &Labels, namespace: Option<&Labels>) -> bool {
+/// Whether gateways at the edge route to its waypoint, as it says itself or else its namespace.
+pub fn ingress_uses_waypoint(own: &Labels, namespace: Option<&Labels>) -> bool {
     let value = own.get(INGRESS_USE_WAYPOINT);
     value.or_else(|| namespace?.get(INGRESS_USE_WAYPOINT)) == Some("true")
 }

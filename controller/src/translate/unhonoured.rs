@@ -8,10 +8,6 @@ use super::rule::Rule;
 /// Labels that have no effect yet, on any kind.
 const LABELS: &[(&str, &str)] = &[
     (
-        "istio.io/use-waypoint-canary",
-        "canary waypoints are not supported yet",
-    ),
-    (
         "istio.io/global",
         "services are not shared between clusters yet",
     ),
@@ -19,27 +15,13 @@ const LABELS: &[(&str, &str)] = &[
         "weft.dev/waypoint-required",
         "not enforced yet: pods can still be reached directly",
     ),
-    (
-        "networking.istio.io/enable-autoallocate-ip",
-        "addresses are not allocated automatically yet",
-    ),
 ];
 
 /// Annotations that have no effect yet, on any kind.
-const ANNOTATIONS: &[(&str, &str)] = &[
-    (
-        "istio.io/use-waypoint-canary-weight",
-        "canary waypoints are not supported yet",
-    ),
-    (
-        "networking.istio.io/exportTo",
-        "visibility is not limited yet",
-    ),
-    (
-        "ambient.istio.io/waypoint-inbound-binding",
-        "application tunnels are not supported yet",
-    ),
-];
+const ANNOTATIONS: &[(&str, &str)] = &[(
+    "networking.istio.io/exportTo",
+    "visibility is not limited yet",
+)];
 
 /// What in `metadata` is not honoured.
 pub fn findings(metadata: &Metadata) -> Vec<Finding> {

@@ -1,13 +1,17 @@
-//! Pure. Which waypoint a service asked for, from labels alone.
+//! Pure. Which waypoint stands in front of an object: what its labels ask for, against what the gateway allows.
+//! Source: docs/compat.md#waypoint-selection.
 //!
-//! The address is known before the waypoint is: `<gateway>.<namespace>.svc.<domain>`, port 15008. It
-//! is published from the moment the label exists, so that no proxy ever takes the way around.
+//! The address is known before the waypoint is: `<gateway>.<namespace>.svc.<domain>`, port 15008. It is published
+//! from the moment the label exists, so that no proxy ever takes the way around.
 
-use mesh::model::{Destination, GatewayAddress};
+pub mod bind;
+pub mod canary;
+pub mod refusal;
+pub mod gateway;
+
+use mesh::names::NamespacedName;
 use objects::labels::Labels;
-
-use super::rule::Rule;
-use super::{Cluster, Finding};
+use objects::meta::Metadata;
 
 /// Port of a waypoint's tunnels.
 pub const HBONE_PORT: u16 = 15008;
@@ -15,88 +19,88 @@ pub const HBONE_PORT: u16 = 15008;
 pub const USE_WAYPOINT: &str = "istio.io/use-waypoint";
 /// Namespace of the waypoint, when it is another than the object's.
 pub const USE_WAYPOINT_NAMESPACE: &str = "istio.io/use-waypoint-namespace";
+/// Names a second waypoint, for a share of the traffic.
+pub const CANARY: &str = "istio.io/use-waypoint-canary";
+/// Its namespace, when it is another than the object's.
+pub const CANARY_NAMESPACE: &str = "istio.io/use-waypoint-canary-namespace";
+/// The share of the second waypoint, in percent.
+pub const CANARY_WEIGHT: &str = "istio.io/use-waypoint-canary-weight";
 /// `open` lets traffic pass while there is no waypoint.
 pub const FAILURE_MODE: &str = "weft.dev/waypoint-failure-mode";
-/// Who deployed a service that is itself a waypoint.
+/// Who deployed an object that is part of a waypoint.
 const MANAGED: &str = "gateway.istio.io/managed";
 const MANAGED_WAYPOINT: &[&str] = &["istio.io-mesh-controller", "istio.io-eastwest-controller"];
 
-/// The labels that decide, of an object and of its namespace.
+/// What decides, of an object and of its namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
     /// Labels of the object.
-    pub own: &'a Labels,
-    /// Labels of its namespace; `None` when the namespace is not known (yet).
-    pub namespace: Option<&'a Labels>,
+    pub labels: &'a Labels,
+    /// Annotations of the object.
+    pub annotations: &'a Labels,
+    /// Its namespace; `None` when that is not known (yet).
+    pub namespace: Option<&'a Metadata>,
 }
 
-/// The waypoint of service `name` in `namespace`, and what its owner should know about it.
-///
-/// The object's label stands against its namespace's entirely.
-pub fn of_service(
-    cluster: &Cluster,
-    namespace: &str,
-    name: &str,
-    wish: Wish<'_>,
-) -> (Option<GatewayAddress>, Option<Finding>) {
-    let is_waypoint = wish
-        .own
-        .get(MANAGED)
-        .is_some_and(|by| MANAGED_WAYPOINT.contains(&by));
-    let Some((labels, gateway)) = wish.asked().filter(|_| !is_waypoint) else {
-        return (None, None);
-    };
-    let gateway_namespace = labels.get(USE_WAYPOINT_NAMESPACE).unwrap_or(namespace);
-    if (gateway_namespace, gateway) == (namespace, name) {
-        return (None, None);
-    }
-    let key = cluster.service_key(gateway_namespace, gateway);
-    let (waypoint, effect) = if wish.fails_open() {
-        (
-            None,
-            "traffic goes without one, as weft.dev/waypoint-failure-mode says".to_owned(),
-        )
-    } else {
-        let effect = format!("traffic is refused until one answers at {}", key.hostname);
-        let destination = Destination::Hostname(key);
-        (
-            Some(GatewayAddress {
-                destination,
-                hbone_port: HBONE_PORT,
-            }),
-            effect,
-        )
-    };
-    // Only what the object itself says has a line in it.
-    let path: &[&str] = match wish.own.has(USE_WAYPOINT) {
-        true => &["metadata", "labels", USE_WAYPOINT],
-        false => &["metadata", "namespace"],
-    };
-    let reason = format!(
-        "waypoint {gateway_namespace}/{gateway} is asked for, but this version deploys no \
-         waypoints: {effect}"
-    );
-    (
-        waypoint,
-        Some(Finding::new(Rule::WaypointMissing, path, reason)),
-    )
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The waypoint.
+    pub gateway: NamespacedName,
+    /// A second one.
+    pub canary: Option<NamespacedName>,
+    /// The share of the second one, as written.
+    pub weight: Option<&'a str>,
+    /// Whether the object says so itself, and not its namespace.
+    pub is_own: bool,
 }
 
 impl<'a> Wish<'a> {
-    /// The labels that name a gateway, and its name.
-    fn asked(self) -> Option<(&'a Labels, &'a str)> {
-        let holder = if self.own.has(USE_WAYPOINT) {
-            Some(self.own)
-        } else {
-            self.namespace
+    /// What an object in `namespace` asks for. Its own label stands against its namespace's entirely.
+    pub fn asked(&self, namespace: &str) -> Option<Asked<'a>> {
+        let is_own = self.labels.has(USE_WAYPOINT);
+        let (labels, annotations) = match (is_own, self.namespace) {
+            (true, _) => (self.labels, self.annotations),
+            (false, Some(metadata)) => (&metadata.labels, &metadata.annotations),
+            (false, None) => return None,
         };
-        let labels = holder?;
-        let gateway = labels.get(USE_WAYPOINT)?;
-        (gateway != "none" && !gateway.is_empty()).then_some((labels, gateway))
+        let name = |label: &str, elsewhere: &str| {
+            let gateway = labels
+                .get(label)
+                .filter(|it| !it.is_empty() && *it != "none")?;
+            let namespace = labels.get(elsewhere).unwrap_or(namespace);
+            Some(NamespacedName::new(namespace, gateway))
+        };
+        Some(Asked {
+            gateway: name(USE_WAYPOINT, USE_WAYPOINT_NAMESPACE)?,
+            canary: name(CANARY, CANARY_NAMESPACE),
+            weight: annotations.get(CANARY_WEIGHT),
+            is_own,
+        })
     }
 
-    fn fails_open(self) -> bool {
-        let mode = self.own.get(FAILURE_MODE);
-        mode.or_else(|| self.namespace?.get(FAILURE_MODE)) == Some("open")
+    /// Whether traffic passes while there is no waypoint.
+    pub fn fails_open(&self) -> bool {
+        let mode = self.labels.get(FAILURE_MODE);
+        mode.or_else(|| self.namespace?.labels.get(FAILURE_MODE)) == Some("open")
     }
+}
+
+/// Whether an object was deployed as part of a waypoint: such a one never has a waypoint itself.
+pub fn is_managed(labels: &Labels) -> bool {
+    let by = labels.get(MANAGED);
+    by.is_some_and(|by| MANAGED_WAYPOINT.contains(&by))
+}
+
+/// What of a namespace the waypoints of its objects depend on, beside whether a gateway admits it.
+pub fn inherited(namespace: Option<&Metadata>) -> [Option<&str>; 6] {
+    let label = |key| namespace?.labels.get(key);
+    [
+        label(USE_WAYPOINT),
+        label(USE_WAYPOINT_NAMESPACE),
+        label(CANARY),
+        label(CANARY_NAMESPACE),
+        label(FAILURE_MODE),
+        namespace.and_then(|it| it.annotations.get(CANARY_WEIGHT)),
+    ]
 }

@@ -1,22 +1,14 @@
 //! Pure. Pod to Workload. Source: docs/compat.md#workload-record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh::model::{
-    Health, NetworkMode, Origin, ServiceEndpoint, TunnelKind, Workload, WorkloadKind,
-};
+use mesh::model::{Health, NetworkMode, Origin, ServiceEndpoint, Workload, WorkloadKind};
 use mesh::names::WorkloadUid;
-use objects::kubernetes::{Node, Pod};
+use objects::kubernetes::{Container, ContainerPort, Node, Pod};
 
-use super::membership::{self, Candidate};
-use super::rule::Rule;
-use super::waypoint::USE_WAYPOINT;
-use super::{Cluster, Finding, locality, unhonoured};
-
-/// Says that the node agent redirects the pod's traffic.
-pub const REDIRECTION: &str = "ambient.istio.io/redirection";
-/// `http` says that the pod speaks HBONE itself.
-const TUNNEL: &str = "networking.istio.io/tunnel";
+use super::membership::{self, Candidate, Entries};
+use super::{Cluster, locality, naming};
 
 /// The workload a pod is; `None` while it has no address, and after it has ended.
 pub fn of_pod(
@@ -24,20 +16,21 @@ pub fn of_pod(
     pod: &Pod,
     node: Option<&Node>,
     candidates: &[Candidate<'_>],
+    entries: Entries<'_>,
 ) -> Option<Workload> {
     let addresses = pod.addresses();
-    if addresses.is_empty() || pod.has_ended() {
+    if !is_in_mesh(pod) {
         return None;
     }
     let metadata = &pod.metadata;
-    let native_tunnel = metadata.labels.is(TUNNEL, "http");
-    let redirected = metadata.annotations.is(REDIRECTION, "enabled");
+    let (tunnel, native_tunnel) = naming::tunnel(&metadata.labels, &metadata.annotations);
     let workload_name = owner_name(pod);
     let is_healthy = pod.is_ready() && !metadata.is_being_deleted();
     let mut services: Vec<ServiceEndpoint> = candidates
         .iter()
         .filter_map(|candidate| membership::of_pod(cluster, pod, candidate))
         .collect();
+    services.extend(membership::of_entries(entries, &BTreeMap::new()));
     services.sort_unstable_by(|one, two| one.service.cmp(&two.service));
     Some(Workload {
         uid: WorkloadUid::pod(&cluster.id, &metadata.namespace, &metadata.name),
@@ -49,17 +42,13 @@ pub fn of_pod(
             .collect(),
         hostname: Arc::default(),
         network: cluster.network.clone(),
-        tunnel: if native_tunnel || redirected {
-            TunnelKind::Hbone
-        } else {
-            TunnelKind::None
-        },
+        tunnel,
         native_tunnel,
         trust_domain: cluster.trust_domain.clone(),
         service_account: pod.spec.service_account().into(),
         node: pod.spec.node_name.as_str().into(),
-        canonical_name: canonical_name(pod, &workload_name),
-        canonical_revision: canonical_revision(pod),
+        canonical_name: naming::canonical_name(&metadata.labels, &workload_name),
+        canonical_revision: naming::canonical_revision(&metadata.labels),
         workload_kind: WorkloadKind::Pod,
         workload_name,
         cluster: cluster.id.clone(),
@@ -87,43 +76,16 @@ pub fn of_pod(
     })
 }
 
-/// What a pod asks for and does not get yet.
-pub fn findings(pod: &Pod) -> Vec<Finding> {
-    let mut findings = unhonoured::findings(&pod.metadata);
-    let asked = pod.metadata.labels.get(USE_WAYPOINT);
-    if asked.is_some_and(|gateway| gateway != "none") {
-        let reason = "waypoints for workloads are not supported yet: traffic to this pod's own \
-                      addresses goes without one";
-        findings.push(Finding::new(
-            Rule::NotHonoured,
-            &["metadata", "labels", USE_WAYPOINT],
-            reason,
-        ));
-    }
-    findings
+/// Whether it is a workload: it has an address and has not ended.
+pub fn is_in_mesh(pod: &Pod) -> bool {
+    !pod.addresses().is_empty() && !pod.has_ended()
 }
 
-fn canonical_name(pod: &Pod, workload_name: &Arc<str>) -> Arc<str> {
-    let keys = [
-        "service.istio.io/canonical-name",
-        "app.kubernetes.io/name",
-        "app",
-    ];
-    let label = pod.metadata.labels.first_of(&keys);
-    label.map_or_else(|| workload_name.clone(), Arc::from)
-}
-
-fn canonical_revision(pod: &Pod) -> Arc<str> {
-    let keys = [
-        "service.istio.io/canonical-revision",
-        "app.kubernetes.io/version",
-        "version",
-    ];
-    pod.metadata
-        .labels
-        .first_of(&keys)
-        .unwrap_or("latest")
-        .into()
+/// What of a pod the services depend on that select it. While this stays the same, none changes with it.
+pub fn facts(pod: &Pod) -> impl PartialEq {
+    let ports = |container: &Container| container.ports.clone();
+    let ports: Vec<ContainerPort> = pod.spec.running_containers().flat_map(ports).collect();
+    (&pod.metadata.labels, ports, is_in_mesh(pod))
 }
 
 /// The name of what the user wrote: the Deployment behind a ReplicaSet, the CronJob behind a Job,

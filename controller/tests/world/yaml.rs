@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use controller::index::allocator::Prefixes;
 use controller::index::{Index, Settings};
 use controller::metrics::Metrics;
 use controller::problems::Problems;
@@ -65,7 +66,7 @@ pub(crate) struct World {
     pub(crate) problems: Arc<Problems>,
     /// What was published, policies and addresses.
     pub(crate) resources: BTreeMap<String, Bytes>,
-    /// What is said in the status of each object.
+    /// What the status of every object should say, where that is anything.
     pub(crate) statuses: BTreeMap<Key, Status>,
 }
 
@@ -77,6 +78,7 @@ impl World {
             cluster: "Kubernetes".into(),
             domain: "cluster.local".into(),
             system_namespace: "weft-system".into(),
+            prefixes: Prefixes::default(),
         };
         let index = Index::new(settings, Arc::clone(&problems), Metrics::default());
         Self {
@@ -90,23 +92,30 @@ impl World {
     /// Takes changes in; says which resources differ afterwards.
     pub(crate) fn apply(&mut self, changes: Vec<Change>) -> Vec<String> {
         let gone = changes.iter().filter(|change| change.object.is_none());
-        gone.for_each(|change| drop(self.statuses.remove(&change.key)));
+        let gone: Vec<Key> = gone.map(|change| change.key.clone()).collect();
         let outcome = self.index.apply(batch(changes));
-        let said = outcome.statuses.into_iter();
-        self.statuses
-            .extend(said.map(|wish| (wish.key, wish.status)));
+        for key in gone {
+            self.statuses.remove(&key);
+        }
+        for wish in outcome.statuses {
+            match wish.status.is_empty() {
+                true => self.statuses.remove(&wish.key),
+                false => self.statuses.insert(wish.key, wish.status),
+            };
+        }
         let (policies, addresses) = (outcome.policies, outcome.addresses);
         let mut changed = Vec::new();
-        for name in policies.removed.into_iter().chain(addresses.removed) {
-            if self.resources.remove(&name).is_some() {
-                changed.push(name);
-            }
-        }
+        // In the order in which they are committed: a name that is in both would be gone.
         let upserts = policies.upserts.into_iter().chain(addresses.upserts);
         for Upsert { name, bytes, .. } in upserts {
             if self.resources.get(&name) != Some(&bytes) {
                 changed.push(name.clone());
                 self.resources.insert(name, bytes);
+            }
+        }
+        for name in policies.removed.into_iter().chain(addresses.removed) {
+            if self.resources.remove(&name).is_some() {
+                changed.push(name);
             }
         }
         changed.sort();

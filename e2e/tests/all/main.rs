@@ -4,6 +4,7 @@
 mod configuration;
 mod doors;
 mod enrolment;
+mod entries;
 #[cfg(feature = "packages")]
 mod envoy;
 mod identities;
@@ -45,6 +46,7 @@ fn tests() -> ExitCode {
     journeys.extend(renewals::JOURNEYS);
     journeys.extend(doors::JOURNEYS);
     journeys.extend(on_demand::JOURNEYS);
+    journeys.extend(entries::JOURNEYS);
     journeys.extend(policies::JOURNEYS);
     journeys.extend(enrolment::JOURNEYS);
     #[cfg(feature = "packages")]

@@ -221,8 +221,17 @@ fn a_document_that_is_no_object_says_why() {
 fn every_kind_reads_its_smallest_document() {
     for kind in Kind::ALL {
         let facts = kind.facts();
+        let needed = match kind {
+            Kind::ServiceEntry => "hosts: [a.b]",
+            Kind::WorkloadEntry => "address: 192.0.2.1",
+            _ => "",
+        };
+        let spec = match needed {
+            "" => String::new(),
+            needed => format!("spec: {{{needed}}}\n"),
+        };
         let text = format!(
-            "apiVersion: {}\nkind: {}\nmetadata: {{name: a}}\n",
+            "apiVersion: {}\nkind: {}\nmetadata: {{name: a}}\n{spec}",
             kind.api_version(),
             facts.word
         );
@@ -230,4 +239,15 @@ fn every_kind_reads_its_smallest_document() {
         assert_eq!(object.key().kind, *kind);
         assert_eq!(object.unread(), [], "{kind}");
     }
+}
+
+#[test]
+fn what_can_be_read_and_not_be_meant_is_refused_with_its_line() {
+    let text = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\nspec:\n  \
+                hosts: [a.b]\n  ports:\n  - {number: 80, name: p}\n  - {number: 80, name: q}\n";
+    let bad = read(text, &[]).unwrap_err();
+    assert_eq!(
+        (bad.path.to_string().as_str(), bad.line),
+        ("spec.ports[1].number", 8)
+    );
 }

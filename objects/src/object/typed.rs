@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Object, kubernetes};
-use crate::istio;
+use super::Object;
+use crate::istio::Refused;
 use crate::kinds::Kind;
 use crate::meta::Metadata;
+use crate::{gateway_api, istio, kubernetes};
 
 macro_rules! typed {
     ($($kind:ident, $accessor:ident, $shape:ty;)*) => {
@@ -60,4 +61,19 @@ typed! {
     Job, job, kubernetes::Job;
     AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
+    ServiceEntry, service_entry, istio::ServiceEntry;
+    WorkloadEntry, workload_entry, istio::WorkloadEntry;
+    Gateway, gateway, gateway_api::Gateway;
+    GatewayClass, gateway_class, gateway_api::GatewayClass;
+}
+
+impl Typed {
+    /// Whether what was read can be meant.
+    pub(super) fn check(&self) -> Result<(), Refused> {
+        match self {
+            Typed::ServiceEntry(entry) => entry.check(),
+            Typed::WorkloadEntry(entry) => entry.check(),
+            _ => Ok(()),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::translate::Finding;
 use crate::translate::rule::Rule;
 
 /// Wish for near endpoints, on a service or its namespace; the field of a service comes first.
-pub(super) const ANNOTATION: &str = "networking.istio.io/traffic-distribution";
+pub const ANNOTATION: &str = "networking.istio.io/traffic-distribution";
 
 /// The choice of endpoints, and what its owner should know.
 pub(super) fn of(
@@ -30,34 +30,8 @@ pub(super) fn of(
             None,
         );
     }
-    let (wish, path): (Option<&str>, &[&str]) = match spec.traffic_distribution.as_deref() {
-        Some(wish) => (Some(wish), &["spec", "trafficDistribution"]),
-        None => match service.metadata.annotations.get(ANNOTATION) {
-            Some(wish) => (Some(wish), &["metadata", "annotations", ANNOTATION]),
-            None => (
-                namespace.and_then(|it| it.annotations.get(ANNOTATION)),
-                &["metadata", "namespace"],
-            ),
-        },
-    };
-    let near = [Scope::Network, Scope::Region, Scope::Zone];
-    let (scopes, mode) = match wish {
-        Some("PreferClose" | "PreferSameZone") => (near.to_vec(), Mode::Failover),
-        Some("PreferSameNode") => (
-            [&near[..], &[Scope::Subzone, Scope::Node]].concat(),
-            Mode::Failover,
-        ),
-        _ => (Vec::new(), Mode::Unspecified),
-    };
-    let is_unknown = mode == Mode::Unspecified && wish.is_some_and(|wish| wish != "Any");
-    let finding = is_unknown.then(|| {
-        let wish = wish.unwrap_or_default();
-        Finding::new(
-            Rule::InvalidValue,
-            path,
-            format!("traffic distribution {wish:?} is not known: any endpoint is used"),
-        )
-    });
+    let field = spec.traffic_distribution.as_deref();
+    let ((scopes, mode), finding) = nearness(field, &service.metadata, namespace);
     (
         LoadBalancing {
             scopes,
@@ -66,4 +40,41 @@ pub(super) fn of(
         },
         finding,
     )
+}
+
+/// Scopes and mode by the wish in `field`, else in the object's annotations, else in its namespace's.
+pub fn nearness(
+    field: Option<&str>,
+    metadata: &Metadata,
+    namespace: Option<&Metadata>,
+) -> ((Vec<Scope>, Mode), Option<Finding>) {
+    let (wish, path): (Option<&str>, &[&str]) = match field {
+        Some(wish) => (Some(wish), &["spec", "trafficDistribution"]),
+        None => match metadata.annotations.get(ANNOTATION) {
+            Some(wish) => (Some(wish), &["metadata", "annotations", ANNOTATION]),
+            None => (
+                namespace.and_then(|it| it.annotations.get(ANNOTATION)),
+                &["metadata", "namespace"],
+            ),
+        },
+    };
+    let near = [Scope::Network, Scope::Region, Scope::Zone];
+    let chosen = match wish {
+        Some("PreferClose" | "PreferSameZone") => (near.to_vec(), Mode::Failover),
+        Some("PreferSameNode") => (
+            [&near[..], &[Scope::Subzone, Scope::Node]].concat(),
+            Mode::Failover,
+        ),
+        _ => (Vec::new(), Mode::Unspecified),
+    };
+    let is_unknown = chosen.1 == Mode::Unspecified && wish.is_some_and(|wish| wish != "Any");
+    let finding = is_unknown.then(|| {
+        let wish = wish.unwrap_or_default();
+        Finding::new(
+            Rule::InvalidValue,
+            path,
+            format!("traffic distribution {wish:?} is not known: any endpoint is used"),
+        )
+    });
+    (chosen, finding)
 }

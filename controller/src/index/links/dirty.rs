@@ -1,0 +1,137 @@
+//! Pure. Outputs: what is computed from objects as one piece, and which of them are to be computed anew.
+
+use std::collections::BTreeSet;
+
+use mesh::names::NamespacedName;
+use objects::kinds::{Key, Kind};
+use objects::kubernetes::EndpointSlice;
+use objects::meta::Metadata;
+
+/// Something that is computed from objects as one piece.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Output {
+    /// The workload of a pod.
+    Pod(NamespacedName),
+    /// The record of a service.
+    Service(NamespacedName),
+    /// The workloads of an endpoint slice.
+    Slice(NamespacedName),
+    /// The records and workloads of a service entry.
+    ServiceEntry(NamespacedName),
+    /// The workload of a workload entry.
+    WorkloadEntry(NamespacedName),
+    /// What is to be said about a gateway.
+    Gateway(NamespacedName),
+    /// An AuthorizationPolicy.
+    Policy(NamespacedName),
+    /// What the ports of a PeerAuthentication come to.
+    Peer(NamespacedName),
+    /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
+    Strict(NamespacedName),
+}
+
+impl Output {
+    /// The object it is mainly computed from.
+    pub fn key(&self) -> Key {
+        let (kind, name) = match self {
+            Self::Pod(name) => (Kind::Pod, name),
+            Self::Service(name) => (Kind::Service, name),
+            Self::Slice(name) => (Kind::EndpointSlice, name),
+            Self::ServiceEntry(name) => (Kind::ServiceEntry, name),
+            Self::WorkloadEntry(name) => (Kind::WorkloadEntry, name),
+            Self::Gateway(name) => (Kind::Gateway, name),
+            Self::Policy(name) => (Kind::AuthorizationPolicy, name),
+            Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
+        };
+        Key::new(kind, &name.namespace, &name.name)
+    }
+
+    /// Whether what is made of it are policies, not addresses.
+    pub fn is_policy(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::Peer(_) | Self::Strict(_))
+    }
+
+    /// The output of an object; `None` for kinds that nothing is made of.
+    pub fn of(key: &Key) -> Option<Self> {
+        let name = NamespacedName::new(&*key.namespace, &*key.name);
+        match key.kind {
+            Kind::Pod => Some(Self::Pod(name)),
+            Kind::Service => Some(Self::Service(name)),
+            Kind::EndpointSlice => Some(Self::Slice(name)),
+            Kind::ServiceEntry => Some(Self::ServiceEntry(name)),
+            Kind::WorkloadEntry => Some(Self::WorkloadEntry(name)),
+            Kind::Gateway => Some(Self::Gateway(name)),
+            Kind::AuthorizationPolicy => Some(Self::Policy(name)),
+            Kind::PeerAuthentication => Some(Self::Peer(name)),
+            _ => None,
+        }
+    }
+}
+
+/// Outputs to recompute, each once.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    outputs: BTreeSet<Output>,
+}
+
+impl Dirty {
+    /// The outputs in a fixed order.
+    pub fn into_outputs(self) -> BTreeSet<Output> {
+        self.outputs
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, output: Output) {
+        self.outputs.insert(output);
+    }
+
+    pub(super) fn pod(&mut self, metadata: &Metadata) {
+        self.add(Output::Pod(name(metadata)));
+    }
+
+    pub(super) fn service(&mut self, metadata: &Metadata) {
+        self.add(Output::Service(name(metadata)));
+    }
+
+    pub(super) fn entry(&mut self, metadata: &Metadata) {
+        self.add(Output::ServiceEntry(name(metadata)));
+    }
+
+    pub(super) fn workload_entry(&mut self, metadata: &Metadata) {
+        self.add(Output::WorkloadEntry(name(metadata)));
+    }
+
+    pub(super) fn gateway(&mut self, metadata: &Metadata) {
+        self.add(Output::Gateway(name(metadata)));
+    }
+
+    pub(super) fn slice_alone(&mut self, slice: &EndpointSlice) {
+        self.add(Output::Slice(name(&slice.metadata)));
+    }
+
+    /// A slice and the pods it names.
+    pub(super) fn slice(&mut self, slice: &EndpointSlice) {
+        self.slice_alone(slice);
+        let namespace = &*slice.metadata.namespace;
+        let targets = slice
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.target_ref.as_ref());
+        for target in targets.filter(|target| target.kind == "Pod") {
+            self.add(Output::Pod(NamespacedName::new(namespace, &*target.name)));
+        }
+    }
+
+    /// The service of a slice.
+    pub(super) fn service_of(&mut self, slice: &EndpointSlice) {
+        if let Some(service) = slice.service_name() {
+            let namespace = &*slice.metadata.namespace;
+            self.add(Output::Service(NamespacedName::new(namespace, service)));
+        }
+    }
+}
+
+/// The full name of an object.
+pub fn name(metadata: &Metadata) -> NamespacedName {
+    NamespacedName::new(&*metadata.namespace, &*metadata.name)
+}
