@@ -122,7 +122,7 @@ pub(super) const DRAINED: &[Case] = &[
     Case {
         door: Inbound,
         known: Known::Open,
-        wire: || Wire::Lost,
+        wire: || Wire::StreamReset(h2::Reason::CONNECT_ERROR),
         provoke: || {
             let (world, call, _application) = tunnelled();
             let gone = zds::Request::Delete {
