@@ -28,6 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Names that one connection may have the controller asked for.
 const QUESTIONS: usize = 8;
+
 /// How long closed connections may take to say goodbye after the deadline.
 pub const LAST_WORDS: Duration = Duration::from_millis(500);
 
