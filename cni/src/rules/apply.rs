@@ -39,12 +39,16 @@ pub enum Fault {
     Routes(AddressKind),
 }
 
-/// Makes the redirection in this namespace exactly the given one. All tables change in one step.
+/// Makes the redirection in this namespace exactly the given one. All tables change in one step, and none when they are
+/// as they should be: whoever looks meanwhile sees them whole.
 ///
 /// # Errors
 /// When the kernel refuses; the tables are then as they were before.
 pub fn apply(netns: BorrowedFd<'_>, redirection: &Redirection) -> Result<(), Error> {
     netns::inside(netns, || {
+        if faults(redirection).is_ok_and(|faults| faults.is_empty()) {
+            return Ok(());
+        }
         // The way back for replies comes first: without it, captured connections would hang.
         routes::add(&redirection.routes)?;
         nft::apply(&redirection.rulesets.iter().map(command).collect::<Vec<_>>())?;
@@ -71,19 +75,21 @@ pub fn remove(netns: BorrowedFd<'_>) -> Result<(), Error> {
 /// # Errors
 /// When the kernel cannot be asked.
 pub fn verify(netns: BorrowedFd<'_>, redirection: &Redirection) -> Result<Vec<Fault>, Error> {
-    netns::inside(netns, || {
-        let mut faults = Vec::new();
-        for ruleset in &redirection.rulesets {
-            let installed = dump::rules(&ruleset.table).map_err(Error::Read)?;
-            if !compare::is_installed(ruleset, installed.as_deref()) {
-                faults.push(Fault::Table(ruleset.table.clone()));
-            }
+    netns::inside(netns, || faults(redirection)).map_err(Error::Enter)?
+}
+
+/// The same in the namespace that the thread is in.
+fn faults(redirection: &Redirection) -> Result<Vec<Fault>, Error> {
+    let mut faults = Vec::new();
+    for ruleset in &redirection.rulesets {
+        let installed = dump::rules(&ruleset.table).map_err(Error::Read)?;
+        if !compare::is_installed(ruleset, installed.as_deref()) {
+            faults.push(Fault::Table(ruleset.table.clone()));
         }
-        let missing = routes::missing(&redirection.routes)?;
-        faults.extend(missing.into_iter().map(Fault::Routes));
-        Ok(faults)
-    })
-    .map_err(Error::Enter)?
+    }
+    let missing = routes::missing(&redirection.routes)?;
+    faults.extend(missing.into_iter().map(Fault::Routes));
+    Ok(faults)
 }
 
 /// Whether any table of redirection is in this namespace.
