@@ -311,7 +311,10 @@ impl Agent {
         match (self.is_ours(&pod), network) {
             (true, Some(network)) => {
                 let goal = Goal::Enrolled(self.enrolment(&pod, &network));
-                self.keepers.want(&uid, goal, None);
+                // Until a proxy has connected its mark stays as it is: the one that serves the pod may live.
+                let before = pod.metadata.annotations.is(ANNOTATION, "enabled");
+                let before = before.then(|| present(&pod, Some(&network)));
+                self.keepers.want(&uid, goal, before);
             }
             // As it is with every new pod until its CNI call.
             (true, None) if pod.status.phase == PodPhase::Pending => {}
