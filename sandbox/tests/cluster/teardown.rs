@@ -1,5 +1,6 @@
 //! Nothing is left of a sandbox, whoever ends it and however.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -107,10 +108,16 @@ fn everybody_is_killed() -> anyhow::Result<()> {
     let init = sandbox.init_pid().context("it has no process")?;
     let supervisor = supervisor(Pid::from_raw(init.cast_signed()))?.as_raw();
     let keep = [init, supervisor.cast_unsigned()];
-    let mut victims = Machine::now(&name).pids();
-    victims.retain(|pid| !keep.contains(pid));
-    // five programs and the container with its child at least
-    anyhow::ensure!(victims.len() >= 7, "{victims:?}");
+    let mut victims = BTreeSet::new();
+    until(
+        "five programs, the container and its child run",
+        PATIENCE,
+        || {
+            victims = Machine::now(&name).pids();
+            victims.retain(|pid| !keep.contains(pid));
+            victims.len() >= 7
+        },
+    )?;
     for pid in victims {
         let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL); // it may have ended by itself
     }
