@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -155,6 +156,39 @@ impl Reader {
         }
     }
 
+    /// The number of `name` if it lies in `range`, or `default` when it is not set or something else (a problem).
+    pub fn within<T>(&mut self, name: &'static str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let Some(text) = self.text(name) else {
+            return default;
+        };
+        if let Some(value) = text.parse().ok().filter(|value| range.contains(value)) {
+            return value;
+        }
+        let (first, last) = range.into_inner();
+        self.problem(name, &format!("must be a number from {first} to {last}"));
+        default
+    }
+
+    /// As [`Reader::duration`], if it lies in `range`.
+    pub fn duration_within(
+        &mut self,
+        name: &'static str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let duration = self.duration(name, default);
+        if range.contains(&duration) {
+            return duration;
+        }
+        let (first, last) = range.into_inner();
+        let (first, last) = (duration_text(first), duration_text(last));
+        self.problem(name, &format!("must be a duration from {first} to {last}"));
+        default
+    }
+
     /// Every value whose name starts with `prefix`, by the rest of its name.
     pub fn with_prefix<'a>(
         &'a self,
@@ -203,6 +237,17 @@ fn parse_duration(text: &str) -> Option<Duration> {
     }
 }
 
+/// As [`parse_duration`] reads it.
+fn duration_text(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if duration.subsec_millis() > 0 => {
+            format!("{}ms", seconds * 1000 + u64::from(duration.subsec_millis()))
+        }
+        seconds if seconds > 0 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        seconds => format!("{seconds}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +291,42 @@ mod tests {
         assert_eq!(reader.parse("A", 1u16), 7);
         assert_eq!(reader.parse("X", 1u16), 1);
         assert_eq!(reader.finish().unwrap_err().problems[0].name, "X");
+    }
+
+    #[test]
+    fn what_lies_outside_of_its_range_is_refused_with_the_range() {
+        let day = Duration::from_secs(86_400);
+        let (second, none) = (Duration::from_secs(1), Duration::from_millis(1500));
+        for (text, number, duration) in [
+            ("1", Ok(1), Ok(second)),
+            ("0", Err("from 1 to 255"), Err("from 1s to 24h")),
+            ("256", Err("from 1 to 255"), Ok(Duration::from_secs(256))),
+            ("86401", Err("from 1 to 255"), Err("from 1s to 24h")),
+            ("x", Err("from 1 to 255"), Err("is not a duration")),
+        ] {
+            let mut reader = Reader::from_values([("A", text)]);
+            let outcome = |reader: Reader| reader.finish().map_err(|it| it.to_string());
+            let says =
+                |outcome: Result<(), String>, words: &str| outcome.unwrap_err().contains(words);
+            let value = reader.clone().within("A", 7u8, 1..=255);
+            match number {
+                Ok(expected) => assert_eq!(value, expected, "{text}"),
+                Err(words) => {
+                    assert_eq!(reader.within("A", 7u8, 1..=255), 7);
+                    assert!(says(outcome(reader), words), "{text}");
+                }
+            }
+            let mut reader = Reader::from_values([("A", text)]);
+            let value = reader.duration_within("A", none, second..=day);
+            match duration {
+                Ok(expected) => assert_eq!(value, expected, "{text}"),
+                Err(words) => {
+                    assert_eq!(value, none);
+                    assert!(says(outcome(reader), words), "{text}");
+                }
+            }
+        }
+        assert_eq!(duration_text(none), "1500ms");
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct Settings {
     pub network: Box<str>,
     /// Node of this proxy. Workloads of it are indexed by name; empty indexes all of them so.
     pub node: Box<str>,
+    /// Of services with one host name, none in the client's namespace and none canonical, this namespace's is taken;
+    /// empty for no such wish.
+    pub preferred_namespace: Box<str>,
     /// Only what was asked for is known: look-ups that find nothing say what to ask for.
     pub on_demand: bool,
 }

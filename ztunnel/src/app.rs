@@ -76,6 +76,7 @@ fn share(
     let (store, state) = Store::new(state::Settings {
         network: config.node.network.as_str().into(),
         node: config.node.name.as_str().into(),
+        preferred_namespace: config.node.preferred_namespace.as_str().into(),
         on_demand: config.discovery.is_on_demand(),
     });
     metrics.flows.follow(state.clone());

@@ -34,6 +34,8 @@ pub struct Config {
     pub worker_threads: usize,
     /// How long connections may take to finish at shutdown.
     pub drain_deadline: Duration,
+    /// Whether each decision of a policy is a line at INFO; else it is one at DEBUG.
+    pub shows_decisions: bool,
     /// Pages for people, probes and Prometheus.
     pub admin: Admin,
 }
@@ -49,6 +51,9 @@ pub struct Node {
     pub pod_namespace: String,
     /// Its service account; empty when unknown.
     pub service_account: String,
+    /// Namespace whose service is taken where several have one host name, and neither the client's namespace nor a
+    /// canonical one decides; empty for none.
+    pub preferred_namespace: String,
     /// Its address, for the xDS node id.
     pub instance_ip: Option<IpAddr>,
     /// Cluster id.

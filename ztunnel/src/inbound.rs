@@ -27,6 +27,7 @@ pub mod admit;
 pub mod accept;
 pub mod request;
 pub mod authorize;
+mod report;
 pub mod deliver;
 pub mod announce;
 pub mod plaintext;

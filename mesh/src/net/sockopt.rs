@@ -11,20 +11,26 @@ use tokio::net::TcpStream;
 /// docs/compat.md#hbone-parameters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
+    /// Whether silent connections are probed at all.
+    pub is_probed: bool,
     /// Silence before the first probe.
     pub idle: Duration,
     /// Time between probes.
     pub interval: Duration,
     /// Unanswered probes after which the connection is dead.
     pub probes: u32,
+    /// How long bytes may stay without acknowledgement; `None` for as long as the kernel tries.
+    pub user_timeout: Option<Duration>,
 }
 
 impl Default for KeepAlive {
     fn default() -> Self {
         Self {
+            is_probed: true,
             idle: Duration::from_secs(180),
             interval: Duration::from_secs(180),
             probes: 9,
+            user_timeout: None,
         }
     }
 }
@@ -80,6 +86,12 @@ pub(super) fn set_freebind(socket: &Socket, ipv6: bool) -> io::Result<()> {
 }
 
 fn set_keep_alive(socket: &SockRef<'_>, keep_alive: &KeepAlive) -> io::Result<()> {
+    if let Some(timeout) = keep_alive.user_timeout {
+        socket.set_tcp_user_timeout(Some(timeout))?;
+    }
+    if !keep_alive.is_probed {
+        return Ok(());
+    }
     socket.set_tcp_keepalive(
         &TcpKeepalive::new()
             .with_time(keep_alive.idle)

@@ -41,6 +41,27 @@ async fn both_ends_of_a_connection_send_without_delay() {
 }
 
 #[tokio::test]
+async fn a_connection_without_probes_may_still_have_a_limit_for_what_is_not_acknowledged() {
+    let keep = KeepAlive {
+        is_probed: false,
+        user_timeout: Some(Duration::from_secs(16)),
+        ..KeepAlive::default()
+    };
+    let listener = std::net::TcpListener::bind(LOOPBACK).unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = dial::socket(address, &dial::DialOptions::default()).unwrap();
+    let stream = dial::connect(socket, address, Duration::from_secs(5), &keep)
+        .await
+        .unwrap();
+    let socket = SockRef::from(&stream);
+    assert!(!socket.keepalive().unwrap());
+    assert_eq!(
+        socket.tcp_user_timeout().unwrap(),
+        Some(Duration::from_secs(16))
+    );
+}
+
+#[tokio::test]
 async fn a_refused_connection_names_its_destination() {
     let closed = std::net::TcpListener::bind(LOOPBACK)
         .unwrap()

@@ -112,7 +112,7 @@ impl Snapshot {
     }
 
     /// A service by host name alone, as a client of `client_namespace` sees it: its own namespace's
-    /// first, then the canonical one.
+    /// first, then the canonical one, then that of [`super::Settings::preferred_namespace`].
     pub fn service_by_hostname(
         &self,
         hostname: &str,
@@ -123,7 +123,10 @@ impl Snapshot {
         candidates
             .filter_map(|id| self.service(*id))
             .filter(|it| *it.key().hostname == *hostname && it.is_visible_to(client_namespace))
-            .min_by_key(|it| (preference(*it, client_namespace), it.key()))
+            .min_by_key(|it| {
+                let is_preferred = *it.key().namespace == *self.settings.preferred_namespace;
+                (preference(*it, client_namespace), !is_preferred, it.key())
+            })
     }
 
     /// A workload that is reached by host name.

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// so that the first answer may come in pages. Other clients take the first response for the whole.
 pub const PAGES: &str = "WEFT_PAGES";
 
+/// Metadata key of all addresses of the client's pod, with commas between them.
+const ADDRESSES: &str = "INSTANCE_IPS";
+
 /// End of `system_version_info` of a response when more of the same type follows at once: the client
 /// is not ready before it has seen a response without it.
 pub const MORE_FOLLOWS: &str = ";more";
@@ -64,7 +67,6 @@ impl Node {
             ("NAMESPACE", &place.namespace),
             ("NODE_NAME", &place.node),
             ("SERVICE_ACCOUNT", &place.service_account),
-            ("INSTANCE_IPS", ip.unwrap_or_default()),
             (PAGES, "true"),
         ];
         let mut metadata: BTreeMap<String, Value> = extra.into_iter().collect();
@@ -72,6 +74,10 @@ impl Node {
             if !value.is_empty() {
                 metadata.insert(key.to_owned(), Value::String(value.to_owned()));
             }
+        }
+        if let Some(ip) = ip {
+            let one = || Value::String(ip.to_owned());
+            metadata.entry(ADDRESSES.to_owned()).or_insert_with(one);
         }
         Self { id, metadata }
     }
@@ -95,6 +101,12 @@ mod tests {
         let node = Node::of(
             &place,
             [("CLUSTER_ID".to_owned(), Value::String("Kubernetes".into()))],
+        );
+        assert_eq!(node.metadata[ADDRESSES], "10.0.0.7");
+        let several = [(ADDRESSES.to_owned(), "10.0.0.7,fd00::7".into())];
+        assert_eq!(
+            Node::of(&place, several).metadata[ADDRESSES],
+            "10.0.0.7,fd00::7"
         );
         assert_eq!(
             node.id,

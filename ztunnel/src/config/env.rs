@@ -2,6 +2,7 @@
 //! Names and defaults: docs/compat.md#ztunnel-environment.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use mesh::identity::TrustDomain;
@@ -17,7 +18,11 @@ use super::{
 
 /// All variables, in the order of the reference page.
 pub const VARIABLES: &[Variable] = &[
-    ("NODE_NAME", "", "Kubernetes node this proxy serves"),
+    (
+        "NODE_NAME",
+        "",
+        "Kubernetes node this proxy serves; required",
+    ),
     ("POD_NAME", "", "name of the proxy's own pod"),
     ("POD_NAMESPACE", "", "namespace of the proxy's own pod"),
     (
@@ -26,6 +31,11 @@ pub const VARIABLES: &[Variable] = &[
         "service account of the proxy's own pod",
     ),
     ("INSTANCE_IP", "", "address of the proxy's own pod"),
+    (
+        "INSTANCE_IPS",
+        "as INSTANCE_IP",
+        "all its addresses with commas, for the xDS node",
+    ),
     (
         "CLUSTER_ID",
         "Kubernetes",
@@ -37,6 +47,11 @@ pub const VARIABLES: &[Variable] = &[
         "domain of service host names",
     ),
     ("NETWORK", "", "network of this node's pods"),
+    (
+        "PREFERED_SERVICE_NAMESPACE",
+        "",
+        "of services with one host name, the namespace to take when neither the client's nor a canonical one decides",
+    ),
     (
         "TRUST_DOMAIN",
         "cluster.local",
@@ -82,7 +97,11 @@ pub const VARIABLES: &[Variable] = &[
         "./var/run/secrets/tokens/istio-token",
         "file with the service account token",
     ),
-    ("SECRET_TTL", "24h", "life asked for each certificate"),
+    (
+        "SECRET_TTL",
+        "24h",
+        "life asked for each certificate, at least 1s",
+    ),
     (
         "INPOD_UDS",
         "/var/run/ztunnel/ztunnel.sock",
@@ -110,6 +129,11 @@ pub const VARIABLES: &[Variable] = &[
         "call applications that take tunnels for others on the pod's loopback",
     ),
     (
+        "KEEPALIVE_ENABLED",
+        "true",
+        "probe TCP connections that are silent",
+    ),
+    (
         "KEEPALIVE_TIME",
         "180s",
         "silence before a TCP connection is probed",
@@ -119,6 +143,11 @@ pub const VARIABLES: &[Variable] = &[
         "KEEPALIVE_RETRIES",
         "9",
         "unanswered probes that end a connection",
+    ),
+    (
+        "USER_TIMEOUT_ENABLED",
+        "false",
+        "end a connection whose bytes are not acknowledged for KEEPALIVE_TIME + KEEPALIVE_RETRIES * KEEPALIVE_INTERVAL",
     ),
     (
         "POOL_MAX_STREAMS_PER_CONNECTION",
@@ -140,7 +169,11 @@ pub const VARIABLES: &[Variable] = &[
         "16777216",
         "flow control window of a connection, bytes",
     ),
-    ("HTTP2_FRAME_SIZE", "1048576", "largest HTTP/2 frame, bytes"),
+    (
+        "HTTP2_FRAME_SIZE",
+        "1048576",
+        "largest HTTP/2 frame, bytes: 16384 to 16777215",
+    ),
     (
         "ENABLE_RESPONSE_BAGGAGE",
         "true",
@@ -167,6 +200,16 @@ pub const VARIABLES: &[Variable] = &[
         "cores to count with instead of the machine's",
     ),
     (
+        "ZTUNNEL_RESOURCE_CPU_LIMIT",
+        "",
+        "whole cores the pod may use: so many threads, unless ZTUNNEL_WORKER_THREADS says",
+    ),
+    (
+        "ZTUNNEL_RESOURCE_CPU_REQUEST",
+        "",
+        "whole cores the pod asks for: so many threads, when it has no limit; 0 for unset",
+    ),
+    (
         "CONNECTION_TERMINATION_DEADLINE",
         "5s",
         "time for connections to finish at shutdown",
@@ -179,9 +222,36 @@ pub const VARIABLES: &[Variable] = &[
     ("WEFT_ADMIN_ADDRESS", "127.0.0.1:15000", "admin pages"),
     ("WEFT_STATS_ADDRESS", "[::]:15020", "metrics"),
     ("WEFT_READY_ADDRESS", "[::]:15021", "readiness"),
+    (
+        "AUTHZ_POLICY_INFO_LOGGING",
+        "false",
+        "log what policies decide at INFO instead of DEBUG",
+    ),
     ("LOG_FORMAT", "plain", "plain or json"),
     ("RUST_LOG", "info", "log filter"),
 ];
+
+/// Threads of the data path, at most.
+const MOST_THREADS: usize = 1024;
+
+/// The longest duration that makes sense anywhere, ten years; points in time that are so far away can be told.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Places that one pod may have, at most: more than there are ports.
+const MOST_PLACES: usize = 65_536;
+
+/// Streams that HTTP/2 can count on one connection.
+const MOST_STREAMS: usize = (1 << 31) - 1;
+
+/// The largest flow control window (RFC 9113, 6.9.1).
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+
+/// Sizes of frames that a peer may be told (RFC 9113, 6.5.2).
+const FRAME_SIZES: RangeInclusive<u32> = 1 << 14..=(1 << 24) - 1;
+
+/// Seconds and numbers of probes that Linux takes.
+const PROBE_TIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
+const PROBES: RangeInclusive<u32> = 1..=127;
 
 /// Reads all settings. `cores` is the number of processors of the machine.
 ///
@@ -189,12 +259,17 @@ pub const VARIABLES: &[Variable] = &[
 /// Every value that could not be used, at once.
 pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
     let r = &mut reader;
+    unsupported::refuse(r);
     let config = Config {
         node: node(r),
         discovery: discovery(r),
         certificates: Certificates {
             server: server(r, &CA),
-            lifetime: r.duration("SECRET_TTL", Duration::from_secs(24 * 3600)),
+            lifetime: r.duration_within(
+                "SECRET_TTL",
+                Duration::from_secs(24 * 3600),
+                Duration::from_secs(1)..=LONGEST,
+            ),
         },
         pods: Pods {
             socket: r
@@ -204,11 +279,12 @@ pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
         doors: doors(r),
         tunnels: tunnels(r),
         limits: Limits {
-            handshakes: r.parse("WEFT_HANDSHAKES_PER_POD", 256),
-            waiting: r.parse("WEFT_WAITING_PER_POD", 256),
+            handshakes: r.within("WEFT_HANDSHAKES_PER_POD", 256, 1..=MOST_PLACES),
+            waiting: r.within("WEFT_WAITING_PER_POD", 256, 1..=MOST_PLACES),
         },
         worker_threads: worker_threads(r, cores),
         drain_deadline: drain_deadline(r),
+        shows_decisions: r.parse("AUTHZ_POLICY_INFO_LOGGING", false),
         admin: admin(r),
     };
     reader.finish()?;
@@ -233,15 +309,18 @@ fn node(r: &mut Reader) -> Node {
     };
     let cluster = r
         .text("CLUSTER_ID")
-        .or_else(|| r.text("ISTIO_META_CLUSTER_ID"));
+        .or_else(|| r.text("ISTIO_META_CLUSTER_ID"))
+        .unwrap_or("Kubernetes")
+        .to_owned();
     Node {
-        name: r.text_or("NODE_NAME", ""),
+        name: r.required("NODE_NAME"),
         pod_name: r.text_or("POD_NAME", ""),
         pod_namespace: r.text_or("POD_NAMESPACE", ""),
         service_account: r.text_or("SERVICE_ACCOUNT", ""),
-        cluster: cluster.unwrap_or("Kubernetes").to_owned(),
+        cluster,
         cluster_domain: r.text_or("CLUSTER_DOMAIN", "cluster.local"),
         network: r.text_or("NETWORK", ""),
+        preferred_namespace: r.text_or("PREFERED_SERVICE_NAMESPACE", ""),
         instance_ip: r.parse_optional("INSTANCE_IP"),
         trust_domain,
         metadata: metadata(r),
@@ -257,7 +336,18 @@ fn metadata(r: &mut Reader) -> Vec<(String, serde_json::Value)> {
             Err(_) => r.problem("ISTIO_METAJSON_*", "is not JSON"),
         }
     }
+    if let Some(addresses) = instance_ips(r) {
+        metadata.push(("INSTANCE_IPS".to_owned(), addresses.into()));
+    }
     metadata
+}
+
+fn instance_ips(r: &mut Reader) -> Option<String> {
+    let text = r.text("INSTANCE_IPS")?.to_owned();
+    if text.split(',').any(|ip| ip.parse::<IpAddr>().is_err()) {
+        r.problem("INSTANCE_IPS", "must be addresses with commas between them");
+    }
+    Some(text)
 }
 
 /// The variables of one server.
@@ -334,7 +424,7 @@ fn doors(r: &mut Reader) -> Doors {
         outbound_port: 15001,
         plaintext_port: 15006,
         tunnel_port: 15008,
-        mark: r.parse("PACKET_MARK", 1337),
+        mark: r.within("PACKET_MARK", 1337, 1..=u32::MAX),
         reuse_port: r.parse("INPOD_PORT_REUSE", true),
         ipv6: r.parse("IPV6_ENABLED", true),
         original_source,
@@ -345,28 +435,47 @@ fn doors(r: &mut Reader) -> Doors {
 
 fn keep_alive(r: &mut Reader) -> KeepAlive {
     let default = KeepAlive::default();
+    let mut seconds = |name, default| r.duration_within(name, default, PROBE_TIMES);
+    let (idle, interval) = (
+        seconds("KEEPALIVE_TIME", default.idle),
+        seconds("KEEPALIVE_INTERVAL", default.interval),
+    );
+    let probes = r.within("KEEPALIVE_RETRIES", default.probes, PROBES);
+    let has_user_timeout = r.parse("USER_TIMEOUT_ENABLED", false);
     KeepAlive {
-        idle: r.duration("KEEPALIVE_TIME", default.idle),
-        interval: r.duration("KEEPALIVE_INTERVAL", default.interval),
-        probes: r.parse("KEEPALIVE_RETRIES", default.probes),
+        is_probed: r.parse("KEEPALIVE_ENABLED", true),
+        idle,
+        interval,
+        probes,
+        user_timeout: has_user_timeout.then(|| idle + interval.saturating_mul(probes)),
     }
 }
 
 fn tunnels(r: &mut Reader) -> Tunnels {
+    let mut window = |name, default| r.within(name, default, 1..=LARGEST_WINDOW);
+    let stream_window = window("HTTP2_STREAM_WINDOW_SIZE", 4 << 20);
+    let connection_window = window("HTTP2_CONNECTION_WINDOW_SIZE", 16 << 20);
     Tunnels {
-        max_streams: r.parse("POOL_MAX_STREAMS_PER_CONNECTION", 100),
-        unused_release: r.duration("POOL_UNUSED_RELEASE_TIMEOUT", Duration::from_secs(300)),
-        stream_window: r.parse("HTTP2_STREAM_WINDOW_SIZE", 4 << 20),
-        connection_window: r.parse("HTTP2_CONNECTION_WINDOW_SIZE", 16 << 20),
-        frame_size: r.parse("HTTP2_FRAME_SIZE", 1 << 20),
+        max_streams: r.within("POOL_MAX_STREAMS_PER_CONNECTION", 100, 1..=MOST_STREAMS),
+        unused_release: r.duration_within(
+            "POOL_UNUSED_RELEASE_TIMEOUT",
+            Duration::from_secs(300),
+            Duration::ZERO..=LONGEST,
+        ),
+        stream_window,
+        connection_window,
+        frame_size: r.within("HTTP2_FRAME_SIZE", 1 << 20, FRAME_SIZES),
         response_baggage: r.parse("ENABLE_RESPONSE_BAGGAGE", true),
     }
 }
 
 fn worker_threads(r: &mut Reader, cores: usize) -> usize {
-    let limit: Option<usize> = r.parse_optional("ZTUNNEL_CPU_LIMIT");
-    let cores = limit.unwrap_or(cores).max(1);
-    let default = cores.div_ceil(4).max(2);
+    let mut counted = |name| Some(r.within(name, 0, 0..=MOST_THREADS)).filter(|it| *it > 0);
+    let cores = counted("ZTUNNEL_CPU_LIMIT").unwrap_or(cores).max(1);
+    // Of what the pod's resources say the limit counts more.
+    let limit = counted("ZTUNNEL_RESOURCE_CPU_LIMIT");
+    let request = counted("ZTUNNEL_RESOURCE_CPU_REQUEST");
+    let default = limit.or(request).unwrap_or(cores.div_ceil(4).max(2));
     let Some(text) = r.text("ZTUNNEL_WORKER_THREADS") else {
         return default;
     };
@@ -378,7 +487,7 @@ fn worker_threads(r: &mut Reader, cores: usize) -> usize {
             .map(|p| (cores.saturating_mul(p) / 100).max(1)),
     };
     match threads {
-        Some(threads @ 1..=1024) => threads,
+        Some(threads @ 1..=MOST_THREADS) => threads,
         _ => {
             r.problem(
                 "ZTUNNEL_WORKER_THREADS",
@@ -391,14 +500,15 @@ fn worker_threads(r: &mut Reader, cores: usize) -> usize {
 
 /// docs/compat.md#drain: grace period n above 10 s leaves n - 5 s, else n - 1 s, at least 1 s.
 fn drain_deadline(r: &mut Reader) -> Duration {
-    let derived = match r.parse_optional::<u64>("TERMINATION_GRACE_PERIOD_SECONDS") {
-        Some(n) if n > 10 => n - 5,
-        Some(n) => n.saturating_sub(1).max(1),
-        None => 5,
+    // The default leaves 5 s, as the contract does without a grace period.
+    let derived = match r.within("TERMINATION_GRACE_PERIOD_SECONDS", 6, 0..=LONGEST.as_secs()) {
+        n if n > 10 => n - 5,
+        n => n.saturating_sub(1).max(1),
     };
-    r.duration(
+    r.duration_within(
         "CONNECTION_TERMINATION_DEADLINE",
         Duration::from_secs(derived),
+        Duration::ZERO..=LONGEST,
     )
 }
 
@@ -428,6 +538,8 @@ fn admin(r: &mut Reader) -> Admin {
         log_filter: r.text_or("RUST_LOG", "info"),
     }
 }
+
+mod unsupported;
 
 #[cfg(test)]
 mod tests;

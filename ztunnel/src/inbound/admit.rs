@@ -7,7 +7,8 @@ use mesh::flow::{EndsFlow, Reason};
 use mesh::hbone::ConnectHead;
 use mesh::state::{Hit, Lookup, Snapshot};
 
-use super::authorize::{self, Caller, Denial, Rehearsal};
+use super::authorize::{self, Caller, Denial, Facts, Rehearsal};
+use super::report::{self, Verdict};
 use super::request::{NoTarget, Target};
 use super::{Link, request};
 use crate::pod::{Attempt, Pod};
@@ -59,7 +60,7 @@ pub(super) async fn plain(
     rehearsed
         .iter()
         .for_each(|it| tell(pod, it, &caller, destination));
-    settle(pod, verdict, draft)?;
+    settle(pod, verdict, &authorize::facts(&caller, destination), draft)?;
     Ok(())
 }
 
@@ -109,7 +110,8 @@ pub(super) async fn tunnelled(
     rehearsed
         .iter()
         .for_each(|it| tell(pod, it, &caller, target.application));
-    settle(pod, verdict, draft)?;
+    let facts = authorize::facts(&caller, target.application);
+    settle(pod, verdict, &facts, draft)?;
     Ok(target)
 }
 
@@ -139,9 +141,10 @@ fn describe(pod: &Pod, snapshot: &Snapshot, source: SocketAddr, draft: &mut Draf
     draft.destination_is(draft.destination.address, Some(own), own_identity);
 }
 
-/// Notes the rule behind a refusal.
-fn settle(pod: &Pod, verdict: Result<(), Denial>, draft: &mut Draft) -> Result<(), Denial> {
-    verdict.inspect_err(|denial| {
+/// Says what was decided, and notes the rule behind a refusal.
+fn settle(pod: &Pod, verdict: Verdict, facts: &Facts<'_>, draft: &mut Draft) -> Result<(), Denial> {
+    report::decided(pod.shared.config.shows_decisions, &verdict, facts);
+    verdict.map(|_| ()).inspect_err(|denial| {
         draft.origin = denial.rule_behind();
         let (policy, rule) = (denial.policy.clone(), denial.rule);
         let decisions = &pod.shared.metrics.decisions;

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use mesh::authz::Denial;
 use mesh::authz::{self, Verdict};
+pub use mesh::authz::{Denial, Facts};
 use mesh::flow::Reason;
 use mesh::identity::Identity;
 use mesh::model::{Action, Origin};
@@ -23,13 +23,13 @@ pub struct Caller<'a> {
 
 /// Decides whether a new connection is admitted. It waits until the controller has said which
 /// policies there are, for one that the workload names and that has not arrived, and while one may apply that could
-/// not be read: no policy, no admission. Source: docs/compat.md#authorization-record.
+/// not be read: no policy, no admission. The answer names the policy that allows, if there is one. Source: docs/compat.md#authorization-record.
 pub fn decide(
     snapshot: &Snapshot,
     pod: WorkloadView<'_>,
     caller: &Caller<'_>,
     application: SocketAddr,
-) -> Attempt<Result<(), Denial>> {
+) -> Attempt<Result<Option<NamespacedName>, Denial>> {
     let Some(policies) = snapshot.policies_for(pod.id()) else {
         return Attempt::Later(Reason::WorkloadUnknown);
     };
@@ -41,7 +41,7 @@ pub fn decide(
     }
     Attempt::Answer(
         match authz::decide(&facts(caller, application), policies.found()) {
-            Verdict::Allowed(_) => Ok(()),
+            Verdict::Allowed(policy) => Ok(policy),
             Verdict::Denied(denial) => Err(denial),
         },
     )
@@ -126,8 +126,9 @@ pub fn denied_now(
     }
 }
 
-fn facts<'a>(caller: &Caller<'a>, application: SocketAddr) -> authz::Facts<'a> {
-    authz::Facts {
+/// What policies look at.
+pub fn facts<'a>(caller: &Caller<'a>, application: SocketAddr) -> Facts<'a> {
+    Facts {
         source_identity: caller.identity,
         source_ip: caller.address,
         destination_ip: application.ip(),

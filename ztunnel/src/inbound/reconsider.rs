@@ -6,6 +6,7 @@ use mesh::flow::{Direction, Reason};
 use mesh::identity::Identity;
 
 use super::authorize::{self, Caller};
+use super::report;
 use crate::connections::Cut;
 use crate::pod::Pod;
 
@@ -36,6 +37,9 @@ pub async fn follow_policies(pod: Rc<Pod>) {
                 address: facts.source.ip(),
             };
             let denial = authorize::denied_now(&snapshot, own, &caller, facts.destination)?;
+            let facts = authorize::facts(&caller, facts.destination);
+            let shows = pod.shared.config.shows_decisions;
+            report::decided(shows, &Err(denial.clone()), &facts);
             let decisions = &pod.shared.metrics.decisions;
             decisions.denied(denial.policy.clone(), denial.rule, Reason::PolicyChanged);
             Some(Cut {

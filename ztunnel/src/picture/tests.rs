@@ -69,7 +69,7 @@ fn closed(reader: &Reader) -> [Option<Reason>; 3] {
         };
         let application = std::net::SocketAddr::new(drawn::ip("10.0.0.1"), 80);
         match decide(&snapshot, view, &caller, application) {
-            Attempt::Answer(Ok(())) => None,
+            Attempt::Answer(Ok(_)) => None,
             Attempt::Answer(Err(_)) => Some(Reason::PolicyDenied),
             Attempt::Later(why) => Some(why),
             Attempt::Ask(name) => panic!("a decision asks for {name}"),

@@ -68,6 +68,7 @@ fn shared(start: Start, authority: Authority, registry: &mut Registry) -> (Store
     let (store, state) = Store::new(state::Settings {
         network: "".into(),
         node: config.node.name.as_str().into(),
+        preferred_namespace: "".into(),
         on_demand: start.on_demand,
     });
     let demand = start.on_demand.then(nobody_to_ask);

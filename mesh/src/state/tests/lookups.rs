@@ -131,6 +131,36 @@ fn a_private_service_is_seen_from_its_namespace_only() {
 }
 
 #[test]
+fn of_services_with_one_host_name_own_namespace_then_canonical_then_preferred_then_name() {
+    let settings = Settings {
+        preferred_namespace: "c".into(),
+        ..Settings::default()
+    };
+    let (mut store, reader) = Store::new(settings);
+    store.apply(
+        [
+            service("a/s", "10.96.0.1").into(),
+            canonical(service("b/s", "10.96.0.2")).into(),
+            service("c/s", "10.96.0.3").into(),
+            service("d/s", "10.96.0.4").into(),
+        ],
+        [],
+    );
+    let namespace = |client: &str| {
+        let snapshot = reader.load();
+        let service = snapshot.service_by_hostname("s", client).unwrap();
+        service.key().namespace.to_string()
+    };
+    assert_eq!(namespace("d"), "d");
+    assert_eq!(namespace("other"), "b");
+    store.apply([], [gone("b/s")]);
+    assert_eq!(namespace("d"), "d");
+    assert_eq!(namespace("other"), "c");
+    store.apply([], [gone("c/s")]);
+    assert_eq!(namespace("other"), "a");
+}
+
+#[test]
 fn ranges_come_after_single_addresses_and_prefer_namespace_then_length_then_canonical() {
     let (mut store, reader) = picture([
         service("a/wide", "10.0.0.0/8").into(),

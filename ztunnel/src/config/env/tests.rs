@@ -3,7 +3,8 @@
 use super::*;
 
 fn with(values: &[(&str, &str)]) -> Result<Config, BadSettings> {
-    read(Reader::from_values(values.iter().copied()), 16)
+    let node = [("NODE_NAME", "node")];
+    read(Reader::from_values(node.iter().chain(values).copied()), 16)
 }
 
 #[test]
@@ -22,7 +23,7 @@ fn defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn worker_threads_are_a_number_or_a_share_of_the_cores() {
+fn worker_threads_are_a_number_or_a_share_of_the_cores_or_what_the_pod_gets() {
     for (values, expected) in [
         (&[("ZTUNNEL_WORKER_THREADS", "3")][..], 3),
         (&[("ZTUNNEL_WORKER_THREADS", "50%")], 8),
@@ -34,6 +35,22 @@ fn worker_threads_are_a_number_or_a_share_of_the_cores() {
                 ("ZTUNNEL_WORKER_THREADS", "50%"),
             ],
             4,
+        ),
+        (&[("ZTUNNEL_RESOURCE_CPU_REQUEST", "3")], 3),
+        (&[("ZTUNNEL_RESOURCE_CPU_REQUEST", "0")], 4),
+        (
+            &[
+                ("ZTUNNEL_RESOURCE_CPU_LIMIT", "6"),
+                ("ZTUNNEL_RESOURCE_CPU_REQUEST", "3"),
+            ],
+            6,
+        ),
+        (
+            &[
+                ("ZTUNNEL_RESOURCE_CPU_LIMIT", "6"),
+                ("ZTUNNEL_WORKER_THREADS", "1"),
+            ],
+            1,
         ),
     ] {
         assert_eq!(with(values).unwrap().worker_threads, expected, "{values:?}");
@@ -78,14 +95,34 @@ fn the_certificate_service_is_the_discovery_server_unless_said_otherwise() {
 #[test]
 fn every_bad_value_is_reported_and_every_reported_name_is_in_the_list() {
     let bad = [
+        ("NODE_NAME", ""),
         ("TRUST_DOMAIN", "Not A Domain"),
         ("INSTANCE_IP", "x"),
+        ("INSTANCE_IPS", "10.0.0.1,"),
+        ("AUTHZ_POLICY_INFO_LOGGING", "perhaps"),
         ("XDS_ADDRESS", "http://plain:15010"),
         ("XDS_ON_DEMAND", "maybe"),
         ("CA_ROOT_CA", "SYSTEM"),
         ("ISTIO_METAJSON_X", "{"),
         ("SECRET_TTL", "long"),
         ("PACKET_MARK", "-"),
+        ("HTTP2_FRAME_SIZE", "16383"),
+        ("HTTP2_STREAM_WINDOW_SIZE", "0"),
+        ("HTTP2_CONNECTION_WINDOW_SIZE", "2147483648"),
+        ("POOL_MAX_STREAMS_PER_CONNECTION", "0"),
+        ("POOL_UNUSED_RELEASE_TIMEOUT", "18446744073709551615s"),
+        ("CONNECTION_TERMINATION_DEADLINE", "18446744073709551615s"),
+        ("TERMINATION_GRACE_PERIOD_SECONDS", "18446744073709551615"),
+        ("WEFT_HANDSHAKES_PER_POD", "0"),
+        ("WEFT_WAITING_PER_POD", "0"),
+        ("KEEPALIVE_ENABLED", "perhaps"),
+        ("KEEPALIVE_TIME", "500ms"),
+        ("KEEPALIVE_INTERVAL", "32768s"),
+        ("KEEPALIVE_RETRIES", "128"),
+        ("USER_TIMEOUT_ENABLED", "perhaps"),
+        ("ZTUNNEL_CPU_LIMIT", "-1"),
+        ("ZTUNNEL_RESOURCE_CPU_LIMIT", "1025"),
+        ("ZTUNNEL_RESOURCE_CPU_REQUEST", "200m"),
         ("ENABLE_ORIG_SRC", "perhaps"),
         ("ZTUNNEL_WORKER_THREADS", "0"),
         ("WEFT_ADMIN_ADDRESS", "0.0.0.0:15000"),
@@ -108,6 +145,97 @@ fn every_bad_value_is_reported_and_every_reported_name_is_in_the_list() {
             VARIABLES.iter().any(|(name, _, _)| *name == problem.name),
             "{}",
             problem.name
+        );
+    }
+}
+
+#[test]
+fn a_value_outside_of_its_range_is_told_the_range() {
+    for (name, edges, outside, range) in [
+        (
+            "HTTP2_FRAME_SIZE",
+            ["16384", "16777215"],
+            ["16383", "16777216"],
+            "from 16384 to 16777215",
+        ),
+        (
+            "HTTP2_STREAM_WINDOW_SIZE",
+            ["1", "2147483647"],
+            ["0", "2147483648"],
+            "from 1 to 2147483647",
+        ),
+        (
+            "HTTP2_CONNECTION_WINDOW_SIZE",
+            ["1", "2147483647"],
+            ["0", "4294967296"],
+            "from 1 to 2147483647",
+        ),
+        (
+            "POOL_MAX_STREAMS_PER_CONNECTION",
+            ["1", "2147483647"],
+            ["0", "2147483648"],
+            "from 1 to 2147483647",
+        ),
+        (
+            "WEFT_HANDSHAKES_PER_POD",
+            ["1", "65536"],
+            ["0", "65537"],
+            "from 1 to 65536",
+        ),
+        (
+            "SECRET_TTL",
+            ["1s", "87600h"],
+            ["999ms", "87601h"],
+            "from 1s to 87600h",
+        ),
+        (
+            "KEEPALIVE_TIME",
+            ["1s", "32767s"],
+            ["999ms", "32768s"],
+            "from 1s to 32767s",
+        ),
+    ] {
+        for value in edges {
+            assert!(with(&[(name, value)]).is_ok(), "{name}={value}");
+        }
+        for value in outside {
+            let error = with(&[(name, value)]).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains(range),
+                "{name}={value}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_user_timeout_is_as_long_as_keep_alive_takes_to_give_up() {
+    let keep_alive = |values: &[_]| with(values).unwrap().doors.keep_alive;
+    assert_eq!(keep_alive(&[]), KeepAlive::default());
+    let found = keep_alive(&[
+        ("KEEPALIVE_ENABLED", "false"),
+        ("KEEPALIVE_TIME", "10s"),
+        ("KEEPALIVE_INTERVAL", "2s"),
+        ("KEEPALIVE_RETRIES", "3"),
+        ("USER_TIMEOUT_ENABLED", "true"),
+    ]);
+    assert!(!found.is_probed);
+    assert_eq!(found.user_timeout, Some(Duration::from_secs(16)));
+}
+
+#[test]
+fn what_is_not_supported_is_refused_unless_it_asks_for_nothing() {
+    for (name, harmless, words) in unsupported::UNSUPPORTED {
+        for value in ["", harmless.unwrap_or_default()] {
+            assert!(with(&[(name, value)]).is_ok(), "{name}={value}");
+        }
+        let problems = with(&[(name, "dedicated")]).unwrap_err().problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].name, *name);
+        assert!(problems[0].reason.contains(words), "{problems:?}");
+        assert!(
+            !VARIABLES.iter().any(|(known, ..)| known == name),
+            "{name} is supported and not supported"
         );
     }
 }

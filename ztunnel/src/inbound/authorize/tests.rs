@@ -71,5 +71,5 @@ fn each_that_would_say_something_is_told_with_its_rule_and_decides_nothing() {
     ];
     assert_eq!(told, expected);
     let verdict = decide(&snapshot, view, &caller, application);
-    assert!(matches!(verdict, Attempt::Answer(Ok(()))));
+    assert!(matches!(verdict, Attempt::Answer(Ok(None))));
 }

@@ -158,6 +158,7 @@ pub(super) const IO_FAILED: &[Case] = &[Case {
                 idle: Duration::from_secs(1),
                 interval: Duration::from_secs(1),
                 probes: 1,
+                ..KeepAlive::default()
             };
         });
         let records = [client(), plain_web(TWO)].map(|it| Update::Workload(Box::new(it)));
