@@ -14,6 +14,7 @@ pub mod outbound;
 pub mod inbound;
 pub mod carry;
 pub mod pod;
+pub mod places;
 pub mod connections;
 pub mod record;
 pub mod dial;

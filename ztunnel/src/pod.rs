@@ -1,6 +1,5 @@
 //! One enrolled pod: who it is, where it lives, and what its doors work with.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use crate::connections::{Connections, View};
 use crate::dial;
 use crate::metrics::Metrics;
 use crate::netns::Namespace;
+use crate::places::{Places, SharedPlaces};
 use crate::resolver::Resolver;
 
 /// How long a new connection may wait for something the controller still owes us: the pod's own
@@ -97,41 +97,7 @@ pub struct Pod {
     /// New connections that wait for the controller.
     pub waiting: Places,
     /// Callers' handshakes that are not complete.
-    pub handshakes: Places,
-}
-
-/// Counts what is under way, so that it stays bounded.
-#[derive(Debug)]
-pub struct Places {
-    taken: Cell<usize>,
-    limit: usize,
-}
-
-/// One of them; given back when dropped.
-#[derive(Debug)]
-pub struct Place<'a>(&'a Places);
-
-impl Places {
-    /// At most `limit` at a time.
-    pub fn new(limit: usize) -> Self {
-        let taken = Cell::new(0);
-        Self { taken, limit }
-    }
-
-    /// A place, unless all are taken.
-    pub fn enter(&self) -> Option<Place<'_>> {
-        let taken = self.taken.get();
-        (taken < self.limit).then(|| {
-            self.taken.set(taken + 1);
-            Place(self)
-        })
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.taken.set(self.0.taken.get().saturating_sub(1));
-    }
+    pub handshakes: SharedPlaces,
 }
 
 /// Answer of a question that may be worth asking again when the picture of the mesh changes.

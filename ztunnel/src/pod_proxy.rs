@@ -20,7 +20,8 @@ use crate::config::Doors;
 use crate::inbound::{self, reconsider};
 use crate::netns::Namespace;
 use crate::outbound;
-use crate::pod::{LAST_WORDS, Places, Pod, PodInfo, PodUid, PodView, Shared};
+use crate::places::{Places, SharedPlaces};
+use crate::pod::{LAST_WORDS, Pod, PodInfo, PodUid, PodView, Shared};
 
 /// Why a pod's doors could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +151,7 @@ impl Worker {
             buffers: Rc::clone(&self.buffers),
             connections: Rc::default(),
             waiting: Places::new(self.shared.config.limits.waiting),
-            handshakes: Places::new(self.shared.config.limits.handshakes),
+            handshakes: SharedPlaces::new(self.shared.config.limits.handshakes),
         });
         let watch = |socket| TcpListener::from_std(socket).map_err(Error::Watch);
         let (outbound, plaintext, tunnel) = (

@@ -182,7 +182,7 @@ pub const VARIABLES: &[Variable] = &[
     (
         "WEFT_HANDSHAKES_PER_POD",
         "256",
-        "incomplete handshakes of one pod's callers",
+        "incomplete handshakes of one pod's callers; a quarter of them for one address",
     ),
     (
         "WEFT_WAITING_PER_POD",

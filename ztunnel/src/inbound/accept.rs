@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::Link;
 use crate::dial::tls_reason;
+use crate::places::Full;
 use crate::pod::{Attempt, Pod};
 
 /// Why no tunnel came about.
@@ -26,6 +27,9 @@ pub enum Error {
     /// Too many handshakes are under way.
     #[error("too many callers of this pod are in their handshake")]
     Crowded,
+    /// So many of them are this caller's that the rest is for others.
+    #[error("too many handshakes of this caller are under way")]
+    Greedy,
     /// This proxy or the pod has no time left.
     #[error("drained before the handshake was complete")]
     Drained,
@@ -47,7 +51,7 @@ impl EndsFlow for Error {
     fn reason(&self) -> Reason {
         match self {
             Error::Unknown(reason) => *reason,
-            Error::Crowded => Reason::Overloaded,
+            Error::Crowded | Error::Greedy => Reason::Overloaded,
             Error::Drained => Reason::Drained,
             Error::Certificate(_) => Reason::NoOwnCertificate,
             Error::Tls(error) => tls_reason(error),
@@ -77,7 +81,11 @@ pub async fn open(
     stream: TcpStream,
     source: SocketAddr,
 ) -> Result<(Tunnel<tls::Stream<TcpStream>>, Link), Error> {
-    let _place = pod.handshakes.enter().ok_or(Error::Crowded)?;
+    let place = pod.handshakes.enter(source.ip());
+    let _place = place.map_err(|full| match full {
+        Full::Everybody => Error::Crowded,
+        Full::Caller => Error::Greedy,
+    })?;
     let local = sockopt::canonical(stream.local_addr().map_err(Error::Socket)?);
     let known = pod.ask(|snapshot, _| match pod.own_record(snapshot) {
         Some(own) => Attempt::Answer(own.identity().clone()),

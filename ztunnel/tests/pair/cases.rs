@@ -13,7 +13,7 @@ use crate::proxy::{Proxy, wait_until};
 use crate::world::{
     A_WHILE, World, answer_once, ask, client, everything, is_refused, read_all, web,
 };
-use crate::{certificates, counted, dns, handed, policies, waypoints};
+use crate::{certificates, counted, dns, handed, peer, policies, waypoints};
 
 type Case = (&'static str, fn());
 
@@ -39,6 +39,10 @@ pub(crate) const ALL: &[Case] = &[
     (
         "a_server_refuses_a_client_of_another_authority",
         wrong_client,
+    ),
+    (
+        "a_neighbour_that_says_nothing_keeps_nobody_else_out",
+        silent_neighbour,
     ),
     (
         "a_denied_client_is_refused_and_both_ends_say_so",
@@ -150,6 +154,20 @@ fn clients_address() {
     let application = answer_once(world.listen(TWO.into()), b"");
     ask(&world.call(), b"");
     assert_eq!(application.join().unwrap().0.ip(), IpAddr::from(ONE));
+}
+
+fn silent_neighbour() {
+    let world = World::half(|start| start.config.limits.handshakes = 4);
+    world.two.enrol("web", "web", &world.cable.two);
+    world.one.learn(everything(), Vec::new());
+    world.two.learn(everything(), Vec::new());
+    let _silent = peer::knock(&world);
+    assert!(is_refused(&peer::knock(&world)));
+    World::wait_for_end(&world.two, Direction::Inbound, Reason::Overloaded);
+    // The same neighbour under its other address is another caller.
+    let application = answer_once(world.listen(TWO6.into()), b"in");
+    assert_eq!(ask(&world.call_at(VIP6.into()), b"?"), b"in");
+    application.join().unwrap();
 }
 
 fn over_ipv6() {
