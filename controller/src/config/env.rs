@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use mesh::names::NamespacedName;
 use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log::Format;
 use objects::istio::Subnet;
+use rustls::pki_types::DnsName;
 
 use super::{Config, Files, Listen, Log};
 use crate::ca::authenticate::Expected;
@@ -46,7 +48,7 @@ pub const VARIABLES: &[Variable] = &[
     (
         "TOKEN_AUDIENCES",
         "istio-ca",
-        "accepted audiences of tokens, comma separated",
+        "accepted audiences of tokens, comma separated; one at least",
     ),
     (
         "WEFT_GRPC_ADDRESS",
@@ -56,7 +58,7 @@ pub const VARIABLES: &[Variable] = &[
     (
         "WEFT_ADMIN_ADDRESS",
         "127.0.0.1:15014",
-        "address of the admin pages",
+        "admin pages, a loopback address",
     ),
     (
         "WEFT_SERVER_NAMES",
@@ -114,6 +116,16 @@ pub const VARIABLES: &[Variable] = &[
     ("LOG_FORMAT", "plain", "log format, plain or json"),
 ];
 
+/// Lives of certificates that make sense: up to ten years.
+const LIVES: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Requests of one caller: a rate of none would be no service, and one above a million no limit.
+const REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
+
+/// No request waits longer for news of a pod.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Reads every variable.
 ///
 /// # Errors
@@ -121,13 +133,8 @@ pub const VARIABLES: &[Variable] = &[
 pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
     let system = reader.text_or("POD_NAMESPACE", "weft-system");
     let domain = reader.text_or("CLUSTER_DOMAIN", "cluster.local");
-    let grpc = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 15012));
-    let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 15014));
     let config = Config {
-        listen: Listen {
-            grpc: reader.parse("WEFT_GRPC_ADDRESS", grpc),
-            admin: reader.parse("WEFT_ADMIN_ADDRESS", admin),
-        },
+        listen: listen(&mut reader),
         files: Files {
             objects: PathBuf::from(reader.required("WEFT_OBJECTS_DIR")),
             state: PathBuf::from(reader.required("WEFT_STATE_DIR")),
@@ -136,10 +143,10 @@ pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
         },
         tokens: Expected {
             issuer: reader.required("WEFT_TOKEN_ISSUER"),
-            audiences: list(&reader.text_or("TOKEN_AUDIENCES", "istio-ca")),
+            audiences: audiences(&mut reader),
         },
         authority: authority(&mut reader, &system),
-        server_names: server_names(&reader, &system, &domain),
+        server_names: server_names(&mut reader, &system, &domain),
         cluster: index::Settings {
             cluster: reader.text_or("CLUSTER_ID", "Kubernetes").into(),
             domain: domain.into(),
@@ -149,6 +156,33 @@ pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
         log: log(&mut reader),
     };
     reader.finish().map(|()| config)
+}
+
+fn listen(reader: &mut Reader) -> Listen {
+    let grpc = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 15012));
+    let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 15014));
+    let listen = Listen {
+        grpc: reader.parse("WEFT_GRPC_ADDRESS", grpc),
+        admin: reader.parse("WEFT_ADMIN_ADDRESS", admin),
+    };
+    if !listen.admin.ip().is_loopback() {
+        reader.problem(
+            "WEFT_ADMIN_ADDRESS",
+            "must be a loopback address: dumps and the log level are not for the network",
+        );
+    }
+    listen
+}
+
+fn audiences(reader: &mut Reader) -> Vec<String> {
+    let audiences = list(&reader.text_or("TOKEN_AUDIENCES", "istio-ca"));
+    if audiences.is_empty() {
+        reader.problem(
+            "TOKEN_AUDIENCES",
+            "must name one audience at least: without any, no token is accepted",
+        );
+    }
+    audiences
 }
 
 fn authority(reader: &mut Reader, system: &str) -> ca::Settings {
@@ -166,12 +200,14 @@ fn authority(reader: &mut Reader, system: &str) -> ca::Settings {
         }
     }
     let day = 24 * 3600;
-    let default = reader.duration("DEFAULT_WORKLOAD_CERT_TTL", Duration::from_secs(day));
-    let max = reader.duration("MAX_WORKLOAD_CERT_TTL", Duration::from_secs(90 * day));
-    if default > max || default.is_zero() {
+    let mut life =
+        |name, days: u64| reader.duration_within(name, Duration::from_secs(days * day), LIVES);
+    let default = life("DEFAULT_WORKLOAD_CERT_TTL", 1);
+    let max = life("MAX_WORKLOAD_CERT_TTL", 90);
+    if default > max {
         reader.problem(
             "DEFAULT_WORKLOAD_CERT_TTL",
-            "must be between 1s and MAX_WORKLOAD_CERT_TTL",
+            "must not be longer than MAX_WORKLOAD_CERT_TTL",
         );
     }
     let seconds =
@@ -182,9 +218,13 @@ fn authority(reader: &mut Reader, system: &str) -> ca::Settings {
             default: seconds(default),
             max: seconds(max),
         },
-        per_second: reader.parse("WEFT_CA_RATE", 100),
-        burst: reader.parse("WEFT_CA_BURST", 1000),
-        patience: reader.duration("WEFT_CA_PATIENCE", Duration::from_secs(1)),
+        per_second: reader.within("WEFT_CA_RATE", 100, REQUESTS),
+        burst: reader.within("WEFT_CA_BURST", 1000, REQUESTS),
+        patience: reader.duration_within(
+            "WEFT_CA_PATIENCE",
+            Duration::from_secs(1),
+            Duration::ZERO..=LONGEST_PATIENCE,
+        ),
     }
 }
 
@@ -210,7 +250,7 @@ fn prefixes(reader: &mut Reader) -> Prefixes {
 }
 
 /// The names clients call the server by, Weft's and Istio's, short and full.
-fn server_names(reader: &Reader, system: &str, domain: &str) -> Vec<String> {
+fn server_names(reader: &mut Reader, system: &str, domain: &str) -> Vec<String> {
     let services = [
         format!("weft-controller.{system}.svc"),
         "istiod.istio-system.svc".to_owned(),
@@ -220,7 +260,12 @@ fn server_names(reader: &Reader, system: &str, domain: &str) -> Vec<String> {
         names.push(format!("{service}.{domain}"));
         names.push(service);
     }
-    names.extend(list(&reader.text_or("WEFT_SERVER_NAMES", "")));
+    for name in list(&reader.text_or("WEFT_SERVER_NAMES", "")) {
+        if DnsName::try_from(name.as_str()).is_err() {
+            reader.problem("WEFT_SERVER_NAMES", "is not a list of DNS names");
+        }
+        names.push(name);
+    }
     names.sort();
     names.dedup();
     names
@@ -289,6 +334,14 @@ mod tests {
     fn every_bad_value_is_named_at_once() {
         let bad = [
             ("WEFT_GRPC_ADDRESS", "x"),
+            ("WEFT_ADMIN_ADDRESS", "0.0.0.0:15014"),
+            ("TOKEN_AUDIENCES", ","),
+            ("WEFT_SERVER_NAMES", "fine.example,not a name"),
+            ("WEFT_CA_RATE", "0"),
+            ("WEFT_CA_BURST", "0"),
+            ("WEFT_CA_PATIENCE", "61s"),
+            ("DEFAULT_WORKLOAD_CERT_TTL", "500ms"),
+            ("MAX_WORKLOAD_CERT_TTL", "18446744073709551615s"),
             ("CA_TRUSTED_NODE_ACCOUNTS", "a"),
             ("LOG_FORMAT", "y"),
             ("PILOT_IP_AUTOALLOCATE_IPV4_PREFIX", "2001:2::/48"),
@@ -298,6 +351,32 @@ mod tests {
         let names: Vec<_> = error.problems.iter().map(|it| it.name).collect();
         for name in REQUIRED.iter().chain(&bad).map(|it| it.0) {
             assert!(names.contains(&name), "{name}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn names_addresses_and_rates_are_refused_outside_of_what_makes_sense() {
+        for (name, value, is_fine) in [
+            ("WEFT_ADMIN_ADDRESS", "[::1]:0", true),
+            ("WEFT_ADMIN_ADDRESS", "127.0.0.2:15014", true),
+            ("WEFT_ADMIN_ADDRESS", "[::]:15014", false),
+            ("WEFT_ADMIN_ADDRESS", "10.0.0.1:15014", false),
+            ("TOKEN_AUDIENCES", "a, b", true),
+            ("TOKEN_AUDIENCES", " , ", false),
+            ("WEFT_SERVER_NAMES", "a.example, b-1.example", true),
+            ("WEFT_SERVER_NAMES", "https://a.example", false),
+            ("WEFT_SERVER_NAMES", "10.0.0.1", false),
+            ("WEFT_SERVER_NAMES", "-a.example", false),
+            ("WEFT_CA_RATE", "1", true),
+            ("WEFT_CA_RATE", "1000001", false),
+            ("MAX_WORKLOAD_CERT_TTL", "24h", true),
+            ("MAX_WORKLOAD_CERT_TTL", "23h", false),
+            ("DEFAULT_WORKLOAD_CERT_TTL", "1s", true),
+        ] {
+            let read = read(Reader::from_values(
+                REQUIRED.into_iter().chain([(name, value)]),
+            ));
+            assert_eq!(read.is_ok(), is_fine, "{name}={value}: {read:?}");
         }
     }
 }
