@@ -2,6 +2,7 @@
 //! docs/compat.md#cni-plugin). Field names and the form of the mask are those of Go's standard library.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,9 @@ pub const ADD_PATH: &str = "/cmdadd";
 
 /// The path of the request that asks whether a pod is as it should be. Only Weft's plugin and agent know it.
 pub const CHECK_PATH: &str = "/cmdcheck";
+
+/// How long the plugin waits for the agent's answer, from its call to the last byte. The agent gives up earlier.
+pub const PATIENCE: Duration = Duration::from_secs(12);
 
 /// The status of an answer that says: the pod is not as it should be.
 pub const WRONG: u16 = 409;

@@ -17,6 +17,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh::lifecycle::task;
 use mesh::telemetry::report;
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -28,6 +29,9 @@ const LONGEST: usize = 64 * 1024;
 
 /// So many pods may be on their way at once; more wait in the socket's backlog.
 const AT_ONCE: usize = 64;
+
+/// Plugins that may wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// How long a plugin may take for the head of its request, and again for the body.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -66,19 +70,21 @@ pub enum No {
 /// Listens at `path`, replacing a socket file that an earlier agent left behind.
 ///
 /// # Errors
-/// When the path cannot be bound.
+/// When the path cannot be bound. Must be called inside a tokio runtime.
 pub fn listen(path: &Path) -> io::Result<PluginSocket> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let socket = PluginSocket {
-        listener: UnixListener::bind(path)?,
-        path: path.to_owned(),
-    };
-    // Whoever may write here may say which namespace is whose.
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Whoever may write here may say which namespace is whose. Nobody can before we listen.
     std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-    Ok(socket)
+    socket.listen(BACKLOG)?;
+    Ok(PluginSocket {
+        listener: UnixListener::from_std(socket.into())?,
+        path: path.to_owned(),
+    })
 }
 
 /// The listening socket; its file goes with it, so that plugins fail at once while no agent runs.
@@ -189,4 +195,27 @@ fn say(status: StatusCode, words: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(words.to_owned())));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_for_its_owner_alone_and_its_file_goes_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plugin.sock");
+        for _ in 0..2 {
+            let socket = listen(&path).unwrap();
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            let (connected, accepted) =
+                tokio::join!(UnixStream::connect(&path), socket.listener.accept());
+            assert!(connected.is_ok() && accepted.is_ok());
+            drop(socket);
+            assert!(!path.exists());
+            // What an agent that was killed leaves behind.
+            drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        }
+    }
 }

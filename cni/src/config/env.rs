@@ -10,7 +10,7 @@ use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log::Format;
 
 use super::{Call, Config, Exclusions, Pages, Paths, Patience};
-use crate::add_event::SOCKET_NAME;
+use crate::add_event::{self, SOCKET_NAME};
 use crate::rules;
 
 /// The agent's variables, in the order of the reference page.
@@ -66,12 +66,12 @@ pub const VARIABLES: &[Variable] = &[
     (
         "WEFT_CNI_LOOK_UP_WAIT",
         "1s",
-        "how long the plugin waits for the pod's object",
+        "how long the plugin is kept waiting for the pod's object",
     ),
     (
         "WEFT_CNI_CONFIRMATION_WAIT",
         "8s",
-        "how long the plugin waits for ztunnel; below its own 12 s",
+        "how long the plugin is kept waiting for ztunnel; with WEFT_CNI_LOOK_UP_WAIT below its own 12 s",
     ),
     (
         "WEFT_CNI_CHECK_INTERVAL",
@@ -120,10 +120,7 @@ pub fn agent(mut from: Reader) -> Result<Config, BadSettings> {
             dns_capture: from.parse("AMBIENT_DNS_CAPTURE", default.dns_capture),
         },
         kubelet_user: from.parse("WEFT_KUBELET_UID", 0),
-        patience: Patience {
-            look_up: from.duration("WEFT_CNI_LOOK_UP_WAIT", Duration::from_secs(1)),
-            confirmation: from.duration("WEFT_CNI_CONFIRMATION_WAIT", Duration::from_secs(8)),
-        },
+        patience: patience(&mut from),
         check_interval: check_interval(&mut from),
         pages: pages(&mut from),
         log_filter: from.text_or("RUST_LOG", "info"),
@@ -164,6 +161,22 @@ fn pages(from: &mut Reader) -> Pages {
     pages
 }
 
+/// The agent's answer has to come while the plugin still waits: it says what is missing.
+fn patience(from: &mut Reader) -> Patience {
+    let patience = Patience {
+        look_up: from.duration("WEFT_CNI_LOOK_UP_WAIT", Duration::from_secs(1)),
+        confirmation: from.duration("WEFT_CNI_CONFIRMATION_WAIT", Duration::from_secs(8)),
+    };
+    let together = patience.look_up.saturating_add(patience.confirmation);
+    if together >= add_event::PATIENCE {
+        from.problem(
+            "WEFT_CNI_CONFIRMATION_WAIT",
+            "must be below 12s together with WEFT_CNI_LOOK_UP_WAIT: the plugin waits no longer",
+        );
+    }
+    patience
+}
+
 fn check_interval(from: &mut Reader) -> Duration {
     let interval = from.duration("WEFT_CNI_CHECK_INTERVAL", Duration::from_secs(30));
     if interval.is_zero() {
@@ -186,4 +199,59 @@ fn list(text: &str) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUIRED: [(&str, &str); 2] = [("NODE_NAME", "n1"), ("WEFT_OBJECTS_DIR", "/objects")];
+
+    #[test]
+    fn the_agent_gives_up_before_the_plugin_does() {
+        for (look_up, confirmation, is_fine) in [
+            ("1s", "8s", true),
+            ("0s", "11999ms", true),
+            ("0s", "12s", false),
+            ("4s", "8s", false),
+            ("13s", "0s", false),
+            ("18446744073709551615s", "18446744073709551615s", false),
+        ] {
+            let waits = [
+                ("WEFT_CNI_LOOK_UP_WAIT", look_up),
+                ("WEFT_CNI_CONFIRMATION_WAIT", confirmation),
+            ];
+            let read = agent(Reader::from_values(REQUIRED.into_iter().chain(waits)));
+            let problems = read.map(|_| ()).map_err(|it| it.problems);
+            match problems {
+                Ok(()) => assert!(is_fine, "{look_up} {confirmation}"),
+                Err(problems) => {
+                    assert!(!is_fine, "{problems:?}");
+                    assert_eq!(problems.len(), 1, "{problems:?}");
+                    assert_eq!(problems[0].name, "WEFT_CNI_CONFIRMATION_WAIT");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_bad_value_is_named_at_once() {
+        let bad = [
+            ("NODE_NAME", ""),
+            ("WEFT_OBJECTS_DIR", ""),
+            ("HOST_PROBE_SNAT_IP", "fd00::1"),
+            ("AMBIENT_IPV6", "perhaps"),
+            ("WEFT_KUBELET_UID", "-1"),
+            ("WEFT_CNI_LOOK_UP_WAIT", "soon"),
+            ("WEFT_CNI_CHECK_INTERVAL", "0s"),
+            ("WEFT_ADMIN_ADDRESS", "0.0.0.0:15014"),
+            ("LOG_FORMAT", "xml"),
+        ];
+        let problems = agent(Reader::from_values(bad)).unwrap_err().problems;
+        let mut named: Vec<_> = problems.iter().map(|it| it.name).collect();
+        named.sort_unstable();
+        let mut expected = bad.map(|it| it.0);
+        expected.sort_unstable();
+        assert_eq!(named, expected);
+    }
 }
