@@ -21,7 +21,7 @@ use std::time::Duration;
 pub(crate) use credentials::certificates;
 pub use credentials::{CertificateInfo, Credentials, CredentialsError};
 pub use peer::{Peer, leaf_identity};
-pub use provider::{install_default, provider};
+pub use provider::{KeyExchange, TooLate, install_default, install_post_quantum, provider};
 pub use verify::check_chain;
 
 use crate::identity::{Identity, TrustDomain};

@@ -9,7 +9,7 @@ use mesh::lifecycle::{drain, shutdown, task};
 use mesh::settings::Reader;
 use mesh::state::{self, Store};
 use mesh::telemetry::{log, metrics};
-use mesh::tls;
+use mesh::tls::{self, KeyExchange};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -44,7 +44,12 @@ pub fn run_from_environment() -> anyhow::Result<()> {
 /// # Errors
 /// When a part cannot be started.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    tls::install_default();
+    match config.key_exchange {
+        KeyExchange::Preferred => tls::install_default(),
+        KeyExchange::PostQuantumOnly => {
+            tls::install_post_quantum().context("cannot honour COMPLIANCE_POLICY")?;
+        }
+    }
     let log = log::init(config.admin.log_format, &config.admin.log_filter)?;
     let home = Home::current().context("cannot open this process's network namespace")?;
     let control = tokio::runtime::Builder::new_multi_thread()

@@ -9,6 +9,7 @@ use mesh::identity::TrustDomain;
 use mesh::net::sockopt::KeepAlive;
 use mesh::settings::Secret;
 use mesh::telemetry::log;
+use mesh::tls::KeyExchange;
 use mesh::xds;
 
 pub mod env;
@@ -28,6 +29,8 @@ pub struct Config {
     pub doors: Doors,
     /// Tunnels to and from other proxies.
     pub tunnels: Tunnels,
+    /// Key exchanges that this process agrees to.
+    pub key_exchange: KeyExchange,
     /// How much of one pod may be under way at a time.
     pub limits: Limits,
     /// Number of data path threads.

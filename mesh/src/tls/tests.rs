@@ -1,5 +1,6 @@
 //! Handshakes that succeed and every way they must not.
 
+mod key_exchange;
 mod refusals;
 mod roots;
 

@@ -9,6 +9,7 @@ use mesh::identity::TrustDomain;
 use mesh::net::sockopt::KeepAlive;
 use mesh::settings::{BadSettings, Reader, Secret, Variable};
 use mesh::telemetry::log;
+use mesh::tls::KeyExchange;
 use mesh::xds;
 
 use super::{
@@ -101,6 +102,11 @@ pub const VARIABLES: &[Variable] = &[
         "SECRET_TTL",
         "24h",
         "life asked for each certificate, at least 1s",
+    ),
+    (
+        "COMPLIANCE_POLICY",
+        "",
+        "pqc: agree to the key exchange X25519MLKEM768 only, with peers and with the controller",
     ),
     (
         "INPOD_UDS",
@@ -278,6 +284,7 @@ pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
         },
         doors: doors(r),
         tunnels: tunnels(r),
+        key_exchange: key_exchange(r),
         limits: Limits {
             handshakes: r.within("WEFT_HANDSHAKES_PER_POD", 256, 1..=MOST_PLACES),
             waiting: r.within("WEFT_WAITING_PER_POD", 256, 1..=MOST_PLACES),
@@ -466,6 +473,17 @@ fn tunnels(r: &mut Reader) -> Tunnels {
         connection_window,
         frame_size: r.within("HTTP2_FRAME_SIZE", 1 << 20, FRAME_SIZES),
         response_baggage: r.parse("ENABLE_RESPONSE_BAGGAGE", true),
+    }
+}
+
+fn key_exchange(r: &mut Reader) -> KeyExchange {
+    match r.text("COMPLIANCE_POLICY") {
+        None => KeyExchange::Preferred,
+        Some("pqc") => KeyExchange::PostQuantumOnly,
+        Some(_) => {
+            r.problem("COMPLIANCE_POLICY", "must be empty or pqc");
+            KeyExchange::Preferred
+        }
     }
 }
 

@@ -106,6 +106,7 @@ fn every_bad_value_is_reported_and_every_reported_name_is_in_the_list() {
         ("ISTIO_METAJSON_X", "{"),
         ("SECRET_TTL", "long"),
         ("PACKET_MARK", "-"),
+        ("COMPLIANCE_POLICY", "fips"),
         ("HTTP2_FRAME_SIZE", "16383"),
         ("HTTP2_STREAM_WINDOW_SIZE", "0"),
         ("HTTP2_CONNECTION_WINDOW_SIZE", "2147483648"),
@@ -146,6 +147,17 @@ fn every_bad_value_is_reported_and_every_reported_name_is_in_the_list() {
             "{}",
             problem.name
         );
+    }
+}
+
+#[test]
+fn a_compliance_policy_of_pqc_asks_for_post_quantum_key_exchange_only() {
+    for (value, expected) in [
+        ("", KeyExchange::Preferred),
+        ("pqc", KeyExchange::PostQuantumOnly),
+    ] {
+        let config = with(&[("COMPLIANCE_POLICY", value)]).unwrap();
+        assert_eq!(config.key_exchange, expected);
     }
 }
 

@@ -51,11 +51,6 @@ pub(super) const UNSUPPORTED: &[(&str, Option<&str>, &str)] = &[
         "this version speaks TLS 1.3 only",
     ),
     (
-        "COMPLIANCE_POLICY",
-        None,
-        "this version has one set of algorithms",
-    ),
-    (
         "UNSTABLE_ENABLE_SOCKS5",
         Some("false"),
         "this version has no SOCKS5 door",
