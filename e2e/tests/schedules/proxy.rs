@@ -211,5 +211,5 @@ fn is_admitted(reader: &Reader, view: WorkloadView<'_>, attempt: &Attempt) -> bo
     };
     let application = SocketAddr::new(Attempt::DESTINATION, attempt.port);
     let answer = decide(&reader.load(), view, &caller, application);
-    matches!(answer, pod::Attempt::Answer(Ok(())))
+    matches!(answer, pod::Attempt::Answer(Ok(_)))
 }
