@@ -37,8 +37,8 @@ pub async fn serve(
                 std::future::ready(Answer::text(http::StatusCode::OK, "ok\n"))
             });
     let admin = Routes::default()
-        .with(Method::GET, "/metrics", move |_| {
-            std::future::ready(admin::metrics_page(&registry))
+        .with(Method::GET, "/metrics", move |question| {
+            std::future::ready(admin::metrics_page(&registry, &question))
         })
         .with(Method::POST, "/logging", move |question| {
             std::future::ready(admin::log_level_page(&log, &question.query))

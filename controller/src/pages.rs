@@ -53,17 +53,16 @@ pub fn routes(sources: Sources) -> Routes {
         .registry
         .register(|it| process::register(it, "controller"));
     let log = sources.log.clone();
+    let registry = sources.registry.clone();
     let sources = Arc::new(sources);
     let page = |show: fn(&Sources) -> Answer| {
         let sources = Arc::clone(&sources);
         move |_| std::future::ready(show(&sources))
     };
     Routes::default()
-        .with(
-            Method::GET,
-            "/metrics",
-            page(|it| admin::metrics_page(&it.registry)),
-        )
+        .with(Method::GET, "/metrics", move |question| {
+            std::future::ready(admin::metrics_page(&registry, &question))
+        })
         .with(
             Method::GET,
             "/ready",

@@ -5,6 +5,7 @@
 //! queue of its own: it remembers the number up to which it was told, and reads on from there.
 
 mod table;
+mod ranges;
 mod index;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use mesh::model::{Policy, PolicyScope};
 use mesh::wire::policy;
 use tokio::sync::watch;
 
+pub use ranges::{read_address, read_range};
 pub use table::{Keys, Links, Resource, SCOPED, TOMBSTONES, Table};
 
 /// A resource to publish.

@@ -402,6 +402,20 @@ fn what_is_not_honoured_is_named_with_file_line_and_field_until_it_is_gone() {
 }
 
 #[test]
+fn a_label_that_is_not_honoured_is_named_on_a_namespace_too_until_it_is_gone() {
+    let text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: n\n  labels:\n    \
+                weft.dev/waypoint-required: \"true\"\n";
+    let mut world = world(text);
+    let problems = found(&world, Rule::NotHonoured);
+    let shown: Vec<_> = problems.iter().map(|it| it.problem.line).collect();
+    assert_eq!(shown, [6], "{problems:?}");
+    let field = &problems[0].problem.field;
+    assert_eq!(field, "metadata.labels[\"weft.dev/waypoint-required\"]");
+    world.apply(removals(text));
+    assert!(world.problems.all().is_empty());
+}
+
+#[test]
 fn endpoints_that_are_no_pods_are_workloads_found_through_their_service_only() {
     let text = r#"
 {apiVersion: v1, kind: Service, metadata: {name: db, namespace: n}, spec: {clusterIP: 10.1.0.9, ports: [{name: sql, port: 5432}, {name: x, port: 1}]}}

@@ -20,7 +20,7 @@ type Workload = (usize, usize, Option<usize>, usize);
 enum Step {
     Put(usize, Workload),
     Drop(usize),
-    PutService(usize),
+    PutService(usize, usize),
     DropService(usize),
     Ask(String),
     Send,
@@ -41,12 +41,13 @@ fn step() -> impl Strategy<Value = Step> {
         (0..5_usize).prop_map(|n| format!("w{n}")),
         (0..4_usize).prop_map(|n| format!("/10.0.0.{n}")),
         (0..2_usize).prop_map(|n| format!("/10.96.0.{n}")),
+        (0..3_usize).prop_map(|n| format!("/10.97.{n}.1")),
         (0..2_usize).prop_map(|n| format!("ns/s{n}")),
     ];
     prop_oneof![
         4 => (0..5_usize, workload).prop_map(|(n, w)| Step::Put(n, w)),
         2 => (0..5_usize).prop_map(Step::Drop),
-        1 => (0..2_usize).prop_map(Step::PutService),
+        2 => (0..2_usize, 0..4_usize).prop_map(|(n, addresses)| Step::PutService(n, addresses)),
         1 => (0..2_usize).prop_map(Step::DropService),
         4 => name.prop_map(Step::Ask),
         6 => Just(Step::Send),
@@ -57,9 +58,32 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Addresses of a service, ranges among them: some hold each other, some a workload's address.
+fn service_aliases(name: usize, addresses: usize) -> Vec<String> {
+    let own = format!("/10.96.0.{name}");
+    match addresses {
+        0 => vec![own],
+        1 => vec![own, "/10.97.0.0/16".into()],
+        2 => vec![format!("/10.97.{name}.0/24")],
+        _ => vec!["/10.0.0.0/31".into()],
+    }
+}
+
+/// Whether who bears `alias` is meant by `name`; written down by hand.
+fn is_meant_by(alias: &str, name: &str) -> bool {
+    match alias {
+        "/10.97.0.0/16" => name.starts_with("/10.97."),
+        "/10.97.0.0/24" => name == "/10.97.0.1",
+        "/10.97.1.0/24" => name == "/10.97.1.1",
+        "/10.0.0.0/31" => ["/10.0.0.0", "/10.0.0.1"].contains(&name),
+        _ => alias == name,
+    }
+}
+
 struct World {
     workloads: BTreeMap<usize, Workload>,
-    services: BTreeSet<usize>,
+    /// Which of its addresses a service has.
+    services: BTreeMap<usize, usize>,
     resources: Resources,
     server: server::Session,
     client: client::Session,
@@ -97,7 +121,7 @@ impl World {
         let client = client::Session::new([subscription]);
         Self {
             workloads: BTreeMap::new(),
-            services: BTreeSet::new(),
+            services: BTreeMap::new(),
             resources: fresh_resources(),
             server: fresh_session(),
             requests: client.connect().into(),
@@ -118,8 +142,8 @@ impl World {
                 self.workloads.remove(&name);
                 self.publish();
             }
-            Step::PutService(name) => {
-                self.services.insert(name);
+            Step::PutService(name, addresses) => {
+                self.services.insert(name, addresses);
                 self.publish();
             }
             Step::DropService(name) => {
@@ -155,11 +179,11 @@ impl World {
                 },
             }
         };
-        let service = |name: &usize| Upsert {
+        let service = |(name, addresses): (&usize, &usize)| Upsert {
             name: format!("ns/s{name}"),
-            bytes: format!("service {name}").into(),
+            bytes: format!("service {name} {addresses}").into(),
             links: Links {
-                aliases: vec![format!("/10.96.0.{name}")],
+                aliases: service_aliases(*name, *addresses),
                 ..Links::default()
             },
         };
@@ -201,7 +225,7 @@ impl World {
         let resources = push.resources.iter().map(|r| client::Resource {
             name: r.name.to_string(),
             version: r.version_text(),
-            aliases: r.links.aliases.iter().map(ToString::to_string).collect(),
+            aliases: push.aliases(r),
             content: Some((ADDRESS.to_owned(), r.bytes.clone())),
         });
         self.responses.push_back(client::Response {
@@ -267,8 +291,8 @@ impl World {
                 "{name}"
             );
             for upsert in wanted.values() {
-                let is_meant = upsert.name == name || upsert.links.aliases.contains(&name);
-                if is_meant {
+                let mut aliases = upsert.links.aliases.iter();
+                if upsert.name == name || aliases.any(|it| is_meant_by(it, &name)) {
                     assert!(self.held.contains_key(&upsert.name), "{name} was asked for");
                     self.assert_members_are_held(&wanted, &upsert.name);
                 }

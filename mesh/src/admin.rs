@@ -2,8 +2,9 @@
 //!
 //! Programs plug their pages in as [`Routes`]; there is no state here.
 
-mod page;
 mod serve;
+mod page;
+mod accept;
 
 pub use page::{Answer, Handler, Question, Routes, log_level_page, metrics_page, ready_page};
 pub use serve::{serve, serve_unix};

@@ -2,6 +2,7 @@
 
 pub mod log;
 pub mod metrics;
+pub mod plain;
 pub mod privilege;
 pub mod process;
 mod report;

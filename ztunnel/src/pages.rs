@@ -45,8 +45,8 @@ impl Pages {
             let answer = admin::ready_page(&gates);
             async move { answer }
         });
-        let show = move |_| {
-            let answer = admin::metrics_page(&registry);
+        let show = move |question| {
+            let answer = admin::metrics_page(&registry, &question);
             async move { answer }
         };
         let stats = Routes::default()

@@ -8,7 +8,7 @@
 //!   ([`contest`]); when addresses were given anew, those who got them (`allocator`);
 //! - an endpoint slice: itself, its service and the pods it names, when its service selects nothing;
 //! - a node: the pods on it, when its place changed;
-//! - a namespace: its services and service entries, when something they inherit changed; its pods and workload entries,
+//! - a namespace: itself; its services and service entries, when something they inherit changed; its pods and workload entries,
 //!   when the waypoint they inherit is for workloads; its service entries with their rivals, when others see them now;
 //!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
 //!   other way round ([`waypoints`]);
@@ -20,6 +20,7 @@ mod members;
 mod contest;
 mod waypoints;
 
+use mesh::names::NamespacedName;
 use objects::kinds::Kind;
 use objects::kubernetes::{EndpointSlice, Service};
 use objects::object::Object;
@@ -109,6 +110,7 @@ fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Di
 
 fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
     let name = &*replaced.key.name;
+    dirty.add(Output::Namespace(NamespacedName::new("", name)));
     let metadata = replaced
         .both(Object::namespace)
         .map(|it| it.map(|it| &it.metadata));

@@ -17,7 +17,7 @@ use crate::translate::status::Status;
 use crate::translate::waypoint::bind::Gateways;
 use crate::translate::waypoint::gateway::Candidate;
 use crate::translate::{
-    Cluster, Finding, endpoint_slice, peer_authentication, service, workload_entry,
+    Cluster, Finding, endpoint_slice, peer_authentication, service, unhonoured, workload_entry,
 };
 
 /// What was made of one output.
@@ -56,6 +56,13 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
             findings: gateway.findings(),
             ..Computed::default()
         }),
+        Output::Namespace(name) => {
+            let namespace = view.shelf.namespace(&name.name);
+            namespace.map(|namespace| Computed {
+                findings: unhonoured::findings(&namespace.metadata),
+                ..Computed::default()
+            })
+        }
         Output::Policy(name) => policies::policy(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
@@ -80,9 +87,11 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
             let name = peer_authentication::converted_name(&name.namespace, &name.name);
             Some(name.to_string())
         }
-        Output::Service(_) | Output::Slice(_) | Output::ServiceEntry(_) | Output::Gateway(_) => {
-            None
-        }
+        Output::Service(_)
+        | Output::Slice(_)
+        | Output::ServiceEntry(_)
+        | Output::Gateway(_)
+        | Output::Namespace(_) => None,
     }
 }
 

@@ -31,16 +31,7 @@ pub(super) fn message(push: Push) -> DeltaDiscoveryResponse {
             type_url: push.type_url.to_owned(),
             value: resource.bytes.clone(),
         }),
-        aliases: if push.with_aliases {
-            resource
-                .links
-                .aliases
-                .iter()
-                .map(ToString::to_string)
-                .collect()
-        } else {
-            Vec::new()
-        },
+        aliases: push.aliases(resource),
     });
     DeltaDiscoveryResponse {
         system_version_info: format!("{}{more}", push.head),

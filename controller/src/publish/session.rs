@@ -5,9 +5,10 @@
 //! and addresses see the recipe, `publish`.
 
 mod follow;
+mod addresses;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +76,23 @@ pub struct Push {
     pub resources: Vec<Arc<Resource>>,
     /// Whether aliases are sent: only to clients that ask by name.
     pub with_aliases: bool,
+    /// By name of a resource: further aliases, the addresses inside its ranges that were asked for. Who
+    /// asks waits for an answer of exactly that name.
+    pub asked: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Names that are gone.
     pub removed: Vec<Arc<str>>,
+}
+
+impl Push {
+    /// Every alias that is sent with `resource`.
+    pub fn aliases(&self, resource: &Resource) -> Vec<String> {
+        if !self.with_aliases {
+            return Vec::new();
+        }
+        let asked = self.asked.get(&resource.name).into_iter().flatten();
+        let all = resource.links.aliases.iter().chain(asked);
+        all.map(ToString::to_string).collect()
+    }
 }
 
 /// What to do next.
@@ -250,6 +266,7 @@ impl Session {
             more_follows,
             resources: page.resources,
             with_aliases: !follow.is_wildcard(),
+            asked: page.asked,
             removed: page.removed,
         })
     }
@@ -291,6 +308,10 @@ struct Page {
     size: PageSize,
     bytes: usize,
     resources: Vec<Arc<Resource>>,
+    /// Names of those that were added as answers.
+    answers: HashSet<Arc<str>>,
+    /// See [`Push::asked`].
+    asked: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     removed: Vec<Arc<str>>,
 }
 
@@ -300,6 +321,8 @@ impl Page {
             size,
             bytes: 0,
             resources: Vec::new(),
+            answers: HashSet::new(),
+            asked: BTreeMap::new(),
             removed: Vec::new(),
         }
     }
@@ -316,6 +339,20 @@ impl Page {
     fn add(&mut self, resource: &Arc<Resource>) {
         self.bytes += resource.bytes.len() + resource.name.len();
         self.resources.push(Arc::clone(resource));
+    }
+
+    /// The same for an answer: many addresses that were asked for may lie in one range.
+    fn add_once(&mut self, resource: &Arc<Resource>) {
+        if self.answers.insert(Arc::clone(&resource.name)) {
+            self.add(resource);
+        }
+    }
+
+    /// Another alias for `resource`, which is to be added.
+    fn name(&mut self, resource: &Resource, alias: Arc<str>) {
+        self.bytes += alias.len();
+        let aliases = self.asked.entry(Arc::clone(&resource.name)).or_default();
+        aliases.insert(alias);
     }
 
     fn remove(&mut self, name: Arc<str>) {

@@ -13,6 +13,7 @@ use twox_hash::XxHash64;
 
 use super::Name;
 use super::index::Index;
+use super::ranges::Ranges;
 
 /// Removed names that are remembered. A subscriber that is further behind must say what it holds.
 pub const TOMBSTONES: usize = 16_384;
@@ -101,6 +102,7 @@ pub struct Table {
     gone_by_change: BTreeMap<u64, Name>,
     forgotten: u64,
     by_alias: Index,
+    by_range: Ranges,
     by_service: Index,
     by_node: Index,
 }
@@ -168,6 +170,14 @@ impl Table {
     /// Names of resources with this alias.
     pub fn with_alias(&self, alias: &str) -> impl Iterator<Item = &Arc<Resource>> {
         self.indexed(&self.by_alias, alias)
+    }
+
+    /// Who bears the address `<network>/<ip>`: by that alias, then by ranges that hold it, the longest
+    /// first. All of them: which one is meant depends on who asks, and of what namespace it is.
+    pub fn bearing(&self, address: &str) -> impl Iterator<Item = &Arc<Resource>> {
+        let ranges = self.by_range.holding(address);
+        let ranges = ranges.filter_map(|name| self.by_name.get(name));
+        self.with_alias(address).chain(ranges)
     }
 
     /// Workloads of this service.
@@ -252,6 +262,9 @@ impl Table {
     }
 
     fn link(&mut self, name: &Name, links: &Links) -> Keys {
+        for alias in &links.aliases {
+            self.by_range.add(alias, name);
+        }
         let all = |keys: &[String], index: &mut Index| {
             keys.iter().map(|key| index.add(key, name)).collect()
         };
@@ -272,6 +285,7 @@ impl Table {
         } = &resource.links;
         for key in aliases {
             self.by_alias.remove(key, &resource.name);
+            self.by_range.remove(key, &resource.name);
         }
         for key in services {
             self.by_service.remove(key, &resource.name);

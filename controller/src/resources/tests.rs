@@ -118,6 +118,43 @@ fn finds_by_alias_service_and_node_until_they_change() {
 }
 
 #[test]
+fn an_address_is_borne_by_its_alias_and_by_every_range_around_it() {
+    let resources = Resources::new([TYPE]);
+    let upsert = |name: &str, aliases: &[&str]| Upsert {
+        name: name.into(),
+        bytes: bytes(&aliases.join(" ")),
+        links: Links {
+            aliases: aliases.iter().map(|it| (*it).to_owned()).collect(),
+            ..Links::default()
+        },
+    };
+    let bearing = |address: &str| {
+        let published = resources.read();
+        let table = published.table(TYPE).unwrap();
+        let names: Vec<String> = table.bearing(address).map(|r| r.name.to_string()).collect();
+        names.join(" ")
+    };
+    let wide = upsert("wide", &["/10.0.0.0/8", "far/10.0.0.0/8"]);
+    let narrow = upsert("narrow", &["/10.1.0.0/16", "/10.9.9.9"]);
+    let pod = upsert("pod", &["/10.1.0.1"]);
+    resources.update(TYPE, vec![wide, narrow, pod], vec![]);
+    assert_eq!(bearing("/10.1.0.1"), "pod narrow wide");
+    assert_eq!(bearing("/10.9.9.9"), "narrow wide");
+    assert_eq!(bearing("far/10.1.0.1"), "wide");
+    assert_eq!(bearing("/11.0.0.1"), "");
+    assert_eq!(bearing("/10.1.0.0/16"), "narrow");
+    resources.update(
+        TYPE,
+        vec![upsert("narrow", &["/10.2.0.0/16"])],
+        vec!["pod".into()],
+    );
+    assert_eq!(bearing("/10.1.0.1"), "wide");
+    assert_eq!(bearing("/10.2.0.1"), "narrow wide");
+    resources.update(TYPE, Vec::<Upsert>::new(), vec!["wide".into()]);
+    assert_eq!(bearing("far/10.1.0.1"), "");
+}
+
+#[test]
 fn forgets_the_oldest_removals_beyond_the_bound_and_says_so() {
     let resources = Resources::new([TYPE]);
     let all: Vec<String> = (0..TOMBSTONES + 10).map(|n| format!("n{n}")).collect();

@@ -87,14 +87,10 @@ fn compare(reference: &[Described], page: &str) -> Result<()> {
     let mut seen = BTreeSet::new();
     for line in page.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').context("a type")?;
-        let full = match kind {
-            "counter" => format!("{name}_total"),
-            _ => name.to_owned(),
-        };
-        let known = table.get(full.as_str());
-        let (expected, _) = known.ok_or_else(|| anyhow!("{full} is not in the reference"))?;
-        ensure(*expected == kind, || format!("{full} is a {kind}"))?;
-        seen.insert(full);
+        let known = table.get(name);
+        let (expected, _) = known.ok_or_else(|| anyhow!("{name} is not in the reference"))?;
+        ensure(*expected == kind, || format!("{name} is a {kind}"))?;
+        seen.insert(name);
     }
     for name in table.keys() {
         ensure(seen.contains(*name), || format!("no {name} in\n{page}"))?;

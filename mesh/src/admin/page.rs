@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
+use super::accept::asks_for_openmetrics;
 use crate::lifecycle::ready::Gates;
-use crate::telemetry::{log, metrics};
+use crate::telemetry::{log, metrics, plain};
 
 /// A request for a page.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Question {
     pub method: Method,
     /// The text behind `?`, undecoded; empty when there is none.
     pub query: String,
+    /// The media types that the caller takes, as it names them; empty when it names none.
+    pub accept: String,
     /// The body of a POST, at most 1 MiB.
     pub body: bytes::Bytes,
 }
@@ -110,15 +113,17 @@ pub fn ready_page(gates: &Gates) -> Answer {
     }
 }
 
-/// `GET`: all metrics.
-pub fn metrics_page(all: &metrics::Metrics) -> Answer {
-    match all.encode() {
-        Ok(body) => Answer {
-            status: StatusCode::OK,
-            content_type: metrics::CONTENT_TYPE,
-            body,
-        },
-        Err(error) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+/// `GET`: all metrics, as OpenMetrics for who asks for that, else as plain text.
+pub fn metrics_page(all: &metrics::Metrics, question: &Question) -> Answer {
+    let (content_type, body) = match all.encode() {
+        Ok(open) if asks_for_openmetrics(&question.accept) => (metrics::CONTENT_TYPE, open),
+        Ok(open) => (plain::CONTENT_TYPE, plain::plain(&open)),
+        Err(error) => return Answer::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    };
+    Answer {
+        status: StatusCode::OK,
+        content_type,
+        body,
     }
 }
 

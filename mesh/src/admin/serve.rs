@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -125,9 +125,11 @@ async fn respond(request: Request<Incoming>, routes: &Routes) -> Response<Full<B
                     }
                     Ok(Ok(body)) => {
                         let query = head.uri.query().unwrap_or_default().to_owned();
+                        let accept = accepted(&head.headers);
                         handler(Question {
                             method: head.method,
                             query,
+                            accept,
                             body: body.to_bytes(),
                         })
                         .await
@@ -145,21 +147,41 @@ async fn respond(request: Request<Incoming>, routes: &Routes) -> Response<Full<B
     response
 }
 
+/// Every line of the header as one.
+fn accepted(headers: &HeaderMap) -> String {
+    let lines = headers.get_all(http::header::ACCEPT).iter();
+    let lines: Vec<&str> = lines.filter_map(|it| it.to_str().ok()).collect();
+    lines.join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use http::Method;
+    use prometheus_client::metrics::counter::Counter;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::Instant;
 
+    use super::super::page::metrics_page;
     use super::*;
+    use crate::telemetry::metrics::Metrics;
 
-    /// A page of a mebibyte, and one that counts what it is sent.
+    /// A page of a mebibyte, metrics, and one that counts what it is sent.
     fn routes() -> Arc<Routes> {
         let large = |_| async { Answer::text(StatusCode::OK, "x".repeat(1 << 20)) };
         let count = |question: Question| async move {
             Answer::text(StatusCode::OK, question.body.len().to_string())
         };
-        let routes = Routes::default().with(Method::GET, "/large", large);
+        let metrics = Metrics::default();
+        metrics.register(|it| it.register("calls", "Calls", Counter::<u64>::default()));
+        let metrics = move |question: Question| {
+            let answer = metrics_page(&metrics, &question);
+            async move { answer }
+        };
+        let routes = Routes::default().with(Method::GET, "/large", large).with(
+            Method::GET,
+            "/metrics",
+            metrics,
+        );
         Arc::new(routes.with(Method::POST, "/count", count))
     }
 
@@ -189,6 +211,32 @@ mod tests {
         let body = vec![b'x'; MAX_BODY + 1];
         let (answer, _) = tokio::join!(heard(read), write.write_all(&body));
         assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn metrics_come_in_the_form_that_was_asked_for() {
+        let open = "# TYPE calls counter\ncalls_total 0\n# EOF\n";
+        let plain = "# TYPE calls_total counter\ncalls_total 0\n";
+        for (accept, media_type, end) in [
+            ("", "text/plain; version=0.0.4; charset=utf-8", plain),
+            (
+                "accept: */*\r\n",
+                "text/plain; version=0.0.4; charset=utf-8",
+                plain,
+            ),
+            (
+                "accept: text/html\r\naccept: application/openmetrics-text\r\n",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                open,
+            ),
+        ] {
+            let get = format!("GET /metrics HTTP/1.1\r\nconnection: close\r\n{accept}\r\n");
+            let (near, _served) = super::tests::open(&get).await;
+            let answer = heard(near).await;
+            let type_line = format!("content-type: {media_type}\r\n");
+            assert!(answer.contains(&type_line), "{accept}: {answer}");
+            assert!(answer.ends_with(end), "{accept}: {answer}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -46,22 +46,30 @@ impl Snapshot {
     /// What `address` on `network` leads to, for a client of `client_namespace`: a workload's own
     /// address first, then a virtual address, then a range. Source: contract, record look-ups and
     /// tie-breaks, docs/compat.md#lookup.
+    ///
+    /// On demand a range that is known says nothing of what else bears an address inside, which may
+    /// come before it: it counts only once the name of the address is among those `answered`.
     pub fn find_address(
         &self,
         network: &str,
         address: IpAddr,
         client_namespace: &str,
+        answered: &[Box<str>],
     ) -> Lookup<Hit> {
         let address = address.to_canonical();
         if let Some(workload) = self.workload_by_address(network, address) {
             return Lookup::Found(Hit::Workload(workload.id()));
         }
-        let service = self
-            .service_by_virtual_address(network, address, Some(client_namespace))
-            .or_else(|| self.service_by_range(network, address, client_namespace));
-        match service {
-            Some(service) => Lookup::Found(Hit::Service(service.id())),
-            None => self.unknown(|| format!("{network}/{address}")),
+        let found = |service: ServiceView<'_>| Lookup::Found(Hit::Service(service.id()));
+        let exact = self.service_by_virtual_address(network, address, Some(client_namespace));
+        if let Some(service) = exact {
+            return found(service);
+        }
+        let name = || format!("{network}/{address}");
+        match self.service_by_range(network, address, client_namespace) {
+            Some(service) if !self.settings.on_demand => found(service),
+            Some(service) if answered.contains(&name().into()) => found(service),
+            Some(_) | None => self.unknown(name),
         }
     }
 

@@ -99,9 +99,17 @@ impl Snapshot {
 
     /// Whether `workload` is an instance of a waypoint in front of what lives at `address`: it then
     /// takes tunnels for that address (contract: sandwich, docs/compat.md#inbound-status).
-    pub fn is_waypoint_of(&self, workload: WorkloadView<'_>, address: IpAddr) -> Lookup<bool> {
+    ///
+    /// Names that were asked for and `answered` are known: see [`Self::find_address`].
+    pub fn is_waypoint_of(
+        &self,
+        workload: WorkloadView<'_>,
+        address: IpAddr,
+        answered: &[Box<str>],
+    ) -> Lookup<bool> {
         let leads_here = |gateway: &GatewayAddress| self.leads_to(gateway, workload);
-        let found = self.find_address(workload.network(), address, workload.namespace());
+        let (network, namespace) = (workload.network(), workload.namespace());
+        let found = self.find_address(network, address, namespace, answered);
         let is_waypoint = match found {
             Lookup::Found(Hit::Workload(id)) => {
                 let waypoint = self.workload(id).and_then(WorkloadView::waypoint);

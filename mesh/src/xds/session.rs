@@ -12,6 +12,9 @@ use super::node::MORE_FOLLOWS;
 
 /// Names of things that do not exist for which a subscription is kept; beyond, the oldest is given up.
 pub const ABSENT_NAMES: usize = 16_384;
+/// Names for which a subscription is kept because something else was found by them: a range is by each
+/// address inside. Beyond, the oldest is given up, and asked for again by whoever needs it.
+pub const FOUND_NAMES: usize = 32_768;
 /// Names that may wait for their first answer at a time.
 pub const PENDING_NAMES: usize = 65_536;
 /// Reasons named in one refusal; the rest is only counted.
@@ -219,6 +222,7 @@ struct Held {
     pending: HashSet<Box<str>>,
     /// On demand: names that are aliases of resources we hold.
     aliases: HashMap<Box<str>, Box<str>>,
+    aliases_order: VecDeque<Box<str>>,
     /// On demand: asked for and told that there is none; oldest first.
     absent: HashSet<Box<str>>,
     absent_order: VecDeque<Box<str>>,
@@ -234,6 +238,7 @@ impl Session {
             refused: HashSet::new(),
             pending: HashSet::new(),
             aliases: HashMap::new(),
+            aliases_order: VecDeque::new(),
             absent: HashSet::new(),
             absent_order: VecDeque::new(),
         };
@@ -332,7 +337,7 @@ impl Session {
         held.is_complete |= !more_follows;
         let request = Request {
             type_url: held.subscription.type_url.to_owned(),
-            unsubscribe: held.give_up_absent(),
+            unsubscribe: held.give_up(),
             nonce,
             refusal: refusal(&all_refused),
             ..Request::default()
@@ -436,7 +441,10 @@ impl Held {
         for alias in aliases {
             // Only what was asked for by this alias: the others would be memory for nothing.
             if self.pending.contains(alias.as_str()) || self.absent.remove(alias.as_str()) {
-                self.aliases.insert(alias.as_str().into(), name.into());
+                let known = self.aliases.insert(alias.as_str().into(), name.into());
+                if known.is_none() {
+                    self.aliases_order.push_back(alias.as_str().into());
+                }
             }
         }
     }
@@ -454,14 +462,23 @@ impl Held {
         }
     }
 
-    /// Names known to be absent are kept up to a bound; those given up are unsubscribed from.
-    fn give_up_absent(&mut self) -> Vec<String> {
+    /// Names known to be absent, and those by which something else was found, are kept up to a bound;
+    /// those given up are unsubscribed from.
+    fn give_up(&mut self) -> Vec<String> {
         let mut given_up = Vec::new();
         while self.absent_order.len() > ABSENT_NAMES {
             let Some(name) = self.absent_order.pop_front() else {
                 break;
             };
             if self.absent.remove(&name) {
+                given_up.push(name.into());
+            }
+        }
+        while self.aliases_order.len() > FOUND_NAMES {
+            let Some(name) = self.aliases_order.pop_front() else {
+                break;
+            };
+            if self.aliases.remove(&name).is_some() {
                 given_up.push(name.into());
             }
         }

@@ -123,7 +123,7 @@ fn describe(pod: &Pod, snapshot: &Snapshot, source: SocketAddr, draft: &mut Draf
         return;
     };
     let proven = draft.source.identity.take();
-    let found = snapshot.find_address(own.network(), source.ip(), own.namespace());
+    let found = snapshot.find_address(own.network(), source.ip(), own.namespace(), &[]);
     let client = match found {
         Lookup::Found(Hit::Workload(id)) => snapshot.workload(id),
         Lookup::Ask(name) => {

@@ -119,7 +119,7 @@ fn own_address(
     if address == asked.dialled || asked.pod.application_tunnel().is_some() {
         return Ok(asked.dialled);
     }
-    match snapshot.is_waypoint_of(asked.pod, address) {
+    match snapshot.is_waypoint_of(asked.pod, address, asked.answered) {
         Lookup::Found(true) => Ok(asked.dialled),
         Lookup::Ask(name) if !asked.answered.contains(&name) => Err(NoTarget::Ask(name)),
         Lookup::Found(false) | Lookup::Absent | Lookup::Ask(_) => {

@@ -158,7 +158,8 @@ pub fn resolve<'a>(snapshot: &'a Snapshot, inquiry: &Inquiry<'_>) -> Answer<'a> 
     if doors.is_own(destination.port()) && is_own_address {
         return Answer::Refuse(Reason::IllegalPort);
     }
-    let answer = match snapshot.find_address(own.network(), destination.ip(), own.namespace()) {
+    let (to, answered) = (destination.ip(), inquiry.answered);
+    let answer = match snapshot.find_address(own.network(), to, own.namespace(), answered) {
         Lookup::Ask(name) if !inquiry.answered.contains(&name) => Answer::Ask(name),
         Lookup::Ask(_) | Lookup::Absent => plain(destination, None, None),
         Lookup::Found(Hit::Service(id)) => match snapshot.service(id) {
@@ -208,7 +209,7 @@ pub fn addressed<'a>(
     inquiry: &Inquiry<'_>,
 ) -> (Option<WorkloadView<'a>>, Option<ServiceView<'a>>) {
     let (own, to) = (inquiry.own, inquiry.destination.ip());
-    match snapshot.find_address(own.network(), to, own.namespace()) {
+    match snapshot.find_address(own.network(), to, own.namespace(), inquiry.answered) {
         Lookup::Found(Hit::Workload(id)) => (snapshot.workload(id), None),
         Lookup::Found(Hit::Service(id)) => (None, snapshot.service(id)),
         Lookup::Absent | Lookup::Ask(_) => (None, None),

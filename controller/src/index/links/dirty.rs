@@ -22,6 +22,8 @@ pub enum Output {
     WorkloadEntry(NamespacedName),
     /// What is to be said about a gateway.
     Gateway(NamespacedName),
+    /// What is to be said about a namespace.
+    Namespace(NamespacedName),
     /// An AuthorizationPolicy.
     Policy(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
@@ -40,6 +42,7 @@ impl Output {
             Self::ServiceEntry(name) => (Kind::ServiceEntry, name),
             Self::WorkloadEntry(name) => (Kind::WorkloadEntry, name),
             Self::Gateway(name) => (Kind::Gateway, name),
+            Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
@@ -61,6 +64,7 @@ impl Output {
             Kind::ServiceEntry => Some(Self::ServiceEntry(name)),
             Kind::WorkloadEntry => Some(Self::WorkloadEntry(name)),
             Kind::Gateway => Some(Self::Gateway(name)),
+            Kind::Namespace => Some(Self::Namespace(name)),
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
             _ => None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proto::type_urls;
 
 use super::Page;
+use super::addresses::Addresses;
 use super::walk::Walk;
 use crate::resources::{Resource, Table};
 
@@ -39,6 +40,8 @@ pub(super) struct Follow {
     versions: BTreeMap<String, String>,
     /// Names asked for: resources, aliases, services whose workloads are wanted too.
     wanted: HashSet<Name>,
+    /// Those of them that are addresses: a range may hold them.
+    addresses: Addresses,
     /// Names sent because somebody asked; the client is told when they are gone.
     sent: HashSet<Name>,
     /// Removed policies not yet sent as gone, with the change that removed them.
@@ -59,6 +62,7 @@ impl Follow {
             asked: VecDeque::new(),
             versions: BTreeMap::new(),
             wanted: HashSet::new(),
+            addresses: Addresses::default(),
             sent: HashSet::new(),
             held: BTreeMap::new(),
         }
@@ -101,6 +105,7 @@ impl Follow {
                 self.walk = None;
             }
             self.wanted.remove(name.as_str());
+            self.addresses.remove(name);
             self.sent.remove(name.as_str());
         }
     }
@@ -221,6 +226,7 @@ impl Follow {
 
     fn ask(&mut self, name: Name) {
         self.wanted.insert(Arc::clone(&name));
+        self.addresses.add(&name);
         self.asked.push_back(name);
     }
 
@@ -251,7 +257,7 @@ impl Follow {
             }
             let by_name = table.find(&name).into_iter();
             let found: Vec<&Arc<Resource>> = match by_name.len() {
-                0 => table.with_alias(&name).collect(),
+                0 => table.bearing(&name).collect(),
                 _ => by_name.collect(),
             };
             if found.iter().any(|resource| resource.changed > limit) {
@@ -268,6 +274,9 @@ impl Follow {
             for resource in found {
                 let own = self.versions.get(&*resource.name).cloned();
                 let held = named.as_ref().and(own.as_ref().or(named.as_ref()));
+                if resource.name != name && !resource.links.aliases.contains(&name) {
+                    page.name(resource, Arc::clone(&name));
+                }
                 self.answer_one(table, resource, held.map(String::as_str), limit, page);
             }
         }
@@ -285,7 +294,7 @@ impl Follow {
     ) {
         self.sent.insert(Arc::clone(&resource.name));
         if held != Some(&resource.version_text()) {
-            page.add(resource);
+            page.add_once(resource);
         }
         let mut is_service = false;
         for workload in table.of_service(&resource.name) {
@@ -356,7 +365,9 @@ impl Follow {
             page.add(resource);
         } else if page.resources.iter().any(|r| Arc::ptr_eq(r, resource)) {
             // The answer to a name has brought it just now.
+            self.name_addresses(resource, page);
         } else if self.asked_for(resource) {
+            self.name_addresses(resource, page);
             // It may be a service that did not exist when it was asked for; its workloads did.
             self.answer_one(table, resource, None, limit, page);
         } else if self.concerns(resource, node) {
@@ -368,7 +379,21 @@ impl Follow {
     /// Whether somebody asked for it by its name or by another.
     fn asked_for(&self, resource: &Resource) -> bool {
         let mut names = resource.links.aliases.iter();
-        self.wanted.contains(&resource.name) || names.any(|name| self.wanted.contains(name))
+        let is_wanted = |name: &Name| self.wanted.contains(name) || self.addresses.any_in(name);
+        self.wanted.contains(&resource.name) || names.any(is_wanted)
+    }
+
+    /// Gives a range that has changed the addresses inside that were asked for; but for those that still
+    /// wait for their answer, which may be more than this.
+    fn name_addresses(&self, resource: &Resource, page: &mut Page) {
+        let waiting: HashSet<&Name> = self.asked.iter().collect();
+        for range in &resource.links.aliases {
+            for name in self.addresses.inside(range) {
+                if !waiting.contains(name) {
+                    page.name(resource, Arc::clone(name));
+                }
+            }
+        }
     }
 
     /// Whether it belongs to what somebody asked for, or to the client's node.

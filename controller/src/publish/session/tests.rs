@@ -1,5 +1,7 @@
 //! Tables of requests and changes, and what is sent.
 
+mod ranges;
+
 use bytes::Bytes;
 use proto::type_urls::{ADDRESS, AUTHORIZATION};
 

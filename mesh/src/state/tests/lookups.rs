@@ -7,7 +7,7 @@ use crate::names::WorkloadUid;
 
 /// Uid or key of what an address leads to.
 fn at(snapshot: &Snapshot, address: &str, client_namespace: &str) -> String {
-    match snapshot.find_address("", ip(address), client_namespace) {
+    match snapshot.find_address("", ip(address), client_namespace, &[]) {
         Lookup::Found(Hit::Workload(id)) => snapshot.workload(id).unwrap().uid().to_owned(),
         Lookup::Found(Hit::Service(id)) => snapshot.service(id).unwrap().key().to_string(),
         Lookup::Absent => "absent".to_owned(),
@@ -88,7 +88,7 @@ fn an_address_belongs_to_its_network() {
     assert_eq!(at(&snapshot, "10.0.0.1", "ns"), "absent");
     assert!(
         snapshot
-            .find_address("far", ip("10.0.0.1"), "ns")
+            .find_address("far", ip("10.0.0.1"), "ns", &[])
             .found()
             .is_some()
     );
@@ -286,11 +286,11 @@ fn on_demand_an_unknown_name_is_asked_for() {
     let snapshot = reader.load();
     let ask = |name: &str| Lookup::Ask(name.into());
     assert_eq!(
-        snapshot.find_address("net", ip("10.0.0.1"), "ns"),
+        snapshot.find_address("net", ip("10.0.0.1"), "ns", &[]),
         ask("net/10.0.0.1")
     );
     assert_eq!(
-        snapshot.find_address("", ip("fd00::1"), "ns"),
+        snapshot.find_address("", ip("fd00::1"), "ns", &[]),
         ask("/fd00::1")
     );
     let name_of = |answer: Lookup<_>| match answer {
@@ -302,6 +302,34 @@ fn on_demand_an_unknown_name_is_asked_for() {
         _ => Lookup::Absent,
     };
     assert_eq!(&*name_of(by_name), "ns/s");
+}
+
+#[test]
+fn on_demand_a_range_counts_only_for_addresses_that_were_asked_for() {
+    let settings = Settings {
+        on_demand: true,
+        ..Settings::default()
+    };
+    let (mut store, reader) = Store::new(settings);
+    let range = || service("ns/range", "10.0.0.0/8").into();
+    store.apply([range(), service("ns/exact", "10.96.0.1").into()], []);
+    let at = |address: &str, answered: &[Box<str>]| {
+        let snapshot = reader.load();
+        match snapshot.find_address("", ip(address), "ns", answered) {
+            Lookup::Found(Hit::Workload(id)) => snapshot.workload(id).unwrap().uid().to_owned(),
+            Lookup::Found(Hit::Service(id)) => snapshot.service(id).unwrap().key().to_string(),
+            Lookup::Absent => "absent".to_owned(),
+            Lookup::Ask(name) => format!("ask {name}"),
+        }
+    };
+    let answered: [Box<str>; 1] = ["/10.0.0.1".into()];
+    assert_eq!(at("10.96.0.1", &[]), "ns/exact");
+    assert_eq!(at("10.0.0.1", &[]), "ask /10.0.0.1");
+    assert_eq!(at("10.0.0.2", &answered), "ask /10.0.0.2");
+    assert_eq!(at("10.0.0.1", &answered), "ns/range");
+    // The answer may have brought what comes before the range.
+    store.apply([pod("a", "10.0.0.1").into()], []);
+    assert_eq!(at("10.0.0.1", &answered), "Kubernetes//Pod/ns/a");
 }
 
 #[test]

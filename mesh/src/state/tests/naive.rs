@@ -253,7 +253,7 @@ fn covers(first: IpAddr, prefix: u8, address: IpAddr) -> bool {
 }
 
 fn at(snapshot: &Snapshot, network: &str, address: IpAddr, client: &str) -> String {
-    match snapshot.find_address(network, address, client) {
+    match snapshot.find_address(network, address, client, &[]) {
         Lookup::Found(Hit::Workload(id)) => snapshot.workload(id).unwrap().uid().to_owned(),
         Lookup::Found(Hit::Service(id)) => snapshot.service(id).unwrap().key().to_string(),
         Lookup::Absent => "absent".to_owned(),

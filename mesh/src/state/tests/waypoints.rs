@@ -288,7 +288,7 @@ fn an_instance_takes_tunnels_for_what_stands_behind_its_waypoint_and_nothing_els
             ("10.96.0.8", Lookup::Found(false)),
             ("10.0.0.77", unknown.clone()),
         ] {
-            let answer = snapshot.is_waypoint_of(instance, ip(address));
+            let answer = snapshot.is_waypoint_of(instance, ip(address), &[]);
             assert_eq!(answer, expected, "{address}, on demand: {on_demand}");
         }
     }

@@ -291,6 +291,22 @@ fn gives_up_the_oldest_absent_names_beyond_the_bound() {
 }
 
 #[test]
+fn gives_up_the_oldest_addresses_found_in_a_range_beyond_the_bound() {
+    let mut session = on_demand();
+    let names: Vec<String> = (0..FOUND_NAMES + 2).map(|n| format!("/n{n}")).collect();
+    for name in &names {
+        session.ask(ADDRESS, name);
+    }
+    let mut range = resource("ns/range", "1");
+    range.aliases.clone_from(&names);
+    range.aliases.push("/10.0.0.0/8".into());
+    let settled = settle(&mut session, response("n", vec![range], &[]), &[]);
+    assert_eq!(settled.request.unsubscribe, ["/n0", "/n1"]);
+    assert_eq!(session.ask(ADDRESS, "/n2"), Asked::Answered);
+    assert!(matches!(session.ask(ADDRESS, "/n0"), Asked::Send(_)));
+}
+
+#[test]
 fn refuses_names_of_types_it_does_not_have_and_beyond_the_bound() {
     let mut session = on_demand();
     assert_eq!(session.ask("t/Else", "a"), Asked::Refused);

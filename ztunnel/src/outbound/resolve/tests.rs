@@ -389,6 +389,37 @@ fn on_demand_what_is_not_known_is_asked_for_once_and_then_not_there() {
 }
 
 #[test]
+fn on_demand_an_address_in_a_range_is_asked_for_and_then_taken_through_the_waypoint_of_the_range() {
+    let gate = service("gate", &[], &[(15008, 15008)]);
+    let gate_pod = || serving(pod("gate", &["10.0.0.9"]), &gate, &[(15008, 15008)]);
+    let mut range = service("range", &["10.0.0.0"], &[(80, 80)]);
+    range
+        .addresses
+        .iter_mut()
+        .for_each(|it| it.prefix = Some(8));
+    range.waypoint = waypoint(&gate);
+    let services = || [range.clone(), gate.clone()];
+    let (to, name) = ("10.7.0.1:80", "/10.7.0.1");
+    let decide =
+        |snapshot: &Snapshot, answered: &[Box<str>]| decide_in(snapshot, to, true, answered);
+
+    let known = snapshot_on_demand([pod("client", &[CLIENT]), gate_pod()], services());
+    assert_eq!(decide(&known, &[]), Outcome::Ask(name.to_owned()));
+    let through = tunnel("10.0.0.9:15008", to, &["gate"]);
+    assert_eq!(decide(&known, &[name.into()]), through);
+
+    // What the answer brought beside the range comes before it.
+    let pods = [
+        pod("client", &[CLIENT]),
+        gate_pod(),
+        pod("own", &["10.7.0.1"]),
+    ];
+    let both = snapshot_on_demand(pods, services());
+    let direct = tunnel("10.7.0.1:15008", to, &["own"]);
+    assert_eq!(decide(&both, &[name.into()]), direct);
+}
+
+#[test]
 fn a_private_service_of_another_namespace_is_not_seen() {
     let mut hidden = web();
     hidden.key = NamespacedHostname::new("vault", "web.vault.svc.cluster.local");
