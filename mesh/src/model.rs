@@ -1,5 +1,11 @@
 //! The mesh's nouns: plain values without I/O, locks or generated types.
 
+pub mod attached;
+pub mod waypoint;
+pub mod http;
+pub mod destination;
+pub mod observe;
+pub mod provider;
 mod gateway;
 mod locality;
 mod origin;

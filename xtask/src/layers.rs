@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::sources;
 
 /// The four programs: none may use another.
-const PROGRAMS: [&str; 3] = ["ztunnel", "cni", "controller"];
+const PROGRAMS: [&str; 4] = ["ztunnel", "cni", "waypoint", "controller"];
 
 /// Crates that must not know each other, beside the order.
 fn is_forbidden(user: &str, used: &str) -> bool {

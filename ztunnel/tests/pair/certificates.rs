@@ -1,5 +1,6 @@
 //! Which certificates a node proxy has, before and while anybody calls.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};
 
@@ -115,7 +116,8 @@ pub(crate) fn no_requests_after_the_end() {
     });
     let client = identity("shop", "client");
     let leaf = Leaf {
-        not_after: SystemTime::now() + Duration::from_secs(3),
+        // long enough for a busy machine to open the tunnel before the end
+        not_after: SystemTime::now() + Duration::from_secs(6),
         ..Leaf::of(&client)
     };
     let credentials = world.ca.issue_as(&client, &leaf, &world.ca.root_pem());
@@ -151,7 +153,12 @@ pub(crate) fn no_requests_after_the_end() {
             heard.extend_from_slice(&bytes.unwrap());
         }
         assert_eq!(heard, b"still");
-        driving.await.unwrap().unwrap().unwrap();
+        // the proxy closes first; what this end still wanted to say may find nobody
+        if let Err(error) = driving.await.unwrap().unwrap() {
+            let kind = error.get_io().map(std::io::Error::kind);
+            let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+            assert!(kind.is_some_and(|kind| gone.contains(&kind)), "{error}");
+        }
     };
     let runtime = &world.one.runtime;
     runtime

@@ -1,0 +1,1 @@
+//! Pure. Which endpoint of a destination takes a request, and which are left out for a time.
