@@ -4,18 +4,46 @@
 
 use super::text::{matches_bytes, matches_host, matches_path, matches_text};
 use super::{Unreadable, admits, contains};
-use crate::authz::{Facts, HttpFacts};
-use crate::model::{ClaimPatterns, NamedPatterns, PathPattern, RequestMatch, StringMatch};
+use crate::authz::{Facts, HttpFacts, RequestFacts};
+use crate::model::{ClaimPatterns, IpRange, NamedPatterns, RequestMatch, StringMatch};
 
 pub(super) fn matches(facts: &Facts<'_>, m: &RequestMatch, unreadable: Unreadable) -> bool {
+    let domain = facts.source_identity.map(|it| it.trust_domain.as_str());
+    let domain = |pattern: &StringMatch| domain.is_some_and(|it| matches_text(pattern, it));
+    admits(&m.trust_domains, &m.not_trust_domains, domain)
+        && of_connection(facts.request, m, unreadable)
+        && of_request(facts.request.and_then(|it| it.http.as_ref()), m, unreadable)
+}
+
+/// What is known of opaque bytes too.
+fn of_connection(
+    facts: Option<&RequestFacts<'_>>,
+    m: &RequestMatch,
+    unreadable: Unreadable,
+) -> bool {
+    let Some(facts) = facts else {
+        let asks = !(m.remote_ips.is_empty()
+            && m.not_remote_ips.is_empty()
+            && m.server_names.is_empty()
+            && m.not_server_names.is_empty());
+        return !asks || unreadable == Unreadable::Holds;
+    };
+    let remote = facts.remote_ip.to_canonical();
+    let remote = |it: &IpRange| contains(*it, remote);
+    let name = |it: &StringMatch| facts.server_name.is_some_and(|name| matches_host(it, name));
+    admits(&m.remote_ips, &m.not_remote_ips, remote)
+        && admits(&m.server_names, &m.not_server_names, name)
+}
+
+fn of_request(http: Option<&HttpFacts<'_>>, m: &RequestMatch, unreadable: Unreadable) -> bool {
     // Named one by one, so that a new field cannot be forgotten here.
     let RequestMatch {
-        trust_domains,
-        not_trust_domains,
-        remote_ips,
-        not_remote_ips,
-        server_names,
-        not_server_names,
+        trust_domains: _,
+        not_trust_domains: _,
+        remote_ips: _,
+        not_remote_ips: _,
+        server_names: _,
+        not_server_names: _,
         hosts,
         not_hosts,
         methods,
@@ -27,54 +55,24 @@ pub(super) fn matches(facts: &Facts<'_>, m: &RequestMatch, unreadable: Unreadabl
         headers,
         claims,
     } = m;
-    let domain = facts.source_identity.map(|it| it.trust_domain.as_str());
-    let domain = |pattern: &StringMatch| domain.is_some_and(|it| matches_text(pattern, it));
-    if !admits(trust_domains, not_trust_domains, domain) {
-        return false;
-    }
-    let asks_more = !(remote_ips.is_empty()
-        && not_remote_ips.is_empty()
-        && server_names.is_empty()
-        && not_server_names.is_empty());
-    match facts.request {
-        None if asks_more => {
-            if unreadable == Unreadable::Fails {
-                return false;
-            }
-        }
-        None => {}
-        Some(request) => {
-            let remote = request.remote_ip.to_canonical();
-            let name = |it: &StringMatch| request.server_name.is_some_and(|n| matches_host(it, n));
-            if !admits(remote_ips, not_remote_ips, |it| contains(*it, remote))
-                || !admits(server_names, not_server_names, name)
-            {
-                return false;
-            }
-        }
-    }
-    let asks_http = !(hosts.is_empty()
-        && not_hosts.is_empty()
-        && methods.is_empty()
-        && not_methods.is_empty()
-        && paths.is_empty()
-        && not_paths.is_empty()
-        && request_principals.is_empty()
-        && not_request_principals.is_empty()
-        && headers.is_empty()
-        && claims.is_empty());
-    if !asks_http {
-        return true;
-    }
-    let Some(http) = facts.request.and_then(|it| it.http.as_ref()) else {
-        return unreadable == Unreadable::Holds;
+    let Some(http) = http else {
+        let asks = !(hosts.is_empty()
+            && not_hosts.is_empty()
+            && methods.is_empty()
+            && not_methods.is_empty()
+            && paths.is_empty()
+            && not_paths.is_empty()
+            && request_principals.is_empty()
+            && not_request_principals.is_empty()
+            && headers.is_empty()
+            && claims.is_empty());
+        return !asks || unreadable == Unreadable::Holds;
     };
     let principal = http.token.and_then(|it| it.principal());
     let principal = |it: &StringMatch| principal.is_some_and(|text| matches_text(it, text));
-    let path = |it: &PathPattern| matches_path(it, http.path);
     admits(hosts, not_hosts, |it| matches_host(it, http.host))
         && admits(methods, not_methods, |it| matches_text(it, http.method))
-        && admits(paths, not_paths, path)
+        && admits(paths, not_paths, |it| matches_path(it, http.path))
         && admits(request_principals, not_request_principals, principal)
         && headers.iter().all(|it| header(it, http))
         && claims.iter().all(|it| claim(it, http))
