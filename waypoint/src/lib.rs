@@ -3,6 +3,7 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod app;
+pub mod http;
 pub mod routes;
 pub mod balance;
 pub mod observe;

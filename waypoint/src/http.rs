@@ -1,0 +1,3 @@
+//! Requests: the steps between a client's request and its answer, top-down.
+
+pub mod authenticate;
