@@ -1,12 +1,13 @@
 //! Compiles `wire/` with protox, so that no protoc binary is needed.
 
 /// Every message file, relative to `wire/`.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "istio/workload.proto",
     "istio/authorization.proto",
     "istio/citadel.proto",
     "istio/zds.proto",
     "envoy/discovery.proto",
+    "envoy/external_auth.proto",
     "mesh/origin.proto",
 ];
 

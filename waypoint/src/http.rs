@@ -1,3 +1,4 @@
 //! Requests: the steps between a client's request and its answer, top-down.
 
 pub mod authenticate;
+pub mod authorize;
