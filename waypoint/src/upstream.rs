@@ -24,7 +24,7 @@ mod tls;
 pub mod dial;
 
 pub use dial::{ConnectError, Dialer};
-pub use drive::{Local, Switched};
+pub use drive::{Local, Raw, Switched};
 
 use crate::http::body::Replay;
 
@@ -191,7 +191,7 @@ impl Lease {
     }
 
     /// The bytes of a connection whose protocol was switched; only HTTP/1 connections can be.
-    pub async fn switched(mut self) -> Option<drive::Raw> {
+    pub async fn switched(mut self) -> Option<Raw> {
         match self.kind.take() {
             Some(Loan::One { one, .. }) => {
                 let switched = one.switched.clone();
