@@ -9,27 +9,26 @@ use hyper::body::Incoming;
 use mesh::model::http::{Abort, Fraction};
 use mesh::model::waypoint::PathNormalization;
 
+use crate::body::Source;
+use crate::call::{Call, Target};
 use crate::destinations::Destination;
+use crate::filter::{cors, redirect};
+use crate::matcher::Facts;
 use crate::routes::compile::{Action, Port, Rule, Share};
-use crate::routes::matcher::Facts;
 use crate::served::{Bound, Served};
-use crate::tunnel::Call;
-use crate::tunnel::target::Target;
 
 pub mod serve;
 pub mod attempt;
 pub mod reply;
 pub mod asked;
 pub mod path;
-pub mod body;
-pub mod filter;
+pub mod outgoing;
+pub mod change;
 pub mod ending;
 
 use asked::Asked;
-use body::{Outgoing, Source};
 use ending::Ending;
-use filter::cors;
-use filter::redirect;
+use outgoing::Outgoing;
 use reply::Reply;
 use serve::Switch;
 
@@ -94,7 +93,11 @@ enum Course {
 impl Exchange<'_> {
     async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
         let course = self.course(&asked)?;
-        if asked.upgrade.as_ref().is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        if asked
+            .upgrade
+            .as_ref()
+            .is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        {
             return Err(Ending::UpgradeRefused.into());
         }
         let rule = match &course {
@@ -220,7 +223,7 @@ impl Exchange<'_> {
                 let Some(destination) = &share.destination else {
                     return Done::Reply(Ending::NoBackend.into());
                 };
-                filter::change(rule, share, asked);
+                change::apply(rule, share, asked);
                 Done::Forward(share, Arc::clone(destination))
             }
         }
@@ -254,7 +257,8 @@ enum Done<'r> {
 /// Pure. The routes of a port for a client of `namespace`: consumer routes before those for all.
 fn port_for<'a>(ports: &'a [Port], number: u16, namespace: &str) -> Option<&'a Port> {
     let of_port = || ports.iter().filter(|it| it.number == number);
-    let own = of_port().find(|it| !it.client_namespace.is_empty() && *it.client_namespace == *namespace);
+    let own =
+        of_port().find(|it| !it.client_namespace.is_empty() && *it.client_namespace == *namespace);
     let found = own.or_else(|| of_port().find(|it| it.client_namespace.is_empty()));
     found.filter(|it| !it.http.is_empty())
 }

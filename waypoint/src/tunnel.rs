@@ -1,14 +1,12 @@
 //! Recipe of a tunnel: accept -> for each stream: target -> sniff -> HTTP or opaque bytes.
 //! Next hop: `http` or `tcp`.
 
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use mesh::hbone::{BadHead, ConnectHead, Incoming, Responder};
-use mesh::lifecycle::{drain, task};
+use mesh::lifecycle::task;
 use mesh::model::AppProtocol;
 use mesh::net::listen;
 use mesh::telemetry::report;
@@ -17,15 +15,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::bytes::Peeked;
-use crate::workers::Worker;
+use crate::call::{Call, Link, Target};
+use crate::worker::Worker;
 
 pub mod accept;
 pub mod target;
 pub mod sniff;
 
-use accept::Link;
 use sniff::Spoken;
-use target::{Found, Target};
+use target::Found;
 
 /// How long a stream may wait for something that the controller still owes us.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,20 +33,6 @@ const QUESTIONS: usize = 4;
 
 /// How long closed streams may take to say goodbye after the deadline.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// A stream whose target is known.
-pub struct Call {
-    /// The worker it lives on.
-    pub worker: Rc<Worker>,
-    /// The tunnel it came through.
-    pub link: Rc<Link>,
-    /// Address of the calling application.
-    pub client: IpAddr,
-    /// Whom it is for.
-    pub target: Target,
-    /// Our end as the caller named it.
-    pub authority: Arc<str>,
-}
 
 /// Why a stream was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -270,12 +254,5 @@ async fn find(worker: &Worker, link: &Link, head: &ConnectHead) -> Result<Target
         if answered.len() > QUESTIONS {
             return Err(Refused::Unanswered);
         }
-    }
-}
-
-impl Call {
-    /// Resolves once the drain has begun.
-    pub fn drain(&self) -> drain::Watch {
-        self.worker.drain.clone()
     }
 }

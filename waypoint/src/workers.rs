@@ -3,57 +3,19 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mesh::cert::KeeperHandle;
-use mesh::hbone::{self, Pool};
-use mesh::identity::Identity;
+use mesh::hbone::Pool;
 use mesh::lifecycle::drain;
 use mesh::net::listen::{self, SocketOptions};
-use mesh::state;
-use mesh::xds::Demand;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 
-use crate::config::Config;
-use crate::destinations::Destinations;
-use crate::served;
 use crate::tunnel;
 use crate::upstream::{Dialer, Upstream};
-
-/// What all workers share; everything in it may be used from any thread without waiting.
-#[derive(Clone)]
-pub struct Shared {
-    /// Settings.
-    pub config: Arc<Config>,
-    /// Limits of tunnels.
-    pub tunnels: hbone::Settings,
-    /// Who this waypoint is.
-    pub identity: Identity,
-    /// The picture of the mesh.
-    pub state: state::Reader,
-    /// What is served.
-    pub served: served::Reader,
-    /// Where requests can go.
-    pub destinations: Arc<Destinations>,
-    /// Certificates.
-    pub certificates: KeeperHandle,
-    /// Asks the controller for single names.
-    pub demand: Demand,
-}
-
-/// One worker.
-pub struct Worker {
-    /// What all workers share.
-    pub shared: Shared,
-    /// Connections to endpoints.
-    pub upstream: Rc<Upstream>,
-    /// Hears of the end.
-    pub drain: drain::Watch,
-}
+use crate::worker::{Shared, Worker};
 
 /// The threads, to be told and joined at the end.
 pub struct Workers {

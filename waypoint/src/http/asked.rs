@@ -34,7 +34,7 @@ pub struct Asked {
 }
 
 /// Headers that are for one hop (RFC 9110, 7.6.1).
-const HOP: &[HeaderName] = &[
+static HOP: [HeaderName; 7] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -45,7 +45,7 @@ const HOP: &[HeaderName] = &[
 ];
 
 /// Headers by which clients could steer the proxy; never believed.
-const STEERING: &[HeaderName] = &[
+static STEERING: [HeaderName; 16] = [
     HeaderName::from_static("x-envoy-internal"),
     HeaderName::from_static("x-envoy-force-trace"),
     HeaderName::from_static("x-envoy-expected-rq-timeout-ms"),
@@ -101,12 +101,15 @@ impl Asked {
             .get_all(TE)
             .iter()
             .filter_map(|it| it.to_str().ok())
-            .any(|it| it.split(',').any(|it| it.trim().eq_ignore_ascii_case("trailers")));
+            .any(|it| {
+                it.split(',')
+                    .any(|it| it.trim().eq_ignore_ascii_case("trailers"))
+            });
         remove_hop(&mut headers);
         if wants_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
-        for name in STEERING {
+        for name in &STEERING {
             headers.remove(name);
         }
         if version == Version::HTTP_2 {
@@ -159,7 +162,7 @@ pub fn remove_hop(headers: &mut HeaderMap) {
         .flat_map(|it| it.split(','))
         .filter_map(|it| it.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(HOP) {
+    for name in named.iter().chain(&HOP) {
         headers.remove(name);
     }
 }
@@ -206,7 +209,11 @@ fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
     }
-    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let crumbs: Vec<_> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
         headers.insert(COOKIE, joined);
     }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
 use http::{HeaderMap, Response, StatusCode};
 
-use super::body::Outgoing;
 use super::ending::{Ending, grpc_status};
+use super::outgoing::Outgoing;
 
 /// What `server` says, as Istio's users expect it.
 pub const SERVER_NAME: HeaderValue = HeaderValue::from_static("istio-envoy");
@@ -143,11 +143,17 @@ mod tests {
         assert_eq!(headers["server"], "istio-envoy");
         assert_eq!(headers["content-length"], "81");
         let response = Reply::from(Ending::NoRoute).write(false, false);
-        assert_eq!((response.status(), response.headers().get(CONTENT_TYPE)), (StatusCode::NOT_FOUND, None));
+        assert_eq!(
+            (response.status(), response.headers().get(CONTENT_TYPE)),
+            (StatusCode::NOT_FOUND, None)
+        );
     }
 
     #[test]
     fn messages_are_escaped() {
-        assert_eq!(grpc_message("50%\u{e4}\n".as_bytes()).unwrap(), "50%25%C3%A4%0A");
+        assert_eq!(
+            grpc_message("50%\u{e4}\n".as_bytes()).unwrap(),
+            "50%25%C3%A4%0A"
+        );
     }
 }

@@ -7,16 +7,11 @@ use http::header::{HeaderName, HeaderValue};
 use super::asked::Asked;
 use crate::routes::compile::{Rule, Share};
 
-pub mod cors;
-pub mod redirect;
-pub mod rewrite;
-pub mod headers;
-
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
 
 /// Changes a request as its rule and backend say; old host and path are told in headers.
-pub fn change(rule: &Rule, share: &Share, asked: &mut Asked) {
+pub fn apply(rule: &Rule, share: &Share, asked: &mut Asked) {
     if let Some(path) = &rule.path {
         let new = match path.of(&asked.path) {
             Cow::Borrowed(same) if same == asked.path => None,
