@@ -16,10 +16,10 @@ use std::time::SystemTime;
 
 use ::http::Method;
 use ::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use ::http::request::Parts;
 use mesh::authz::Token;
 use mesh::model::attached::JwtRule;
 
+use super::asked::Asked;
 use keys::{KeyRing, KeySource};
 use rejection::Rejection;
 
@@ -59,21 +59,21 @@ impl Authentication {
     /// [`Rejection`] when there are tokens and none is good.
     pub async fn check(
         &self,
-        head: &mut Parts,
+        asked: &mut Asked,
         now: SystemTime,
     ) -> Result<Option<Token>, Rejection> {
         let rules = self.rules.iter();
-        rules.for_each(|rule| apply::forget(&rule.words, &mut head.headers));
-        if self.rules.is_empty() || is_preflight(head) {
+        rules.for_each(|rule| apply::forget(&rule.words, &mut asked.headers));
+        if self.rules.is_empty() || is_preflight(asked) {
             return Ok(None);
         }
         let mut first_token = None;
         let mut first_rejection = None;
-        let found = locate::tokens(self.rules.iter().map(|it| &it.words), head);
+        let found = locate::tokens(self.rules.iter().map(|it| &it.words), asked);
         for found in found {
             match self.one(&found, now).await {
                 Ok((rule, verified)) => {
-                    apply::apply(&rule.words, &found, &verified, head);
+                    apply::apply(&rule.words, &found, &verified, asked);
                     let lists = rule.words.space_delimited.iter().map(|it| &**it);
                     first_token = first_token.or(Some(Token::new(verified.payload, lists)));
                 }
@@ -115,10 +115,10 @@ impl Authentication {
 }
 
 /// A browser that asks beforehand sends no token.
-fn is_preflight(head: &Parts) -> bool {
-    head.method == Method::OPTIONS
-        && head.headers.contains_key(ORIGIN)
-        && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+fn is_preflight(asked: &Asked) -> bool {
+    asked.method == Method::OPTIONS
+        && asked.headers.contains_key(ORIGIN)
+        && asked.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 #[cfg(test)]

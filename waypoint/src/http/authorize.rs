@@ -4,7 +4,6 @@
 pub mod external;
 pub mod refusal;
 
-use ::http::request::Parts;
 use mesh::authz::{
     Attached, Facts, HttpFacts, Question, Token, Verdict, audits, decide_request,
     dry_runs_of_requests, question,
@@ -13,7 +12,8 @@ use mesh::model::Origin;
 use mesh::model::attached::{RequestAction, RequestAuthorization};
 use mesh::model::provider::ExternalAuthorizer;
 
-use external::{Additions, Asked, Decision, Transport};
+use super::asked::Asked;
+use external::{Additions, Decision, Transport, Whom};
 use refusal::Refusal;
 
 /// The authorization policies that hold for a request.
@@ -57,17 +57,20 @@ impl Authorization {
         &self,
         facts: &Facts<'_>,
         authorizers: &'a [ExternalAuthorizer],
-    ) -> Result<Option<Asked<'a>>, Refusal> {
+    ) -> Result<Option<Whom<'a>>, Refusal> {
         if !self.asks {
             return Ok(None);
         }
         match question(facts, self.attached()) {
             Question::Nobody => Ok(None),
-            Question::Contradiction(by) => Err(Refusal::Denied(by)),
+            Question::Contradiction(by) => Err(Refusal::Denied(Box::new(by))),
             Question::Ask { provider, by } => {
                 let named = authorizers.iter().find(|it| it.name == *provider);
-                let authorizer = named.ok_or_else(|| Refusal::Denied(by.clone()))?;
-                Ok(Some(Asked { authorizer, by }))
+                let authorizer = named.ok_or_else(|| Refusal::Denied(Box::new(by.clone())))?;
+                Ok(Some(Whom {
+                    authorizer,
+                    by: Box::new(by),
+                }))
             }
         }
     }
@@ -82,7 +85,7 @@ impl Authorization {
         }
         match decide_request(facts, self.attached()) {
             Verdict::Allowed(_) => Ok(()),
-            Verdict::Denied(denial) => Err(Refusal::Denied(denial)),
+            Verdict::Denied(denial) => Err(Refusal::Denied(Box::new(denial))),
         }
     }
 
@@ -107,13 +110,13 @@ impl Authorization {
     }
 }
 
-/// What policies look at of a request whose path is uniform already. `host` is the Host header or `:authority`.
-pub fn facts_of<'a>(head: &'a Parts, host: &'a str, token: Option<&'a Token>) -> HttpFacts<'a> {
+/// What policies look at of a request.
+pub fn facts_of<'a>(asked: &'a Asked, token: Option<&'a Token>) -> HttpFacts<'a> {
     HttpFacts {
-        method: head.method.as_str(),
-        host,
-        path: head.uri.path(),
-        headers: &head.headers,
+        method: asked.method.as_str(),
+        host: asked.host(),
+        path: &asked.path,
+        headers: &asked.headers,
         token,
     }
 }
@@ -123,27 +126,27 @@ pub fn facts_of<'a>(head: &'a Parts, host: &'a str, token: Option<&'a Token>) ->
 /// # Errors
 /// [`Refusal`] when the request is refused, or nobody answered and that is not to be overlooked.
 pub async fn ask<T: Transport>(
-    asked: Asked<'_>,
+    whom: Whom<'_>,
     question: external::Request<'_>,
-    head: &mut Parts,
+    asked: &mut Asked,
     transport: &T,
 ) -> Result<Additions, Refusal> {
-    match external::ask(asked.authorizer, question, head, transport).await {
+    match external::ask(whom.authorizer, question, asked, transport).await {
         Ok(Decision::Admitted(additions)) => {
-            additions.to_request(head);
+            additions.to_request(asked);
             Ok(additions)
         }
-        Ok(Decision::Refused(reply)) => Err(Refusal::External {
-            by: asked.by,
-            reply,
+        Ok(Decision::Refused(said)) => Err(Refusal::External {
+            by: whom.by,
+            said: Box::new(said),
         }),
-        Err(error) if asked.authorizer.fail_open => {
-            tracing::debug!(provider = %asked.authorizer.name, %error, "admitted without an answer");
+        Err(error) if whom.authorizer.fail_open => {
+            tracing::debug!(provider = %whom.authorizer.name, %error, "admitted without an answer");
             Ok(Additions::default())
         }
         Err(error) => Err(Refusal::Unanswered {
-            by: asked.by,
-            status: asked.authorizer.status_on_error,
+            by: whom.by,
+            status: whom.authorizer.status_on_error,
             source: error,
         }),
     }

@@ -1,12 +1,12 @@
 //! Pure. What a good token changes in the request's headers.
 
 use ::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
-use ::http::request::Parts;
-use ::http::uri::{PathAndQuery, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mesh::model::attached::JwtRule;
 use serde_json::{Map, Value};
+
+use crate::http::asked::Asked;
 
 use super::locate::{Found, Place};
 use super::verify::Verified;
@@ -21,24 +21,24 @@ pub(super) fn forget(rule: &JwtRule, headers: &mut HeaderMap) {
 }
 
 /// Adds what the rule wants from the token, and takes the token away where it is not to be sent on.
-pub(super) fn apply(rule: &JwtRule, found: &Found, verified: &Verified, head: &mut Parts) {
+pub(super) fn apply(rule: &JwtRule, found: &Found, verified: &Verified, asked: &mut Asked) {
     for (header, claim) in &rule.claim_headers {
         let value = at(&verified.payload, claim).and_then(text);
-        set(&mut head.headers, header, value);
+        set(&mut asked.headers, header, value);
     }
     if !rule.payload_header.is_empty() {
         let payload = verified.payload_text.trim_end_matches('=').to_owned();
-        set(&mut head.headers, &rule.payload_header, Some(payload));
+        set(&mut asked.headers, &rule.payload_header, Some(payload));
     }
     if rule.forward {
         return;
     }
     match &found.place {
         Place::Header(name, _) => {
-            head.headers.remove(&**name);
+            asked.headers.remove(&**name);
         }
-        Place::Query(name) => strip_query(&mut head.uri, name),
-        Place::Cookie(name) => strip_cookie(&mut head.headers, name),
+        Place::Query(name) => strip_query(&mut asked.query, name),
+        Place::Cookie(name) => strip_cookie(&mut asked.headers, name),
     }
 }
 
@@ -70,26 +70,13 @@ fn set(headers: &mut HeaderMap, name: &str, value: Option<String>) {
     }
 }
 
-fn strip_query(uri: &mut Uri, name: &str) {
-    let is_other = |pair: &&str| pair.split('=').next() != Some(name);
-    let kept: Vec<&str> = uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(is_other)
-        .collect();
-    let path = match kept.is_empty() {
-        true => uri.path().to_owned(),
-        false => format!("{}?{}", uri.path(), kept.join("&")),
-    };
-    let Ok(path) = PathAndQuery::try_from(path) else {
+fn strip_query(query: &mut Option<String>, name: &str) {
+    let Some(text) = query else {
         return;
     };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(path);
-    if let Ok(changed) = Uri::from_parts(parts) {
-        *uri = changed;
-    }
+    let is_other = |pair: &&str| pair.split('=').next() != Some(name);
+    let kept: Vec<&str> = text.split('&').filter(is_other).collect();
+    *query = (!kept.is_empty()).then(|| kept.join("&"));
 }
 
 fn strip_cookie(headers: &mut HeaderMap, name: &str) {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use ::http::HeaderMap;
 use ::http::header::COOKIE;
-use ::http::request::Parts;
 use mesh::model::attached::JwtRule;
+
+use crate::http::asked::Asked;
 
 /// Where tokens are without another word.
 const BEARER: (&str, &str) = ("authorization", "Bearer ");
@@ -37,11 +38,11 @@ pub(super) enum Place {
 }
 
 /// The tokens that any of the rules looks for, in the order of rules and of their places.
-pub(super) fn tokens<'a>(rules: impl Iterator<Item = &'a JwtRule>, head: &Parts) -> Vec<Found> {
+pub(super) fn tokens<'a>(rules: impl Iterator<Item = &'a JwtRule>, asked: &Asked) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for (index, rule) in rules.enumerate() {
         for place in places(rule) {
-            for text in place.texts(head) {
+            for text in place.texts(asked) {
                 let mut known = found.iter_mut();
                 let known = known.find(|it| it.place == place && it.text == text);
                 if let Some(known) = known {
@@ -78,19 +79,19 @@ fn places(rule: &JwtRule) -> Vec<Place> {
 }
 
 impl Place {
-    fn texts<'p>(&'p self, head: &'p Parts) -> Box<dyn Iterator<Item = &'p str> + 'p> {
+    fn texts<'p>(&'p self, asked: &'p Asked) -> Box<dyn Iterator<Item = &'p str> + 'p> {
         match self {
             Self::Header(name, prefix) => {
-                let lines = texts_of(&head.headers, name);
+                let lines = texts_of(&asked.headers, name);
                 let behind = lines.filter_map(|line| line.strip_prefix(&**prefix));
                 Box::new(behind.map(str::trim).filter(|it| !it.is_empty()))
             }
             Self::Query(name) => {
-                let query = head.uri.query().unwrap_or_default();
+                let query = asked.query.as_deref().unwrap_or_default();
                 Box::new(values(query, '&', name).take(1))
             }
             Self::Cookie(name) => {
-                let lines = texts_of(&head.headers, COOKIE.as_str());
+                let lines = texts_of(&asked.headers, COOKIE.as_str());
                 Box::new(lines.flat_map(|line| values(line, ';', name)).take(1))
             }
         }

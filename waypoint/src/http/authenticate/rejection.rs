@@ -1,6 +1,11 @@
 //! Pure. Why a token is not taken, and what its sender hears. Source: docs/compat.md#jwt.
 
 use ::http::StatusCode;
+use ::http::header::{HeaderValue, WWW_AUTHENTICATE};
+
+use crate::http::asked::Asked;
+use crate::http::ending::Ending;
+use crate::http::reply::Reply;
 
 /// Why a token is not taken. Displayed in the words that the client gets as body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -61,6 +66,18 @@ impl Rejection {
     /// Body of the answer, plain text.
     pub fn body(self) -> String {
         self.to_string()
+    }
+
+    /// The answer to a request.
+    pub fn reply(self, asked: &Asked) -> Reply {
+        let mut reply = Reply::from(Ending::Unauthenticated)
+            .with_status(self.status())
+            .with_body(self.body());
+        let challenge = self.www_authenticate(asked.scheme(), asked.host(), &asked.path);
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            reply.headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        reply
     }
 
     /// Value of `www-authenticate`. What the client sent is kept only where it can stand in quotes.

@@ -97,12 +97,23 @@ pub(super) fn payload() -> Value {
     json!({"iss": "https://issuer", "sub": "alice", "exp": NOW + 100})
 }
 
-pub(super) fn bearer(token: &str) -> Parts {
-    let request = Request::get("/books?page=2").header("authorization", format!("Bearer {token}"));
-    request.body(()).unwrap().into_parts().0
+pub(super) fn bearer(token: &str) -> Asked {
+    asked(Request::get("/books?page=2").header("authorization", format!("Bearer {token}")))
 }
 
-pub(super) async fn check(rules: &[JwtRule], head: &mut Parts) -> Result<Option<Token>, Rejection> {
+/// A request as the path of requests has it.
+pub(super) fn asked(request: ::http::request::Builder) -> Asked {
+    let parts = request
+        .header("host", "shop")
+        .body(())
+        .unwrap()
+        .into_parts()
+        .0;
+    let id = || ::http::HeaderValue::from_static("id");
+    Asked::new(parts, Default::default(), id).unwrap()
+}
+
+pub(super) async fn check(rules: &[JwtRule], head: &mut Asked) -> Result<Option<Token>, Rejection> {
     let ring = KeyRing::new(Arc::new(Nobody), tokio::runtime::Handle::current());
     let now = UNIX_EPOCH + Duration::from_secs(NOW);
     Authentication::new(rules, &ring).check(head, now).await
@@ -247,7 +258,7 @@ async fn without_keys_an_issuers_tokens_are_refused_and_others_pass() {
     )
     .await;
     assert_eq!(answer.err(), Some(Rejection::KeysMissing));
-    let mut without = Request::get("/").body(()).unwrap().into_parts().0;
+    let mut without = asked(Request::get("/"));
     assert!(check(&[unusable], &mut without).await.unwrap().is_none());
 }
 

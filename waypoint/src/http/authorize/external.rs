@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use ::bytes::Bytes;
-use ::http::request::Parts;
 use ::http::{Response, StatusCode, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -21,7 +20,8 @@ use mesh::authz::Denial;
 use mesh::identity::Identity;
 use mesh::model::provider::{AuthorizerProtocol, ExternalAuthorizer, ProviderAddress};
 
-use super::refusal::Reply;
+use super::refusal::Said;
+use crate::http::asked::Asked;
 
 pub use additions::Additions;
 pub use body::{Part, TooLong, part};
@@ -46,20 +46,16 @@ pub trait Transport {
 
 /// Whom to ask, and on whose behalf.
 #[derive(Clone, Debug)]
-pub struct Asked<'a> {
+pub struct Whom<'a> {
     /// The server.
     pub authorizer: &'a ExternalAuthorizer,
     /// The policy's rule that wants it asked.
-    pub by: Denial,
+    pub by: Box<Denial>,
 }
 
 /// What the server is told beside the request's head.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// Host header or `:authority`.
-    pub host: &'a str,
     /// Identity of the caller.
     pub source_identity: Option<&'a Identity>,
     /// Address of the caller.
@@ -80,7 +76,7 @@ pub enum Decision {
     /// Go on, with these changes.
     Admitted(Additions),
     /// The client is to hear this.
-    Refused(Reply),
+    Refused(Said),
 }
 
 /// A server could not be asked.
@@ -113,19 +109,19 @@ pub enum Error {
 pub(super) async fn ask<T: Transport>(
     authorizer: &ExternalAuthorizer,
     request: Request<'_>,
-    head: &Parts,
+    asked: &Asked,
     transport: &T,
 ) -> Result<Decision, Error> {
     let exchange = async {
         match &authorizer.protocol {
             AuthorizerProtocol::Grpc => {
                 let bytes = authorizer.body.is_some_and(|it| it.pack_as_bytes);
-                let question = grpc::question(request, head, bytes)?;
+                let question = grpc::question(request, asked, bytes)?;
                 let answer = send(transport, &authorizer.server, question).await?;
                 grpc::decision(answer)
             }
             AuthorizerProtocol::Http { path_prefix, .. } => {
-                let question = http::question(&authorizer.protocol, path_prefix, request, head)?;
+                let question = http::question(&authorizer.protocol, path_prefix, request, asked)?;
                 let answer = send(transport, &authorizer.server, question).await?;
                 http::decision(&authorizer.protocol, answer)
             }
@@ -164,6 +160,14 @@ async fn send<T: Transport>(
         body: collected.to_bytes(),
         trailers,
     })
+}
+
+/// Path and query, as they stand in a request.
+fn target(asked: &Asked) -> String {
+    match &asked.query {
+        None => asked.path.clone(),
+        Some(query) => format!("{}?{query}", asked.path),
+    }
 }
 
 /// How the public contract writes a version.

@@ -1,34 +1,32 @@
 //! Pure. What a client hears whose request is not admitted.
 
-use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use ::http::{Response, StatusCode};
+use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use mesh::authz::Denial;
 
 use super::external;
-
-/// Body of refusals by policy.
-const DENIED: &str = "RBAC: access denied";
+use crate::http::ending::Ending;
+use crate::http::reply::Reply;
 
 /// Why a request is not admitted.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// A policy says so, or none admits it.
     #[error("{0}")]
-    Denied(Denial),
+    Denied(Box<Denial>),
     /// An external authorization server says so.
     #[error("refused by the authorization server of {}", name(by))]
     External {
         /// The policy that had it asked.
-        by: Denial,
+        by: Box<Denial>,
         /// What it wants the client to hear.
-        reply: Reply,
+        said: Box<Said>,
     },
     /// It could not be asked.
     #[error("the authorization server of {} cannot be asked", name(by))]
     Unanswered {
         /// The policy that had it asked.
-        by: Denial,
+        by: Box<Denial>,
         /// Status of the answer.
         status: u16,
         /// What went wrong.
@@ -36,9 +34,9 @@ pub enum Refusal {
     },
 }
 
-/// An answer in full.
+/// What an authorization server wants a client to hear.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct Said {
     /// Status.
     pub status: StatusCode,
     /// Headers.
@@ -48,20 +46,27 @@ pub struct Reply {
 }
 
 impl Refusal {
-    /// The answer, as HTTP; to be turned into gRPC's form by whoever sends it.
-    pub fn reply(&self) -> Response<Bytes> {
+    /// The answer.
+    pub fn reply(&self) -> Reply {
+        let mut reply = Reply::from(self.ending());
+        reply.details = Some(self.code_detail());
         match self {
-            Self::Denied(_) => plain(StatusCode::FORBIDDEN, DENIED),
-            Self::External { reply, .. } => {
-                let mut response = Response::new(reply.body.clone());
-                *response.status_mut() = reply.status;
-                *response.headers_mut() = reply.headers.clone();
-                response
+            Self::Denied(_) => {}
+            Self::External { said, .. } => {
+                reply.status = Some(said.status);
+                reply.headers = said.headers.clone();
+                reply.body = Some(said.body.clone());
             }
-            Self::Unanswered { status, .. } => {
-                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::FORBIDDEN);
-                plain(status, "")
-            }
+            Self::Unanswered { status, .. } => reply.status = StatusCode::from_u16(*status).ok(),
+        }
+        reply
+    }
+
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Denied(_) => Ending::Denied,
+            Self::External { .. } => Ending::ExternallyDenied,
+            Self::Unanswered { .. } => Ending::ExternalFailed,
         }
     }
 
@@ -80,21 +85,6 @@ impl Refusal {
             Self::Unanswered { .. } => "ext_authz_error".to_owned(),
         }
     }
-
-    /// Whether an external authorization server is the cause: such answers have the flag `UAEX`.
-    pub fn is_external(&self) -> bool {
-        !matches!(self, Self::Denied(_))
-    }
-}
-
-fn plain(status: StatusCode, body: &'static str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from_static(body.as_bytes()));
-    *response.status_mut() = status;
-    if !body.is_empty() {
-        let text = HeaderValue::from_static("text/plain");
-        response.headers_mut().insert(CONTENT_TYPE, text);
-    }
-    response
 }
 
 fn name(by: &Denial) -> String {

@@ -50,7 +50,7 @@ fn policy(name: &str, action: RequestAction, method: &str) -> (Origin, RequestAu
     (origin(name), policy)
 }
 
-fn head() -> Parts {
+fn head() -> Asked {
     let request = Request::post("/books?page=2")
         .header("x-user", "forged")
         .header("x-team", "red")
@@ -58,15 +58,22 @@ fn head() -> Parts {
         .header("cookie", "a=b")
         .header("content-length", "9")
         .header("x-request-id", "id-1");
-    request.body(()).unwrap().into_parts().0
+    let parts = request
+        .header("host", "books.shop")
+        .body(())
+        .unwrap()
+        .into_parts()
+        .0;
+    let id = || ::http::HeaderValue::from_static("id");
+    Asked::new(parts, Default::default(), id).unwrap()
 }
 
-fn with_facts<R>(head: &Parts, run: impl FnOnce(&Facts<'_>) -> R) -> R {
+fn with_facts<R>(head: &Asked, run: impl FnOnce(&Facts<'_>) -> R) -> R {
     let identity = caller();
     let request = RequestFacts {
         remote_ip: address("10.0.0.1:1").ip(),
         server_name: None,
-        http: Some(facts_of(head, "books.shop", None)),
+        http: Some(facts_of(head, None)),
     };
     run(&Facts {
         source_identity: Some(&identity),
@@ -102,8 +109,6 @@ fn by() -> Denial {
 
 fn question(identity: &Identity) -> external::Request<'_> {
     external::Request {
-        scheme: "http",
-        host: "books.shop",
         source_identity: Some(identity),
         source: address("10.0.0.1:4000"),
         destination: address("10.0.0.2:80"),
@@ -115,14 +120,14 @@ fn question(identity: &Identity) -> external::Request<'_> {
 
 async fn asked<T: Transport>(
     authorizer: &ExternalAuthorizer,
-    head: &mut Parts,
+    head: &mut Asked,
     transport: &T,
 ) -> Result<Additions, Refusal> {
-    let asked = Asked {
+    let whom = Whom {
         authorizer,
-        by: by(),
+        by: Box::new(by()),
     };
-    ask(asked, question(&caller()), head, transport).await
+    ask(whom, question(&caller()), head, transport).await
 }
 
 #[test]
@@ -131,7 +136,7 @@ fn a_denied_request_hears_the_contracts_words_and_the_log_names_policy_and_rule(
     let refusal = with_facts(&head(), |facts| authorization.decide(facts)).unwrap_err();
     let reply = refusal.reply();
     assert_eq!(reply.status(), 403);
-    assert_eq!(reply.body(), "RBAC: access denied");
+    assert_eq!(reply.ending.body(false), "RBAC: access denied");
     let detail = "rbac_access_denied_matched_policy[ns[shop]-policy[deny]-rule[0]]";
     assert_eq!(refusal.code_detail(), detail);
     let elsewhere = Authorization::new([policy("deny", RequestAction::Deny, "GET")]);

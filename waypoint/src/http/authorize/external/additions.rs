@@ -1,8 +1,8 @@
 //! Pure. What an admitting answer changes in request and response.
 
-use ::http::request::Parts;
-use ::http::uri::{PathAndQuery, Uri};
 use ::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::http::asked::Asked;
 
 use super::names::is_touchable;
 
@@ -31,14 +31,14 @@ pub struct Additions {
 
 impl Additions {
     /// Changes the request.
-    pub(in crate::http::authorize) fn to_request(&self, head: &mut Parts) {
+    pub(in crate::http::authorize) fn to_request(&self, asked: &mut Asked) {
         let removed = self.removed.iter().filter(|it| is_touchable(it));
         removed.for_each(|name| {
-            head.headers.remove(name);
+            asked.headers.remove(name);
         });
-        add(&self.request, &mut head.headers);
+        add(&self.request, &mut asked.headers);
         if !(self.query.is_empty() && self.query_removed.is_empty()) {
-            self.change_query(&mut head.uri);
+            self.change_query(&mut asked.query);
         }
     }
 
@@ -47,30 +47,20 @@ impl Additions {
         add(&self.response, headers);
     }
 
-    fn change_query(&self, uri: &mut Uri) {
+    fn change_query(&self, query: &mut Option<String>) {
         let is_kept = |pair: &&str| {
             let name = pair.split('=').next().unwrap_or_default();
             let is_set = self.query.iter().any(|(key, _)| key == name);
             !pair.is_empty() && !is_set && !self.query_removed.iter().any(|it| it == name)
         };
-        let kept = uri.query().unwrap_or_default().split('&').filter(is_kept);
-        let kept = kept.map(str::to_owned);
+        let kept = query.as_deref().unwrap_or_default().split('&');
+        let kept = kept.filter(is_kept).map(str::to_owned);
         let set = self
             .query
             .iter()
             .map(|(key, value)| format!("{key}={value}"));
-        let query: Vec<String> = kept.chain(set).collect();
-        let path = match query.is_empty() {
-            true => uri.path().to_owned(),
-            false => format!("{}?{}", uri.path(), query.join("&")),
-        };
-        let mut parts = uri.clone().into_parts();
-        if let Ok(path) = PathAndQuery::try_from(path) {
-            parts.path_and_query = Some(path);
-            if let Ok(changed) = Uri::from_parts(parts) {
-                *uri = changed;
-            }
-        }
+        let pairs: Vec<String> = kept.chain(set).collect();
+        *query = (!pairs.is_empty()).then(|| pairs.join("&"));
     }
 }
 

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 
 use ::bytes::{BufMut as _, Bytes, BytesMut};
 use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE};
-use ::http::request::Parts;
 use ::http::{Method, StatusCode, Version};
 use http_body_util::Full;
 use prost::Message as _;
 use proto::external_auth as pb;
 
+use crate::http::asked::Asked;
+
 use super::additions::How;
 use super::names::is_touchable;
-use super::{Additions, Answer, Decision, Error, Reply, Request, protocol};
+use super::{Additions, Answer, Decision, Error, Request, Said, protocol, target};
 
 /// Path of the method.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -23,10 +24,10 @@ const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
 /// The call.
 pub(super) fn question(
     request: Request<'_>,
-    head: &Parts,
+    asked: &Asked,
     pack_as_bytes: bool,
 ) -> Result<::http::Request<Full<Bytes>>, Error> {
-    let message = message(request, head, pack_as_bytes);
+    let message = message(request, asked, pack_as_bytes);
     let mut frame = BytesMut::with_capacity(5 + message.encoded_len());
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
@@ -41,15 +42,15 @@ pub(super) fn question(
         .map_err(Error::Question)
 }
 
-fn message(request: Request<'_>, head: &Parts, pack_as_bytes: bool) -> pb::CheckRequest {
+fn message(request: Request<'_>, asked: &Asked, pack_as_bytes: bool) -> pb::CheckRequest {
     use pb::attribute_context as attributes;
-    let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
-    let mut headers = headers(&head.headers);
+    let path = target(asked);
+    let mut headers = headers(&asked.headers);
     for (name, value) in [
-        (":method", head.method.as_str()),
-        (":path", path),
-        (":authority", request.host),
-        (":scheme", request.scheme),
+        (":method", asked.method.as_str()),
+        (":path", &*path),
+        (":authority", asked.host()),
+        (":scheme", asked.scheme()),
     ] {
         headers.insert(name.to_owned(), value.to_owned());
     }
@@ -68,29 +69,18 @@ fn message(request: Request<'_>, head: &Parts, pack_as_bytes: bool) -> pb::Check
     };
     let http = attributes::HttpRequest {
         id: headers.get("x-request-id").cloned().unwrap_or_default(),
-        method: head.method.to_string(),
+        method: asked.method.to_string(),
         headers,
-        path: path.to_owned(),
-        host: request.host.to_owned(),
-        scheme: request.scheme.to_owned(),
+        path,
+        host: asked.host().to_owned(),
+        scheme: asked.scheme().to_owned(),
         size: request
             .length
             .and_then(|it| i64::try_from(it).ok())
             .unwrap_or(-1),
-        protocol: protocol(head.version).to_owned(),
+        protocol: protocol(asked.version).to_owned(),
         body,
         raw_body,
-    };
-    let peer = |address: SocketAddr, principal: String| attributes::Peer {
-        address: Some(pb::Address {
-            address: Some(pb::address::Address::SocketAddress(pb::SocketAddress {
-                address: address.ip().to_string(),
-                port_specifier: Some(pb::socket_address::PortSpecifier::PortValue(
-                    address.port().into(),
-                )),
-            })),
-        }),
-        principal,
     };
     let principal = request.source_identity.map(|it| it.to_string());
     pb::CheckRequest {
@@ -103,6 +93,20 @@ fn message(request: Request<'_>, head: &Parts, pack_as_bytes: bool) -> pb::Check
             }),
             context_extensions: BTreeMap::new(),
         }),
+    }
+}
+
+fn peer(address: SocketAddr, principal: String) -> pb::attribute_context::Peer {
+    use pb::socket_address::PortSpecifier;
+    let socket = pb::SocketAddress {
+        address: address.ip().to_string(),
+        port_specifier: Some(PortSpecifier::PortValue(address.port().into())),
+    };
+    pb::attribute_context::Peer {
+        address: Some(pb::Address {
+            address: Some(pb::address::Address::SocketAddress(socket)),
+        }),
+        principal,
     }
 }
 
@@ -185,7 +189,7 @@ fn additions(ok: pb::OkHttpResponse) -> Additions {
     }
 }
 
-fn refused(denied: pb::DeniedHttpResponse) -> Reply {
+fn refused(denied: pb::DeniedHttpResponse) -> Said {
     let code = denied.status.map(|it| it.code).unwrap_or_default();
     let status = u16::try_from(code)
         .ok()
@@ -202,7 +206,7 @@ fn refused(denied: pb::DeniedHttpResponse) -> Reply {
             }
         }
     }
-    Reply {
+    Said {
         status: status.unwrap_or(StatusCode::FORBIDDEN),
         headers,
         body: denied.body.into(),

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use ::bytes::Bytes;
 use ::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, LOCATION, WWW_AUTHENTICATE};
-use ::http::request::Parts;
 use ::http::{StatusCode, Version};
 use http_body_util::Full;
 use mesh::model::provider::AuthorizerProtocol;
 
+use crate::http::asked::Asked;
+
 use super::additions::How;
 use super::names::{is_among, is_touchable};
-use super::{Additions, Answer, Decision, Error, Reply, Request};
+use super::{Additions, Answer, Decision, Error, Request, Said, target};
 
 /// Says whether the body in a question is only its beginning.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
@@ -23,9 +24,8 @@ pub(super) fn question(
     protocol: &AuthorizerProtocol,
     path_prefix: &str,
     request: Request<'_>,
-    head: &Parts,
+    asked: &Asked,
 ) -> Result<::http::Request<Full<Bytes>>, Error> {
-    let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
     let (forwarded, added) = match protocol {
         AuthorizerProtocol::Http {
             forwarded, added, ..
@@ -34,10 +34,10 @@ pub(super) fn question(
     };
     let mut question = ::http::Request::builder()
         .version(Version::HTTP_11)
-        .method(head.method.clone())
-        .uri(format!("{path_prefix}{path}"))
-        .header(HOST, request.host);
-    let sent = head.headers.iter();
+        .method(asked.method.clone())
+        .uri(format!("{path_prefix}{}", target(asked)))
+        .header(HOST, asked.authority.clone());
+    let sent = asked.headers.iter();
     for (name, value) in sent.filter(|(name, _)| is_touchable(name) && is_among(forwarded, name)) {
         question = question.header(name, value);
     }
@@ -93,7 +93,7 @@ pub(super) fn decision(protocol: &AuthorizerProtocol, answer: Answer) -> Result<
     for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
         kept.append(name, value.clone());
     }
-    Ok(Decision::Refused(Reply {
+    Ok(Decision::Refused(Said {
         status,
         headers: kept,
         body: answer.body,

@@ -107,9 +107,9 @@ async fn a_body_is_sent_along_as_it_was_given() {
         body,
         ..question(&caller)
     };
-    let whom = Asked {
+    let whom = Whom {
         authorizer: &authorizer,
-        by: by(),
+        by: Box::new(by()),
     };
     ask(whom, question, &mut head(), &server).await.unwrap();
     let question = server.last();
@@ -161,13 +161,13 @@ async fn a_refusing_answer_reaches_the_client() {
     let refusal = asked(&over_http(), &mut head(), &server).await.unwrap_err();
     let reply = refusal.reply();
     assert_eq!(
-        (reply.status().as_u16(), &reply.body()[..]),
+        (reply.status().as_u16(), &reply.body.as_ref().unwrap()[..]),
         (401, &b"buy a ticket"[..])
     );
-    let names: Vec<_> = reply.headers().keys().map(|it| it.as_str()).collect();
+    let names: Vec<_> = reply.headers.keys().map(|it| it.as_str()).collect();
     assert_eq!(names, ["x-why", "www-authenticate"]);
     assert_eq!(refusal.code_detail(), "ext_authz_denied");
-    assert!(refusal.is_external());
+    assert_eq!(reply.ending.flag(), "UAEX");
 }
 
 #[tokio::test(start_paused = true)]
