@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
 use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
 use mesh::model::http::HeaderChanges;
 
 /// Why changes cannot be used.

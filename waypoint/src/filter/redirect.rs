@@ -6,7 +6,7 @@ use http::StatusCode;
 use mesh::model::http::{Redirect, RedirectPort};
 
 use super::rewrite::NewPath;
-use crate::routes::matcher::BadMatch;
+use crate::matcher::BadMatch;
 
 /// A redirect, compiled.
 #[derive(Clone, Debug)]
@@ -123,16 +123,68 @@ mod tests {
         };
         use RedirectPort::{Fixed, FromRequest, FromScheme};
         for (scheme, host, port, from, expected) in [
-            (None, Some("example.org"), FromScheme, asked("shop", 80), "http://example.org/a/b?q=1"),
-            (None, Some("example.org"), FromScheme, asked("shop:8080", 8080), "http://example.org:8080/a/b?q=1"),
-            (Some("https"), None, FromScheme, asked("shop:8080", 8080), "https://shop/a/b?q=1"),
-            (Some("https"), None, Fixed(443), asked("shop", 80), "https://shop/a/b?q=1"),
-            (Some("http"), None, Fixed(8083), asked("shop", 80), "http://shop:8083/a/b?q=1"),
-            (None, None, Fixed(80), asked("shop", 8080), "http://shop/a/b?q=1"),
-            (None, None, FromRequest, asked("shop:9000", 80), "http://shop:9000/a/b?q=1"),
-            (None, None, FromScheme, asked("[::1]:9000", 80), "http://[::1]/a/b?q=1"),
+            (
+                None,
+                Some("example.org"),
+                FromScheme,
+                asked("shop", 80),
+                "http://example.org/a/b?q=1",
+            ),
+            (
+                None,
+                Some("example.org"),
+                FromScheme,
+                asked("shop:8080", 8080),
+                "http://example.org:8080/a/b?q=1",
+            ),
+            (
+                Some("https"),
+                None,
+                FromScheme,
+                asked("shop:8080", 8080),
+                "https://shop/a/b?q=1",
+            ),
+            (
+                Some("https"),
+                None,
+                Fixed(443),
+                asked("shop", 80),
+                "https://shop/a/b?q=1",
+            ),
+            (
+                Some("http"),
+                None,
+                Fixed(8083),
+                asked("shop", 80),
+                "http://shop:8083/a/b?q=1",
+            ),
+            (
+                None,
+                None,
+                Fixed(80),
+                asked("shop", 8080),
+                "http://shop/a/b?q=1",
+            ),
+            (
+                None,
+                None,
+                FromRequest,
+                asked("shop:9000", 80),
+                "http://shop:9000/a/b?q=1",
+            ),
+            (
+                None,
+                None,
+                FromScheme,
+                asked("[::1]:9000", 80),
+                "http://[::1]/a/b?q=1",
+            ),
         ] {
-            assert_eq!(redirect(scheme, host, port).location(from), expected, "{scheme:?} {host:?} {port:?}");
+            assert_eq!(
+                redirect(scheme, host, port).location(from),
+                expected,
+                "{scheme:?} {host:?} {port:?}"
+            );
         }
     }
 
@@ -148,6 +200,9 @@ mod tests {
         })
         .unwrap();
         assert_eq!(redirect.status, 301);
-        assert_eq!(redirect.location(asked("shop", 80)), "http://shop/new/b?q=1");
+        assert_eq!(
+            redirect.location(asked("shop", 80)),
+            "http://shop/new/b?q=1"
+        );
     }
 }

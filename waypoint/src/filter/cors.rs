@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderMap, Method};
 use mesh::model::http::{Cors, OriginMatch};
 
-use crate::routes::matcher::{BadMatch, Text};
+use crate::matcher::{BadMatch, Text};
 
 /// Rules, compiled.
 #[derive(Clone, Debug)]
@@ -50,7 +50,9 @@ impl Listed {
         let joined = names.join(",");
         Self {
             any,
-            value: HeaderValue::from_str(&joined).ok().filter(|_| !names.is_empty()),
+            value: HeaderValue::from_str(&joined)
+                .ok()
+                .filter(|_| !names.is_empty()),
         }
     }
 
@@ -72,12 +74,18 @@ impl Rules {
         let allowed = |origin: &OriginMatch| {
             Ok(match origin {
                 OriginMatch::Text(text) => Allowed::Text(Text::new(text)?),
-                OriginMatch::Wildcard(text) => Allowed::Wildcard(text.split('*').map(Into::into).collect()),
+                OriginMatch::Wildcard(text) => {
+                    Allowed::Wildcard(text.split('*').map(Into::into).collect())
+                }
             })
         };
         let seconds = model.max_age.map(|age| age.as_secs().to_string());
         Ok(Self {
-            origins: model.origins.iter().map(allowed).collect::<Result<_, BadMatch>>()?,
+            origins: model
+                .origins
+                .iter()
+                .map(allowed)
+                .collect::<Result<_, BadMatch>>()?,
             methods: Listed::new(&model.methods),
             headers: Listed::new(&model.headers),
             expose: Listed::new(&model.expose),
@@ -104,7 +112,10 @@ impl Rules {
         }
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         if self.credentials {
-            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            answer.insert(
+                ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
         }
         if preflight.is_none() {
             if let Some(expose) = &self.expose.value {
@@ -114,8 +125,14 @@ impl Rules {
         }
         let asked_headers = headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
         for (name, value) in [
-            (ACCESS_CONTROL_ALLOW_METHODS, self.methods.answer(asked_method)),
-            (ACCESS_CONTROL_ALLOW_HEADERS, self.headers.answer(asked_headers)),
+            (
+                ACCESS_CONTROL_ALLOW_METHODS,
+                self.methods.answer(asked_method),
+            ),
+            (
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                self.headers.answer(asked_headers),
+            ),
             (ACCESS_CONTROL_MAX_AGE, self.max_age.clone()),
         ] {
             if let Some(value) = value {
@@ -173,7 +190,10 @@ mod tests {
     fn rules(origins: &[&str], methods: &[&str], headers: &[&str]) -> Rules {
         let list = |names: &[&str]| names.iter().map(|it| (*it).into()).collect();
         Rules::new(&Cors {
-            origins: origins.iter().map(|it| OriginMatch::Wildcard((*it).into())).collect(),
+            origins: origins
+                .iter()
+                .map(|it| OriginMatch::Wildcard((*it).into()))
+                .collect(),
             methods: list(methods),
             headers: list(headers),
             expose: list(&["x-seen"]),
@@ -185,7 +205,10 @@ mod tests {
     }
 
     fn request(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_static(v))).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_static(v)))
+            .collect()
     }
 
     #[test]
@@ -220,7 +243,10 @@ mod tests {
             ("access-control-allow-headers", "x-a,x-b"),
             ("access-control-max-age", "5"),
         ]);
-        assert_eq!(rules.decide(&Method::OPTIONS, &asked), Verdict::Answer(expected));
+        assert_eq!(
+            rules.decide(&Method::OPTIONS, &asked),
+            Verdict::Answer(expected)
+        );
     }
 
     #[test]
@@ -232,13 +258,27 @@ mod tests {
             ("access-control-allow-credentials", "true"),
             ("access-control-expose-headers", "x-seen"),
         ]);
-        assert_eq!(rules.decide(&Method::OPTIONS, &real), Verdict::GoOn(expected));
+        assert_eq!(
+            rules.decide(&Method::OPTIONS, &real),
+            Verdict::GoOn(expected)
+        );
         let foreign = request(&[("origin", "https://evil.org")]);
-        assert_eq!(rules.decide(&Method::GET, &foreign), Verdict::GoOn(HeaderMap::new()));
-        let foreign = request(&[("origin", "https://evil.org"), ("access-control-request-method", "PUT")]);
-        assert_eq!(rules.decide(&Method::OPTIONS, &foreign), Verdict::Answer(HeaderMap::new()));
+        assert_eq!(
+            rules.decide(&Method::GET, &foreign),
+            Verdict::GoOn(HeaderMap::new())
+        );
+        let foreign = request(&[
+            ("origin", "https://evil.org"),
+            ("access-control-request-method", "PUT"),
+        ]);
+        assert_eq!(
+            rules.decide(&Method::OPTIONS, &foreign),
+            Verdict::Answer(HeaderMap::new())
+        );
         let text = Rules::new(&Cors {
-            origins: vec![OriginMatch::Text(TextMatch::Exact("https://shop.org".into()))],
+            origins: vec![OriginMatch::Text(TextMatch::Exact(
+                "https://shop.org".into(),
+            ))],
             ..Cors::default()
         });
         assert!(text.unwrap().allows("https://shop.org"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh::model::http::PathRewrite;
 use regex::Regex;
 
-use crate::routes::matcher::{BadMatch, anywhere};
+use crate::matcher::{BadMatch, anywhere};
 
 /// A path rewrite, compiled.
 #[derive(Clone, Debug)]
@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn other_forms() {
-        let rewrite = |model: PathRewrite, path: &str| NewPath::new(&model).unwrap().of(path).into_owned();
+        let rewrite =
+            |model: PathRewrite, path: &str| NewPath::new(&model).unwrap().of(path).into_owned();
         let prefix = PathRewrite::Prefix {
             prefix: "/v2".into(),
             replacement: "/v3".into(),
@@ -165,6 +166,9 @@ mod tests {
             regex: "^/service/([^/]+)(/.*)$".into(),
             replacement: "\\2/$instance/\\1".into(),
         };
-        assert_eq!(rewrite(regex, "/service/foo/v1/api"), "/v1/api/$instance/foo");
+        assert_eq!(
+            rewrite(regex, "/service/foo/v1/api"),
+            "/v1/api/$instance/foo"
+        );
     }
 }
