@@ -32,10 +32,9 @@ pub enum Failure {
         /// Whether anything of the request was sent.
         is_sent: bool,
     },
-    /// The destination has too much under way.
-    Overflow,
-    /// No endpoint takes requests.
-    NoEndpoint,
+    /// No endpoint is to blame: the destination has too much under way, nobody takes requests, or the
+    /// client went away.
+    Ours,
 }
 
 /// How a try went.
@@ -108,7 +107,7 @@ fn is_failure_retriable(on: RetryOn, failure: Failure) -> bool {
         Failure::Reset | Failure::Protocol => unanswered,
         Failure::PerTryTimeout { is_sent } => unanswered || (!is_sent && on.reset_before_request),
         // A retry would make both worse.
-        Failure::Overflow | Failure::NoEndpoint => false,
+        Failure::Ours => false,
     }
 }
 

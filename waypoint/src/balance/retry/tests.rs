@@ -2,7 +2,7 @@
 
 use super::*;
 
-const FAILURES: [Failure; 9] = [
+const FAILURES: [Failure; 8] = [
     Failure::Connect,
     Failure::ResetBeforeRequest,
     Failure::Reset,
@@ -10,8 +10,7 @@ const FAILURES: [Failure; 9] = [
     Failure::Protocol,
     Failure::PerTryTimeout { is_sent: true },
     Failure::PerTryTimeout { is_sent: false },
-    Failure::Overflow,
-    Failure::NoEndpoint,
+    Failure::Ours,
 ];
 
 fn on(change: impl FnOnce(&mut RetryOn)) -> Retry {
@@ -34,41 +33,41 @@ fn answers(policy: &Retry, status: u16, header: Option<(&'static str, &'static s
 
 #[test]
 fn failures_are_tried_again_as_the_conditions_say() {
-    let all = [true, true, true, true, true, true, true, false, false];
+    let all = [true, true, true, true, true, true, true, false];
     for (name, policy, expected) in [
-        ("none", on(|_| ()), [false; 9]),
+        ("none", on(|_| ()), [false; 8]),
         ("5xx", on(|on| on.any_5xx = true), all),
         ("gateway-error", on(|on| on.gateway_error = true), all),
         ("reset", on(|on| on.reset = true), all),
         (
             "reset-before-request",
             on(|on| on.reset_before_request = true),
-            [true, true, false, false, false, false, true, false, false],
+            [true, true, false, false, false, false, true, false],
         ),
         (
             "connect-failure",
             on(|on| on.connect_failure = true),
-            [true, false, false, false, false, false, false, false, false],
+            [true, false, false, false, false, false, false, false],
         ),
         (
             "refused-stream",
             on(|on| on.refused_stream = true),
-            [false, false, false, true, false, false, false, false, false],
+            [false, false, false, true, false, false, false, false],
         ),
         (
             "retriable-4xx",
             on(|on| on.retriable_4xx = true),
-            [false; 9],
+            [false; 8],
         ),
         (
             "envoy-ratelimited",
             on(|on| on.rate_limited = true),
-            [false; 9],
+            [false; 8],
         ),
         (
             "default",
             default_policy(),
-            [true, false, false, true, false, false, false, false, false],
+            [true, false, false, true, false, false, false, false],
         ),
     ] {
         let found = FAILURES.map(|failure| is_retriable(&policy, Tried::Failed(failure)));
