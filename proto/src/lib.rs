@@ -58,3 +58,9 @@ pub mod external_auth {
 pub mod weft {
     tonic::include_proto!("weft.mesh.v1");
 }
+
+/// What waypoints are told (`weft.waypoint.v1`). The message files say what the fields mean.
+#[expect(missing_docs, reason = "generated")]
+pub mod waypoint {
+    tonic::include_proto!("weft.waypoint.v1");
+}
