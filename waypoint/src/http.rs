@@ -20,6 +20,8 @@ use crate::served::{Bound, Served};
 
 pub mod serve;
 pub mod attempt;
+pub mod authenticate;
+pub mod authorize;
 pub mod reply;
 pub mod asked;
 pub mod path;
