@@ -1,1 +1,23 @@
-//! Pure. Which endpoint of a destination takes a request, and which are left out for a time.
+//! Which endpoint of a destination takes a request, and how much is held back.
+//!
+//! A [`Cluster`] is what lives as long as a destination is in use; everything it decides is decided by
+//! pure files below it, with time and random numbers as arguments.
+
+pub use choose::NoEndpoint;
+pub use cluster::{Cluster, Counts, Picked, Question};
+pub use endpoint::{EndpointId, EndpointSpec, Labels, is_in_subset};
+pub use limits::{ConnectionPermit, Overflow, PendingPermit, RequestPermit, RetryPermit};
+pub use locality::Place;
+pub use outlier::{LocalFailure, Outcome};
+
+mod cluster;
+mod choose;
+mod table;
+mod outlier;
+mod warmup;
+mod limits;
+mod locality;
+mod maglev;
+mod ring;
+mod shares;
+mod endpoint;
