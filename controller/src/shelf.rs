@@ -35,6 +35,8 @@ const KEPT: &[Kind] = &[
     Kind::GatewayClass,
     Kind::AuthorizationPolicy,
     Kind::PeerAuthentication,
+    Kind::VirtualService,
+    Kind::DestinationRule,
 ];
 
 /// All objects the controller works from.
