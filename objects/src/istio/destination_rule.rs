@@ -31,7 +31,7 @@ pub struct DestinationRuleSpec {
     /// The service: a full name, a short one of the rule's namespace, or a wildcard.
     pub host: String,
     /// What holds for all of it.
-    pub traffic_policy: Option<TrafficPolicy>,
+    pub traffic_policy: Option<Box<TrafficPolicy>>,
     /// Parts of it.
     pub subsets: Vec<Subset>,
     /// Namespaces whose clients see the rule; `.` is its own, `*` all.
@@ -49,7 +49,7 @@ pub struct Subset {
     /// Labels that its endpoints have.
     pub labels: Labels,
     /// What holds for it instead.
-    pub traffic_policy: Option<TrafficPolicy>,
+    pub traffic_policy: Option<Box<TrafficPolicy>>,
 }
 
 /// How requests are spread, held back and secured.
