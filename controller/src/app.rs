@@ -24,17 +24,23 @@ use crate::ca::root::SigningRoot;
 use crate::ca::server_certificate::ServerCertificate;
 use crate::ca::{self, Authority};
 use crate::config::{Config, Files, env};
-use crate::index::{self, Index};
+use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::pages::{self, Sources};
 use crate::problems::Problems;
-use crate::resources::{self, Resources};
+use crate::resources::Resources;
 use crate::status::{Statuses, Writer};
 use crate::watch::Feed;
 use crate::{listen, publish};
 
-/// Types that are published; policies stand before the addresses that name them.
-const TYPE_URLS: [&str; 2] = [type_urls::AUTHORIZATION, type_urls::ADDRESS];
+/// Types that are published; policies stand before what they protect.
+const TYPE_URLS: [&str; 5] = [
+    type_urls::AUTHORIZATION,
+    type_urls::ROUTE_POLICY,
+    type_urls::SERVICE_ROUTES,
+    type_urls::WAYPOINT,
+    type_urls::ADDRESS,
+];
 /// Time for clients to be let go when the program stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// Pause before a failed renewal of the server's certificate is tried again.
@@ -119,6 +125,7 @@ pub async fn serve(
     let discovery = publish::Service::new(
         Arc::clone(&outlets.resources),
         Arc::clone(&sources.authenticator),
+        Arc::clone(&sources.residents),
         drain.clone(),
         publish::Settings::default(),
     );
@@ -247,7 +254,7 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
     loop {
         let batch = feed.next().await;
         let is_synced = batch.synced;
-        let outcome = index.apply(batch);
+        let mut outcome = index.apply(batch);
         outlets.moved.send_modify(|count| *count += 1);
         let trust_domain = &index.mesh_config().trust_domain;
         outlets.trust_domain.send_if_modified(|current| {
@@ -255,15 +262,7 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
             current.clone_from(trust_domain);
             is_new
         });
-        let of_type = |type_url, changes: index::Changes| resources::Change {
-            type_url,
-            upserts: changes.upserts,
-            removed: changes.removed,
-        };
-        outlets.resources.commit(vec![
-            of_type(type_urls::AUTHORIZATION, outcome.policies),
-            of_type(type_urls::ADDRESS, outcome.addresses),
-        ]);
+        outlets.resources.commit(outcome.take_changes());
         outlets.statuses.wish(outcome.statuses);
         if let Some(gate) = gate.take_if(|_| is_synced) {
             outlets.resources.complete();

@@ -5,8 +5,10 @@
 //! that any order of events ends in the same resources.
 
 pub mod refresh;
+pub mod for_waypoints;
 pub mod policies;
 pub mod links;
+pub mod outcome;
 pub mod allocator;
 mod hosts;
 mod discovery;
@@ -24,7 +26,8 @@ use objects::object::Object;
 
 use crate::metrics::Metrics;
 use crate::problems::{Found, Problems};
-use crate::resources::{Links, Upsert};
+use crate::resources::{Audience, Links, Upsert};
+use crate::shelf::pointers::GATEWAY_NAME;
 use crate::shelf::residents::{Resident, Residents};
 use crate::shelf::{Replaced, Shelf};
 use crate::status::Wish;
@@ -35,7 +38,9 @@ use crate::translate::status::Status;
 use crate::translate::unread;
 use allocator::{Allocator, Prefixes};
 use discovery::Aside;
+use for_waypoints::ForWaypoints;
 use links::{Dirty, Output};
+pub use outcome::{Changes, Outcome, Type};
 use policies::Book;
 use refresh::View;
 
@@ -52,26 +57,6 @@ pub struct Settings {
     pub prefixes: Prefixes,
 }
 
-/// What a batch did to the resources of one type.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// New or recomputed resources by name, encoded once.
-    pub upserts: Vec<Upsert>,
-    /// Names that have no resource (any more); some never had one.
-    pub removed: Vec<String>,
-}
-
-/// What a batch did.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Authorization policies; of one moment with the addresses.
-    pub policies: Changes,
-    /// Workloads and services.
-    pub addresses: Changes,
-    /// What is to be said in the status of objects.
-    pub statuses: Vec<Wish>,
-}
-
 /// All objects, and what was made of them.
 #[derive(Debug)]
 pub struct Index {
@@ -82,7 +67,7 @@ pub struct Index {
     allocator: Allocator,
     aside: Aside,
     /// Names of the resources of outputs that may have several, or may lose them to another.
-    made: HashMap<Output, Vec<String>>,
+    made: HashMap<Output, Vec<(Type, String)>>,
     book: Book,
     residents: Arc<RwLock<Residents>>,
     problems: Arc<Problems>,
@@ -215,30 +200,34 @@ impl Index {
             let wish = self.wish(&output.key(), computed.status);
             outcome.statuses.extend(wish);
             let single = refresh::name_of(&output, &self.cluster);
-            let mut gone = match &single {
-                None => self.made.remove(&output).unwrap_or_default(),
-                Some(name) => vec![name.clone()],
-            };
-            let changes = match output.is_policy() {
-                true => &mut outcome.policies,
-                false => &mut outcome.addresses,
-            };
+            let single = single.map(|name| (output.main_type(), name));
+            let mut gone = self.made.remove(&output).unwrap_or_default();
+            gone.extend(single.clone());
             let mut names = Vec::new();
-            for upsert in computed.updates.iter().map(encode) {
-                gone.retain(|one| *one != upsert.name);
-                names.push(upsert.name.clone());
-                changes.upserts.push(upsert);
+            let addresses = computed.updates.iter().map(encode);
+            let others = computed.for_waypoints.iter().map(ForWaypoints::encode);
+            for (r#type, upsert) in addresses.chain(others) {
+                let is_same = |one: &(Type, String)| one.0 == r#type && one.1 == upsert.name;
+                gone.retain(|one| !is_same(one));
+                if !single.as_ref().is_some_and(is_same) {
+                    names.push((r#type, upsert.name.clone()));
+                }
+                outcome.of(r#type).upserts.push(upsert);
             }
-            changes.removed.extend(gone);
-            if single.is_none() && !names.is_empty() {
+            for (r#type, name) in gone {
+                outcome.of(r#type).removed.push(name);
+            }
+            if !names.is_empty() {
                 self.made.insert(output, names);
             }
         }
         // What one has lost, another may have won.
-        let Changes { upserts, removed } = &mut outcome.addresses;
-        if !removed.is_empty() {
-            let there: HashSet<&str> = upserts.iter().map(|it| &*it.name).collect();
-            removed.retain(|name| !there.contains(&**name));
+        for r#type in Type::ALL {
+            let Changes { upserts, removed } = outcome.of(r#type);
+            if !removed.is_empty() {
+                let there: HashSet<&str> = upserts.iter().map(|it| &*it.name).collect();
+                removed.retain(|name| !there.contains(&**name));
+            }
         }
         outcome
     }
@@ -273,6 +262,7 @@ impl Index {
                     uid: pod.metadata.uid.as_str().into(),
                     service_account: pod.spec.service_account().into(),
                     node: pod.spec.node_name.as_str().into(),
+                    gateway: pod.metadata.labels.get(GATEWAY_NAME).map(Into::into),
                 };
                 residents.insert(namespace, name, resident);
             }
@@ -354,8 +344,8 @@ impl Index {
         Some(Wish::new(object, Status::default()))
     }
 
-    /// Everything recomputed from the objects at hand, addresses and policies: what [`Index::apply`] must agree with.
-    pub fn recompute_all(&self) -> BTreeMap<String, Bytes> {
+    /// Everything recomputed from the objects at hand, by type and name: what [`Index::apply`] must agree with.
+    pub fn recompute_all(&self) -> BTreeMap<(Type, String), Upsert> {
         let mut dirty = Dirty::default();
         links::everything(&self.shelf, &mut dirty);
         let mut book = self.book.clone();
@@ -364,10 +354,15 @@ impl Index {
             book: &book,
             ..self.view()
         };
-        let outputs = dirty.into_outputs().into_iter();
-        let updates = outputs.flat_map(|output| refresh::compute(&output, view).updates);
-        let upserts = updates.map(|update| encode(&update));
-        upserts.map(|upsert| (upsert.name, upsert.bytes)).collect()
+        let mut all = BTreeMap::new();
+        for output in dirty.into_outputs() {
+            let computed = refresh::compute(&output, view);
+            let addresses = computed.updates.iter().map(encode);
+            let others = computed.for_waypoints.iter().map(ForWaypoints::encode);
+            let upserts = addresses.chain(others);
+            all.extend(upserts.map(|(r#type, it)| ((r#type, it.name.clone()), it)));
+        }
+        all
     }
 }
 
@@ -401,19 +396,27 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
 }
 
 /// A resource, encoded, with what on-demand clients find it by.
-fn encode(update: &Update) -> Upsert {
+fn encode(update: &Update) -> (Type, Upsert) {
+    let address = |name: String, bytes: Bytes, links: Links| {
+        let audience = Audience::everyone();
+        let upsert = Upsert {
+            name,
+            bytes,
+            links,
+            audience,
+        };
+        (Type::Address, upsert)
+    };
     match update {
-        Update::Workload(workload) => Upsert {
-            name: workload.uid.to_string(),
-            bytes: address::encode_workload(workload),
-            links: workload_links(workload),
-        },
-        Update::Service(service) => Upsert {
-            name: service.key.to_string(),
-            bytes: address::encode_service(service),
-            links: service_links(service),
-        },
-        Update::Policy(policy) => Upsert::from(&**policy),
+        Update::Workload(workload) => {
+            let bytes = address::encode_workload(workload);
+            address(workload.uid.to_string(), bytes, workload_links(workload))
+        }
+        Update::Service(service) => {
+            let bytes = address::encode_service(service);
+            address(service.key.to_string(), bytes, service_links(service))
+        }
+        Update::Policy(policy) => (Type::Policy, Upsert::from(&**policy)),
     }
 }
 

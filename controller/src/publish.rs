@@ -14,6 +14,10 @@
 //! order is: new policies (and the end of those that apply without being named), their answer, addresses, their answer, removals of policies; whatever the
 //! order in which the client subscribed. A client that has not asked for policies within
 //! [`session::GRACE`] of the stream's beginning does not want any, and gets addresses without waiting.
+//! The same holds for waypoints, between their policies and the routes of services.
+//!
+//! **Only what is theirs.** What is for some waypoints is sent to no other client, by whatever name it asks. A resource
+//! that comes to be for a client is new to it, one that is no longer for it is gone; see `resources::Audience`.
 
 mod serve;
 mod push;

@@ -7,6 +7,7 @@
 mod table;
 mod ranges;
 mod index;
+mod audience;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -16,6 +17,7 @@ use mesh::model::{Policy, PolicyScope};
 use mesh::wire::policy;
 use tokio::sync::watch;
 
+pub use audience::Audience;
 pub use ranges::{read_address, read_range};
 pub use table::{Keys, Links, Resource, SCOPED, TOMBSTONES, Table};
 
@@ -28,6 +30,8 @@ pub struct Upsert {
     pub bytes: Bytes,
     /// What else it is found by; only on-demand clients need it.
     pub links: Links,
+    /// Whom it is for.
+    pub audience: Audience,
 }
 
 impl From<(String, Bytes)> for Upsert {
@@ -36,6 +40,7 @@ impl From<(String, Bytes)> for Upsert {
             name,
             bytes,
             links: Links::default(),
+            audience: Audience::everyone(),
         }
     }
 }
@@ -49,6 +54,7 @@ impl From<&Policy> for Upsert {
                 is_scoped: policy.scope != PolicyScope::WorkloadSelector,
                 ..Links::default()
             },
+            audience: Audience::everyone(),
         }
     }
 }
@@ -214,9 +220,9 @@ impl Published {
                 continue;
             };
             let mut counters = Counters::default();
-            for Upsert { name, bytes, links } in upserts {
+            for upsert in upserts {
                 counters.recomputed += 1;
-                if table.insert(self.head + 1, name, bytes, links) {
+                if table.insert(self.head + 1, upsert) {
                     self.head += 1;
                     counters.changed += 1;
                 }

@@ -515,8 +515,8 @@ proptest! {
         }
         let mut fresh = World::new();
         fresh.apply(last.values().flat_map(|text| changes(text)).collect());
-        prop_assert_eq!(&world.resources, &fresh.resources);
-        prop_assert_eq!(world.resources, world.index.recompute_all());
+        prop_assert_eq!(&world.published, &fresh.published);
+        prop_assert_eq!(world.published, world.index.recompute_all());
         let (residents, expected) = (world.index.residents(), fresh.index.residents());
         prop_assert_eq!(&*residents.read().unwrap(), &*expected.read().unwrap());
         prop_assert_eq!(world.problems.all(), fresh.problems.all());
@@ -549,6 +549,6 @@ proptest! {
                 None => removals(&documents[0]),
             });
         }
-        prop_assert_eq!(world.resources, world.index.recompute_all());
+        prop_assert_eq!(world.published, world.index.recompute_all());
     }
 }

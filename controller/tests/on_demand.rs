@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use controller::publish::scope::Scope;
 use controller::publish::session as server;
-use controller::resources::{Change, Links, Resources, Upsert};
+use controller::resources::{Audience, Change, Links, Resources, Upsert};
 use mesh::xds::session as client;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
 use proto::type_urls::ADDRESS;
@@ -96,6 +96,8 @@ struct World {
 fn fresh_session() -> server::Session {
     let scope = Scope {
         types: &[ADDRESS],
+        only_by_name: &[],
+        gateway: None,
         node: Some("n0".into()),
         takes_pages: true,
     };
@@ -177,6 +179,7 @@ impl World {
                     node: Some(format!("n{node}")),
                     is_scoped: false,
                 },
+                audience: Audience::everyone(),
             }
         };
         let service = |(name, addresses): (&usize, &usize)| Upsert {
@@ -186,6 +189,7 @@ impl World {
                 aliases: service_aliases(*name, *addresses),
                 ..Links::default()
             },
+            audience: Audience::everyone(),
         };
         let workloads = self.workloads.iter().map(workload);
         let all = workloads.chain(self.services.iter().map(service));

@@ -86,6 +86,8 @@ struct World {
 fn fresh_session(page: server::PageSize) -> server::Session {
     let scope = Scope {
         types: &[AUTHORIZATION, ADDRESS],
+        only_by_name: &[],
+        gateway: None,
         node: None,
         takes_pages: true,
     };

@@ -1,31 +1,26 @@
-//! Pure. The one policy engine: facts of a connection and the policies that apply -> admitted or not.
+//! Pure. The one policy engine: facts of a connection or a request and the policies that apply -> admitted or not.
 //!
 //! Both proxies decide with it, and so do `weft explain` and `weft analyze`. Policies that a workload
 //! names and that have not arrived are the caller's business: it must not ask before they are there.
-//! Source: contract, authorization at L4, docs/compat.md#authorization-record.
+//! Source: contract, authorization at L4, docs/compat.md#authorization-record; for requests
+//! docs/compat.md#request-authorization.
 
+mod attached;
 mod matcher;
+mod facts;
+mod token;
+pub mod template;
 
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::flow::{EndsFlow, Reason};
-use crate::identity::Identity;
-use crate::model::{Action, Origin, Policy};
+use crate::model::{Action, Origin, Policy, Rule};
 use crate::names::NamespacedName;
+use matcher::{Subject, Unreadable};
 
-/// What is known of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// What the peer's certificate proved; `None` for plain text.
-    pub source_identity: Option<&'a Identity>,
-    /// TCP peer: the client, or the proxy that carries it.
-    pub source_ip: IpAddr,
-    /// Address the application is reached at.
-    pub destination_ip: IpAddr,
-    /// Port the application is reached at, never the tunnel's.
-    pub destination_port: u16,
-}
+pub use attached::{Attached, Question, audits, decide_request, dry_runs_of_requests, question};
+pub use facts::{Facts, HttpFacts, RequestFacts};
+pub use token::Token;
 
 /// Admitted or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +31,7 @@ pub enum Verdict {
     Denied(Denial),
 }
 
-/// Who refused a connection. Displayed in the contract's words.
+/// Who refused a connection or a request. Displayed in the contract's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The DENY policy that matched; `None` when there are ALLOW policies and none matched.
@@ -59,6 +54,17 @@ impl Denial {
         }
         Some(origin)
     }
+
+    /// The detail of the answer's code in access logs, in the words that readers of such logs know.
+    pub fn code_detail(&self) -> String {
+        match (&self.policy, self.rule) {
+            (Some(policy), Some(rule)) => format!(
+                "rbac_access_denied_matched_policy[ns[{}]-policy[{}]-rule[{rule}]]",
+                policy.namespace, policy.name
+            ),
+            _ => "rbac_access_denied_matched_policy[none]".to_owned(),
+        }
+    }
 }
 
 /// What a policy that only reports would have done.
@@ -70,27 +76,66 @@ pub struct DryRun<'a> {
     pub rule: Option<usize>,
 }
 
+/// What the engine needs to know of a policy, whichever form it came in.
+trait Governs {
+    /// What it does; `None` when it does not count for the verdict.
+    fn action(&self) -> Option<Action>;
+    /// Its rules.
+    fn rules(&self) -> &[Rule];
+    /// Its name.
+    fn key(&self) -> NamespacedName;
+    /// The user's object behind it.
+    fn origin(&self) -> Option<Origin>;
+}
+
+impl Governs for &Policy {
+    fn action(&self) -> Option<Action> {
+        (!self.dry_run).then_some(self.action)
+    }
+
+    fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    fn key(&self) -> NamespacedName {
+        self.key.clone()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.origin.clone()
+    }
+}
+
 /// Decides. `policies` are all that apply to the destination, report-only ones included; these do
 /// not count. A matching DENY refuses; then, if there are ALLOW policies, one of them must match.
 pub fn decide<'a>(facts: &Facts<'_>, policies: impl IntoIterator<Item = &'a Policy>) -> Verdict {
-    let subject = matcher::Subject::new(facts);
+    verdict(&Subject::new(facts), policies)
+}
+
+fn verdict(subject: &Subject<'_>, policies: impl IntoIterator<Item = impl Governs>) -> Verdict {
     let mut has_allow = false;
     let mut allowed_by = None;
-    for policy in policies.into_iter().filter(|policy| !policy.dry_run) {
-        match policy.action {
-            Action::Deny => {
-                if let Some(rule) = subject.matching_rule(policy) {
+    for policy in policies {
+        match policy.action() {
+            None => {}
+            Some(Action::Deny) => {
+                let rule = subject.matching_rule(policy.rules(), Unreadable::Holds);
+                if let Some(rule) = rule {
                     return Verdict::Denied(Denial {
-                        policy: Some(policy.key.clone()),
+                        policy: Some(policy.key()),
                         rule: Some(rule),
-                        origin: policy.origin.clone(),
+                        origin: policy.origin(),
                     });
                 }
             }
-            Action::Allow => {
+            Some(Action::Allow) => {
                 has_allow = true;
-                if allowed_by.is_none() && subject.matching_rule(policy).is_some() {
-                    allowed_by = Some(policy.key.clone());
+                let matches = || {
+                    let rule = subject.matching_rule(policy.rules(), Unreadable::Fails);
+                    rule.is_some()
+                };
+                if allowed_by.is_none() && matches() {
+                    allowed_by = Some(policy.key());
                 }
             }
         }
@@ -111,11 +156,11 @@ pub fn dry_runs<'a>(
     facts: &Facts<'a>,
     policies: impl IntoIterator<Item = &'a Policy>,
 ) -> impl Iterator<Item = DryRun<'a>> {
-    let subject = matcher::Subject::new(facts);
+    let subject = Subject::new(facts);
     let reporting = policies.into_iter().filter(|policy| policy.dry_run);
     reporting.map(move |policy| DryRun {
         policy,
-        rule: subject.matching_rule(policy),
+        rule: subject.matching_rule(&policy.rules, Unreadable::of(policy.action)),
     })
 }
 

@@ -17,8 +17,8 @@ pub use gateway::{Destination, GatewayAddress, WeightedWaypoint};
 pub use locality::Locality;
 pub use origin::Origin;
 pub use policy::{
-    Action, Clause, IpRange, Match, Policy, PolicyScope, Reach, Rule, ServiceAccountMatch,
-    StringMatch,
+    Action, ClaimPatterns, Clause, IpRange, Match, NamedPatterns, PathPattern, Policy, PolicyScope,
+    Reach, RequestMatch, Rule, ServiceAccountMatch, StringMatch,
 };
 pub use service::{
     AppProtocol, HealthPolicy, IpFamilies, LoadBalancing, Mode, Port, Scope, Service,

@@ -6,6 +6,9 @@
 
 pub mod address;
 pub mod policy;
+pub mod routes;
+pub mod attached;
+pub mod waypoint;
 mod service;
 mod workload;
 mod field;

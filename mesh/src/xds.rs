@@ -5,6 +5,7 @@
 //! Next on the path of a config object: `mesh::wire` and `mesh::state`, behind [`Apply`].
 //! Source: contract, docs/compat.md#xds-client.
 
+pub mod server;
 mod stream;
 mod message;
 mod demand;
@@ -25,6 +26,7 @@ pub use address::{Address, Root};
 pub use counters::{Counters, Terminations, TypeCounters};
 pub use demand::{Demand, Error as DemandError};
 pub use node::{Node, Place};
+pub use server::Server;
 pub use session::{Mode, Subscription};
 pub use stream::Error;
 

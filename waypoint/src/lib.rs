@@ -3,5 +3,8 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod app;
+pub mod routes;
 pub mod balance;
 pub mod observe;
+pub mod bytes;
+pub mod config;

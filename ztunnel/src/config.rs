@@ -7,10 +7,9 @@ use std::time::Duration;
 use mesh::hbone;
 use mesh::identity::TrustDomain;
 use mesh::net::sockopt::KeepAlive;
-use mesh::settings::Secret;
 use mesh::telemetry::log;
 use mesh::tls::KeyExchange;
-use mesh::xds;
+use mesh::xds::Server;
 
 pub mod env;
 
@@ -69,21 +68,6 @@ pub struct Node {
     pub trust_domain: TrustDomain,
     /// `ISTIO_META_*` and `ISTIO_METAJSON_*` without their prefix: metadata of the xDS node.
     pub metadata: Vec<(String, serde_json::Value)>,
-}
-
-/// A gRPC server of the controller.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// Where it is.
-    pub address: xds::Address,
-    /// Who vouches for it.
-    pub root: xds::Root,
-    /// One more name its certificate may carry.
-    pub alternative_hostname: Option<String>,
-    /// Extra headers of every call.
-    pub headers: Vec<(String, Secret)>,
-    /// File with the service account token, read afresh for every call.
-    pub token: PathBuf,
 }
 
 /// Where the picture of the mesh comes from.

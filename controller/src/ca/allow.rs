@@ -10,7 +10,7 @@ use mesh::identity::{Identity, ParseError, TrustDomain};
 use mesh::names::NamespacedName;
 
 use super::Caller;
-use crate::shelf::residents::Residents;
+use crate::shelf::residents::{Resident, Residents};
 
 /// Who may ask for whom.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ pub fn allow(
     residents: &Residents,
 ) -> Result<Identity, Refusal> {
     same_trust_domain(&caller.identity, rules)?;
-    let node = callers_node(caller, residents)?;
+    let node = callers_pod(caller, residents)?.map(|it| &*it.node);
     let Some(text) = wanted else {
         return Ok(caller.identity.clone());
     };
@@ -172,8 +172,14 @@ fn same_trust_domain(identity: &Identity, rules: &Rules<'_>) -> Result<(), Refus
     Err(Refusal::TrustDomain { found, ours })
 }
 
-/// The node of the pod in the token, when the token is bound to one; the pod must be that very pod.
-fn callers_node<'a>(caller: &Caller, residents: &'a Residents) -> Result<Option<&'a str>, Refusal> {
+/// The pod in the caller's token, when the token is bound to one.
+///
+/// # Errors
+/// When there is no such pod, or it is not the very pod that the token was issued to.
+pub fn callers_pod<'a>(
+    caller: &Caller,
+    residents: &'a Residents,
+) -> Result<Option<&'a Resident>, Refusal> {
     let Some(claimed) = &caller.pod else {
         return Ok(None);
     };
@@ -203,7 +209,7 @@ fn callers_node<'a>(caller: &Caller, residents: &'a Residents) -> Result<Option<
             found: resident.node.to_string(),
             claimed: node.to_string(),
         }),
-        _ => Ok(Some(&resident.node)),
+        _ => Ok(Some(resident)),
     }
 }
 

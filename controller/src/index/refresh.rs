@@ -9,6 +9,7 @@ use mesh::wire::Update;
 use objects::kubernetes::EndpointSlice;
 
 use super::allocator::Allocator;
+use super::for_waypoints::ForWaypoints;
 use super::links::Output;
 use super::policies::Book;
 use crate::shelf::Shelf;
@@ -25,6 +26,8 @@ use crate::translate::{
 pub struct Computed {
     /// Its resources; none when the object is gone or is not part of the mesh.
     pub updates: Vec<Update>,
+    /// What it means to waypoints.
+    pub for_waypoints: Vec<ForWaypoints>,
     /// What the object's owner should know.
     pub findings: Vec<Finding>,
     /// What its status should say; `None` for objects in whose status Weft says nothing.
@@ -128,6 +131,7 @@ fn service(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
         updates: vec![Update::Service(Box::new(record))],
         findings,
         status: Some(status),
+        ..Computed::default()
     })
 }
 

@@ -4,7 +4,7 @@
 //! that does not read is not worked for.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
@@ -28,6 +28,7 @@ use super::{push, session::Push};
 use crate::ca::Caller;
 use crate::ca::authenticate::Authenticator;
 use crate::resources::Resources;
+use crate::shelf::residents::Residents;
 
 /// Largest request that is read: one that names what 200 000 resources a client holds.
 const LARGEST_REQUEST: usize = 64 << 20;
@@ -61,6 +62,7 @@ pub struct Service {
 struct SharedParts {
     resources: Arc<Resources>,
     authenticator: Arc<dyn Authenticator>,
+    residents: Arc<RwLock<Residents>>,
     drain: drain::Watch,
     settings: Settings,
     slots: Arc<Semaphore>,
@@ -68,16 +70,18 @@ struct SharedParts {
 }
 
 impl Service {
-    /// Serves `resources` to whoever `authenticator` knows, until `drain` begins.
+    /// Serves `resources` to whoever `authenticator` knows, until `drain` begins. What waypoints they are, `residents` say.
     pub fn new(
         resources: Arc<Resources>,
         authenticator: Arc<dyn Authenticator>,
+        residents: Arc<RwLock<Residents>>,
         drain: drain::Watch,
         settings: Settings,
     ) -> Self {
         let shared = SharedParts {
             resources,
             authenticator,
+            residents,
             drain,
             settings,
             slots: Arc::new(Semaphore::new(settings.streams)),
@@ -248,7 +252,12 @@ impl Client {
         };
         let claim = claim(request.node.as_ref());
         self.name = claim.id.chars().take(128).collect();
-        let scope = scope::decide(&self.caller, &claim).map_err(|refusal| {
+        let scope = {
+            let residents = self.shared.residents.read();
+            let residents = residents.unwrap_or_else(PoisonError::into_inner);
+            scope::decide(&self.caller, &claim, &residents)
+        };
+        let scope = scope.map_err(|refusal| {
             self.shared.refused(refusal.word());
             refused(&refusal)
         })?;
@@ -315,9 +324,13 @@ impl Client {
 }
 
 fn refused(refusal: &Refusal) -> Status {
-    let text = refusal.to_string();
+    let text = report(refusal);
     match refusal {
-        Refusal::Disagrees { .. } => Status::permission_denied(text),
+        _ if refusal.may_pass() => Status::unavailable(text),
+        Refusal::Disagrees { .. }
+        | Refusal::NoPod
+        | Refusal::Pod(_)
+        | Refusal::NoGateway { .. } => Status::permission_denied(text),
         Refusal::NoNode | Refusal::NodeId { .. } | Refusal::Kind { .. } => {
             Status::invalid_argument(text)
         }

@@ -23,8 +23,14 @@ pub const GRACE: Duration = Duration::from_secs(1);
 /// Names that one client may ask for by name.
 pub const NAMES: usize = 200_000;
 
-/// Types whose resources name policies.
-const NAMING: [&str; 2] = [type_urls::ADDRESS, type_urls::WORKLOAD];
+/// Types of policies, each with the types of what they protect.
+const GUARDS: [(&str, &[&str]); 2] = [
+    (
+        type_urls::AUTHORIZATION,
+        &[type_urls::ADDRESS, type_urls::WORKLOAD],
+    ),
+    (type_urls::ROUTE_POLICY, &[type_urls::SERVICE_ROUTES]),
+];
 
 /// What a client says: the fields of a delta request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -136,7 +142,7 @@ impl PageSize {
 pub struct Session {
     scope: Scope,
     page: PageSize,
-    /// In the order of `scope.types`: policies first.
+    /// In the order of `scope.types`: policies before what they protect.
     follows: Vec<Follow>,
     pushes: u64,
 }
@@ -187,7 +193,8 @@ impl Session {
             Heard::Acked(follow.type_url)
         };
         if is_first {
-            follow.begin(&subscribe, &unsubscribe, initial_versions);
+            let everything = !self.scope.only_by_name.contains(&follow.type_url);
+            follow.begin(&subscribe, &unsubscribe, initial_versions, everything);
         }
         follow.unsubscribe(&unsubscribe);
         follow.subscribe(subscribe, &unsubscribe);
@@ -239,13 +246,15 @@ impl Session {
             return Next::WaitUntil(GRACE);
         };
         let mut page = Page::new(self.page);
-        let node = self.scope.node.as_deref();
-        if follow.advance(table, limit, node, &mut page).is_err() {
+        if follow
+            .advance(table, limit, &self.scope, &mut page)
+            .is_err()
+        {
             return Next::TooFarBehind;
         }
         follow.catch_up(table, published.head());
         if let Some(release) = release {
-            follow.release(table, release, &mut page);
+            follow.release(table, release, &self.scope, &mut page);
         }
         if !follow.is_due(table, &page) {
             let is_held = release.is_none() && follow.holds();
@@ -274,12 +283,12 @@ impl Session {
     /// Up to which change this type may be sent now; `None` for not at all.
     fn limit(&self, index: usize, published: &Published, is_late: bool) -> Option<u64> {
         let type_url = self.follows.get(index)?.type_url;
-        let waits_for_policies =
-            NAMING.contains(&type_url) && self.scope.types.contains(&type_urls::AUTHORIZATION);
-        if !waits_for_policies {
+        let guard = GUARDS.iter().find(|(_, them)| them.contains(&type_url));
+        let guard = guard.filter(|(guard, _)| self.scope.types.contains(guard));
+        let Some((guard, _)) = guard else {
             return Some(published.head());
-        }
-        match self.find(type_urls::AUTHORIZATION) {
+        };
+        match self.find(guard) {
             Some(policies) => policies.settled(),
             None => is_late.then(|| published.head()),
         }
@@ -287,19 +296,25 @@ impl Session {
 
     /// Up to which change removals that are held back may be sent now; `None` for not at all.
     fn release(&self, index: usize, is_late: bool) -> Option<u64> {
-        if self.follows.get(index)?.type_url != type_urls::AUTHORIZATION {
+        let type_url = self.follows.get(index)?.type_url;
+        let Some((_, them)) = GUARDS.iter().find(|(guard, _)| *guard == type_url) else {
             return Some(u64::MAX);
-        }
-        let mut naming = NAMING.iter().filter_map(|t| self.find(t)).peekable();
-        if naming.peek().is_none() {
+        };
+        let mut protected = them.iter().filter_map(|t| self.find(t)).peekable();
+        if protected.peek().is_none() {
             return is_late.then_some(u64::MAX);
         }
-        naming.map(Follow::settled).min().flatten()
+        protected.map(Follow::settled).min().flatten()
     }
 
     fn find(&self, type_url: &str) -> Option<&Follow> {
         self.follows.iter().find(|f| f.type_url == type_url)
     }
+}
+
+/// Whether a type is one of policies, whose removals wait for what they protect.
+fn is_guard(type_url: &str) -> bool {
+    GUARDS.iter().any(|(guard, _)| *guard == type_url)
 }
 
 /// A push being filled.

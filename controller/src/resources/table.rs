@@ -11,9 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use twox_hash::XxHash64;
 
-use super::Name;
+use super::audience::Audience;
 use super::index::Index;
 use super::ranges::Ranges;
+use super::{Name, Upsert};
 
 /// Removed names that are remembered. A subscriber that is further behind must say what it holds.
 pub const TOMBSTONES: usize = 16_384;
@@ -72,6 +73,8 @@ pub struct Resource {
     pub bytes: Bytes,
     /// What else it is found by.
     pub links: Keys,
+    /// Whom it is for.
+    pub audience: Audience,
     /// Number of the change that brought this version.
     pub changed: u64,
     /// [`Links::is_scoped`] of this version or of one before it, which some client may still hold.
@@ -105,6 +108,8 @@ pub struct Table {
     by_range: Ranges,
     by_service: Index,
     by_node: Index,
+    /// Whether any resource was ever for some clients only.
+    is_restricted: bool,
 }
 
 impl Table {
@@ -160,11 +165,16 @@ impl Table {
         self.forgotten
     }
 
-    /// Whether a name that is gone was, in any version, that of a policy that applied without being named.
+    /// Whether a name is or was, in any version, that of a policy that applied without being named.
     pub fn was_scoped(&self, name: &str) -> bool {
-        self.gone
-            .get(name)
-            .is_some_and(|(_, was_scoped)| *was_scoped)
+        let there = self.by_name.get(name).map(|it| it.was_scoped);
+        let gone = || Some(self.gone.get(name)?.1);
+        there.or_else(gone).unwrap_or_default()
+    }
+
+    /// Whether any resource is, or was, for some clients only.
+    pub fn is_restricted(&self) -> bool {
+        self.is_restricted
     }
 
     /// Names of resources with this alias.
@@ -199,10 +209,16 @@ impl Table {
     }
 
     /// Publishes a resource as change `at`; `false` when it is published already.
-    pub(super) fn insert(&mut self, at: u64, name: String, bytes: Bytes, links: Links) -> bool {
+    pub(super) fn insert(&mut self, at: u64, upsert: Upsert) -> bool {
+        let Upsert {
+            name,
+            bytes,
+            links,
+            audience,
+        } = upsert;
         let old = self.by_name.get(name.as_str()).cloned();
         if let Some(old) = &old {
-            if old.bytes == bytes && old.links.equal(&links) {
+            if old.bytes == bytes && old.links.equal(&links) && old.audience == audience {
                 return false;
             }
             self.unlink(old);
@@ -212,6 +228,7 @@ impl Table {
             Some(old) => (Arc::clone(&old.name), old.was_scoped),
             None => self.bring_back(name),
         };
+        self.is_restricted |= audience.is_restricted();
         let mut hasher = XxHash64::with_seed(0);
         hasher.write(&bytes);
         let resource = Arc::new(Resource {
@@ -219,6 +236,7 @@ impl Table {
             version: hasher.finish(),
             bytes,
             links: self.link(&name, &links),
+            audience,
             changed: at,
             was_scoped: was_scoped || links.is_scoped,
         });

@@ -99,6 +99,7 @@ fn finds_by_alias_service_and_node_until_they_change() {
             node: Some(node.into()),
             is_scoped: false,
         },
+        audience: Audience::everyone(),
     };
     resources.update(TYPE, vec![upsert("n1")], vec![]);
     resources.update(TYPE, vec![upsert("n2")], vec![]);
@@ -127,6 +128,7 @@ fn an_address_is_borne_by_its_alias_and_by_every_range_around_it() {
             aliases: aliases.iter().map(|it| (*it).to_owned()).collect(),
             ..Links::default()
         },
+        audience: Audience::everyone(),
     };
     let bearing = |address: &str| {
         let published = resources.read();

@@ -16,6 +16,8 @@ pub struct Resident {
     pub service_account: Arc<str>,
     /// Its node.
     pub node: Arc<str>,
+    /// The gateway of its namespace that it is an instance of, as its label says.
+    pub gateway: Option<Arc<str>>,
 }
 
 /// All pods that are placed on nodes.

@@ -203,6 +203,7 @@ fn fires(policy: &mesh::model::Policy, namespace: usize, port: usize) -> bool {
         source_ip: from.ip(),
         destination_ip: to.ip(),
         destination_port: PORTS[port],
+        request: None,
     };
     matches!(
         (policy.action, decide(&facts, [policy])),

@@ -101,7 +101,13 @@ impl World {
             .unwrap();
         let resources = Arc::new(Resources::new([ADDRESS, AUTHORIZATION]));
         let (trigger, watch) = drain::channel();
-        let service = Service::new(Arc::clone(&resources), Arc::new(OneToken), watch, settings);
+        let service = Service::new(
+            Arc::clone(&resources),
+            Arc::new(OneToken),
+            Arc::default(),
+            watch,
+            settings,
+        );
         let tls = ServerTlsConfig::new().identity(self.server_identity.clone());
         let router = Server::builder()
             .tls_config(tls)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use controller::publish::Settings;
 use controller::publish::session::PageSize;
-use controller::resources::{Links, Upsert};
+use controller::resources::{Audience, Links, Upsert};
 use harness::{Follower, World, one, pairs, until};
 use mesh::xds::{Mode, Root};
 use proto::type_urls::{ADDRESS, AUTHORIZATION};
@@ -196,6 +196,7 @@ async fn asks_for_names_on_demand() {
             node: None,
             is_scoped: false,
         },
+        audience: Audience::everyone(),
     };
     let all = vec![
         upsert("ns/s", "/10.96.0.1", None),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use controller::index::allocator::Prefixes;
-use controller::index::{Index, Settings};
+use controller::index::{Index, Outcome, Settings, Type};
 use controller::metrics::Metrics;
 use controller::problems::Problems;
 use controller::resources::Upsert;
@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) problems: Arc<Problems>,
     /// What was published, policies and addresses.
     pub(crate) resources: BTreeMap<String, Bytes>,
+    /// The same with what was published for waypoints, by type.
+    pub(crate) published: BTreeMap<(Type, String), Upsert>,
     /// What the status of every object should say, where that is anything.
     pub(crate) statuses: BTreeMap<Key, Status>,
 }
@@ -85,6 +87,7 @@ impl World {
             index,
             problems,
             resources: BTreeMap::new(),
+            published: BTreeMap::new(),
             statuses: BTreeMap::new(),
         }
     }
@@ -93,16 +96,17 @@ impl World {
     pub(crate) fn apply(&mut self, changes: Vec<Change>) -> Vec<String> {
         let gone = changes.iter().filter(|change| change.object.is_none());
         let gone: Vec<Key> = gone.map(|change| change.key.clone()).collect();
-        let outcome = self.index.apply(batch(changes));
+        let mut outcome = self.index.apply(batch(changes));
         for key in gone {
             self.statuses.remove(&key);
         }
-        for wish in outcome.statuses {
+        for wish in outcome.statuses.drain(..) {
             match wish.status.is_empty() {
                 true => self.statuses.remove(&wish.key),
                 false => self.statuses.insert(wish.key, wish.status),
             };
         }
+        self.publish(&mut outcome);
         let (policies, addresses) = (outcome.policies, outcome.addresses);
         let mut changed = Vec::new();
         // In the order in which they are committed: a name that is in both would be gone.
@@ -120,5 +124,17 @@ impl World {
         }
         changed.sort();
         changed
+    }
+    fn publish(&mut self, outcome: &mut Outcome) {
+        for r#type in Type::ALL {
+            let changes = outcome.of(r#type);
+            for upsert in &changes.upserts {
+                let key = (r#type, upsert.name.clone());
+                self.published.insert(key, upsert.clone());
+            }
+            for name in &changes.removed {
+                self.published.remove(&(r#type, name.clone()));
+            }
+        }
     }
 }

@@ -145,6 +145,8 @@ fn resources() -> Resources {
 fn session(page: server::PageSize) -> server::Session {
     let scope = Scope {
         types: TYPES,
+        only_by_name: &[],
+        gateway: None,
         node: None,
         takes_pages: true,
     };

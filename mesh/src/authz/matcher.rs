@@ -1,4 +1,7 @@
-//! Pure. Does a rule match a connection: rules to clauses to matches to single conditions.
+//! Pure. Does a rule match: rules to clauses to matches to single conditions.
+
+mod request;
+mod text;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
@@ -6,7 +9,27 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Facts;
-use crate::model::{Clause, IpRange, Match, Policy, ServiceAccountMatch, StringMatch};
+use crate::model::{Action, Clause, IpRange, Match, Rule, ServiceAccountMatch, StringMatch};
+use text::matches_text;
+
+/// What becomes of conditions on a request where there is none: opaque bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// They do not hold: nobody is admitted by them.
+    Fails,
+    /// They are left out: more is refused.
+    Holds,
+}
+
+impl Unreadable {
+    /// What is safe for policies of this action.
+    pub(super) fn of(action: Action) -> Self {
+        match action {
+            Action::Allow => Self::Fails,
+            Action::Deny => Self::Holds,
+        }
+    }
+}
 
 /// The connection, with its identity as text (made once, when first needed).
 pub(super) struct Subject<'a> {
@@ -27,22 +50,24 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The first rule that matches. A policy without rules matches nothing; a rule without clauses
-    /// matches everything.
-    pub(super) fn matching_rule(&self, policy: &Policy) -> Option<usize> {
-        policy
-            .rules
-            .iter()
-            .position(|rule| rule.clauses.iter().all(|clause| self.clause(clause)))
+    /// The first rule that matches. Without rules nothing does; a rule without clauses matches
+    /// everything.
+    pub(super) fn matching_rule(&self, rules: &[Rule], unreadable: Unreadable) -> Option<usize> {
+        let matches = |rule: &Rule| {
+            let mut clauses = rule.clauses.iter();
+            clauses.all(|clause| self.clause(clause, unreadable))
+        };
+        rules.iter().position(matches)
     }
 
     /// A clause without matches is true.
-    fn clause(&self, clause: &Clause) -> bool {
-        clause.matches.is_empty() || clause.matches.iter().any(|it| self.one_match(it))
+    fn clause(&self, clause: &Clause, unreadable: Unreadable) -> bool {
+        let mut matches = clause.matches.iter();
+        clause.matches.is_empty() || matches.any(|it| self.one_match(it, unreadable))
     }
 
     /// A match without any field never matches.
-    fn one_match(&self, m: &Match) -> bool {
+    fn one_match(&self, m: &Match, unreadable: Unreadable) -> bool {
         // Named one by one, so that a new field cannot be forgotten here.
         let Match {
             namespaces,
@@ -57,8 +82,9 @@ impl<'a> Subject<'a> {
             not_destination_ips,
             destination_ports,
             not_destination_ports,
+            request,
         } = m;
-        if *m == Match::default() {
+        if m.is_empty() {
             return false;
         }
         let identity = self.facts.source_identity;
@@ -69,12 +95,14 @@ impl<'a> Subject<'a> {
         let source = |range: &IpRange| contains(*range, self.facts.source_ip);
         let destination = |range: &IpRange| contains(*range, self.facts.destination_ip);
         let port = |port: &u16| *port == self.facts.destination_port;
+        let request = request.as_deref();
         admits(namespaces, not_namespaces, namespace)
             && admits(principals, not_principals, principal)
             && admits(service_accounts, not_service_accounts, account)
             && admits(source_ips, not_source_ips, source)
             && admits(destination_ips, not_destination_ips, destination)
             && admits(destination_ports, not_destination_ports, port)
+            && request.is_none_or(|it| request::matches(&self.facts, it, unreadable))
     }
 
     /// Without an identity no pattern matches, not even one that takes anything.
@@ -101,15 +129,6 @@ impl<'a> Subject<'a> {
 /// Some of the positive values, when there are any, and none of the negative ones.
 fn admits<T>(positive: &[T], negative: &[T], matches: impl Fn(&T) -> bool) -> bool {
     (positive.is_empty() || positive.iter().any(&matches)) && !negative.iter().any(&matches)
-}
-
-fn matches_text(pattern: &StringMatch, text: &str) -> bool {
-    match pattern {
-        StringMatch::Exact(it) => text == &**it,
-        StringMatch::Prefix(it) => text.starts_with(&**it),
-        StringMatch::Suffix(it) => text.ends_with(&**it),
-        StringMatch::Presence => !text.is_empty(),
-    }
 }
 
 fn contains(range: IpRange, address: IpAddr) -> bool {

@@ -25,6 +25,7 @@ fn facts(identity: Option<&Identity>) -> Facts<'_> {
         source_ip: ip("10.0.0.1"),
         destination_ip: ip("10.0.0.2"),
         destination_port: 8080,
+        request: None,
     }
 }
 

@@ -19,6 +19,19 @@ pub struct AttachedPolicy {
     pub body: PolicyBody,
 }
 
+impl AttachedPolicy {
+    /// Its resource name, `kind/namespace/name`.
+    pub fn resource_name(&self) -> String {
+        let Origin {
+            kind,
+            namespace,
+            name,
+            ..
+        } = &self.origin;
+        format!("{kind}/{namespace}/{name}")
+    }
+}
+
 /// What a policy holds for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {

@@ -101,6 +101,36 @@ impl Snapshot {
         }
         Pick::Nothing(NoEndpoint::NoneServes)
     }
+
+    /// Every endpoint of `service` that takes requests at its port `service_port`, for a `client` that
+    /// chooses by itself; in no particular order. Nothing when the service leaves no choice.
+    pub fn endpoints_at(
+        &self,
+        service: ServiceId,
+        client: ClientPlace<'_>,
+        service_port: u16,
+    ) -> Vec<Endpoint> {
+        let Some(service) = self.service(service) else {
+            return Vec::new();
+        };
+        if service.load_balancing().mode == Mode::Passthrough {
+            return Vec::new();
+        }
+        let question = Question {
+            snapshot: self,
+            service,
+            client,
+            service_port,
+            dialled: None,
+        };
+        let mut all = Vec::new();
+        service.entry.groups().visit(&mut |group: &Arc<Group>| {
+            group.endpoints.visit(&mut |it| {
+                all.extend(question.serves(it.workload));
+            });
+        });
+        all
+    }
 }
 
 struct Question<'a> {

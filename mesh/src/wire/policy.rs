@@ -143,6 +143,8 @@ fn one_match(subject: Subject<'_>, message: pb::Match) -> Result<Match, Error> {
             "not_destination_ports",
             &message.not_destination_ports,
         )?,
+        // The public message knows connections only.
+        request: None,
     })
 }
 

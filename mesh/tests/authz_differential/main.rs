@@ -159,6 +159,7 @@ fn facts(it: &Connection) -> Facts<'_> {
         source_ip: it.source_ip,
         destination_ip: it.destination_ip,
         destination_port: it.destination_port,
+        request: None,
     }
 }
 

@@ -87,6 +87,7 @@ fn value() -> Policy {
         not_destination_ips: range("10.0.0.1", 32),
         destination_ports: vec![80, 8080],
         not_destination_ports: vec![90],
+        request: None,
     };
     Policy {
         key: NamespacedName::new("n", "p"),

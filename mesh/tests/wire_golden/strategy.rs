@@ -275,6 +275,7 @@ fn one_match() -> impl Strategy<Value = Match> {
             not_destination_ips: place.3,
             destination_ports: place.4,
             not_destination_ports: place.5,
+            request: None,
         })
 }
 

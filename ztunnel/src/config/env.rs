@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use mesh::identity::TrustDomain;
 use mesh::net::sockopt::KeepAlive;
-use mesh::settings::{BadSettings, Reader, Secret, Variable};
+use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log;
 use mesh::tls::KeyExchange;
-use mesh::xds;
+use mesh::xds::Server;
+use mesh::xds::server::{CA, XDS};
 
 use super::{
-    Admin, Certificates, Config, Discovery, Doors, Limits, Node, OriginalSource, Pods, Server,
-    Tunnels,
+    Admin, Certificates, Config, Discovery, Doors, Limits, Node, OriginalSource, Pods, Tunnels,
 };
 
 /// All variables, in the order of the reference page.
@@ -270,7 +270,7 @@ pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
         node: node(r),
         discovery: discovery(r),
         certificates: Certificates {
-            server: server(r, &CA),
+            server: Server::read(r, &CA),
             lifetime: r.duration_within(
                 "SECRET_TTL",
                 Duration::from_secs(24 * 3600),
@@ -300,7 +300,7 @@ pub fn read(mut reader: Reader, cores: usize) -> Result<Config, BadSettings> {
 
 fn discovery(r: &mut Reader) -> Discovery {
     Discovery::Controller {
-        server: server(r, &XDS),
+        server: Server::read(r, &XDS),
         on_demand: r.parse("XDS_ON_DEMAND", false),
     }
 }
@@ -355,60 +355,6 @@ fn instance_ips(r: &mut Reader) -> Option<String> {
         r.problem("INSTANCE_IPS", "must be addresses with commas between them");
     }
     Some(text)
-}
-
-/// The variables of one server.
-struct ServerNames {
-    address: &'static str,
-    root: &'static str,
-    alternative_hostname: &'static str,
-    headers: &'static str,
-}
-
-const DEFAULT_SERVER: &str = "https://weft-controller.weft-system.svc:15012";
-
-const XDS: ServerNames = ServerNames {
-    address: "XDS_ADDRESS",
-    root: "XDS_ROOT_CA",
-    alternative_hostname: "ALT_XDS_HOSTNAME",
-    headers: "XDS_HEADER_",
-};
-const CA: ServerNames = ServerNames {
-    address: "CA_ADDRESS",
-    root: "CA_ROOT_CA",
-    alternative_hostname: "ALT_CA_HOSTNAME",
-    headers: "CA_HEADER_",
-};
-
-fn server(r: &mut Reader, names: &ServerNames) -> Server {
-    let text = r
-        .text(names.address)
-        .or_else(|| r.text(XDS.address))
-        .unwrap_or(DEFAULT_SERVER);
-    let address = match xds::Address::parse(text).or_else(|error| {
-        r.problem(names.address, &error.to_string());
-        xds::Address::parse(DEFAULT_SERVER)
-    }) {
-        Ok(address) => address,
-        Err(_) => unreachable!("the default is an address"),
-    };
-    let root = r.text_or(names.root, "./var/run/secrets/istio/root-cert.pem");
-    let root = xds::Root::parse(&root).unwrap_or_else(|error| {
-        r.problem(names.root, &error.to_string());
-        xds::Root::Inline(Vec::new())
-    });
-    Server {
-        address,
-        root,
-        alternative_hostname: r.text(names.alternative_hostname).map(str::to_owned),
-        headers: pairs(r, names.headers)
-            .into_iter()
-            .map(|(name, value)| (name, Secret::new(value)))
-            .collect(),
-        token: r
-            .text_or("AUTH_TOKEN", "./var/run/secrets/tokens/istio-token")
-            .into(),
-    }
 }
 
 fn pairs(r: &Reader, prefix: &str) -> Vec<(String, String)> {

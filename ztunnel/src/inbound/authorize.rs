@@ -133,6 +133,7 @@ pub fn facts<'a>(caller: &Caller<'a>, application: SocketAddr) -> Facts<'a> {
         source_ip: caller.address,
         destination_ip: application.ip(),
         destination_port: application.port(),
+        request: None,
     }
 }
 

@@ -14,6 +14,7 @@ fn resident(uid: &str, account: &str, node: &str) -> Resident {
         uid: uid.into(),
         service_account: account.into(),
         node: node.into(),
+        gateway: None,
     }
 }
 

@@ -7,6 +7,8 @@ use objects::kinds::{Key, Kind};
 use objects::kubernetes::EndpointSlice;
 use objects::meta::Metadata;
 
+use crate::index::outcome::Type;
+
 /// Something that is computed from objects as one piece.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Output {
@@ -49,9 +51,12 @@ impl Output {
         Key::new(kind, &name.namespace, &name.name)
     }
 
-    /// Whether what is made of it are policies, not addresses.
-    pub fn is_policy(&self) -> bool {
-        matches!(self, Self::Policy(_) | Self::Peer(_) | Self::Strict(_))
+    /// The type of the resource that it always has the same name for, where it has such a one.
+    pub fn main_type(&self) -> Type {
+        match self {
+            Self::Policy(_) | Self::Peer(_) | Self::Strict(_) => Type::Policy,
+            _ => Type::Address,
+        }
     }
 
     /// The output of an object; `None` for kinds that nothing is made of.

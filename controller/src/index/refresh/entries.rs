@@ -44,6 +44,7 @@ pub(super) fn service_entry(view: View<'_>, name: &NamespacedName) -> Option<Com
         updates: services.chain(workloads).collect(),
         findings: made.findings,
         status: Some(made.status),
+        ..Computed::default()
     })
 }
 
@@ -82,5 +83,6 @@ pub(super) fn workload_entry(view: View<'_>, name: &NamespacedName) -> Option<Co
         updates: vec![Update::Workload(Box::new(made))],
         findings,
         status: Some(status),
+        ..Computed::default()
     })
 }

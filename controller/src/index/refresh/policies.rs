@@ -39,6 +39,7 @@ fn computed(policy: Option<Policy>, findings: Vec<Finding>, status: Status) -> C
         updates: updates.into_iter().collect(),
         findings,
         status: Some(status),
+        ..Computed::default()
     }
 }
 

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use proto::type_urls;
-
-use super::Page;
 use super::addresses::Addresses;
 use super::walk::Walk;
+use super::{Page, is_guard};
+use crate::publish::scope::Scope;
 use crate::resources::{Resource, Table};
 
 type Name = Arc<str>;
@@ -21,6 +20,8 @@ pub(super) struct TooFarBehind;
 pub(super) struct Follow {
     pub(super) type_url: &'static str,
     is_wildcard: bool,
+    /// Whether everything is to be had.
+    may_be_wildcard: bool,
     /// The walk over everything, by name, that a wildcard subscription starts with.
     walk: Option<Walk>,
     /// Every change up to here was sent; `None` before the first page.
@@ -42,9 +43,9 @@ pub(super) struct Follow {
     wanted: HashSet<Name>,
     /// Those of them that are addresses: a range may hold them.
     addresses: Addresses,
-    /// Names sent because somebody asked; the client is told when they are gone.
+    /// Names sent because somebody asked, or that are not for everyone; the client is told when they are gone.
     sent: HashSet<Name>,
-    /// Removed policies not yet sent as gone, with the change that removed them.
+    /// Policies that are gone, or are not for this client any more, and not yet sent as gone; with the change that did it.
     held: BTreeMap<Name, u64>,
 }
 
@@ -53,6 +54,7 @@ impl Follow {
         Self {
             type_url,
             is_wildcard: false,
+            may_be_wildcard: false,
             walk: None,
             cursor: None,
             caught_up: None,
@@ -68,15 +70,19 @@ impl Follow {
         }
     }
 
-    /// The first request: no names or `*` mean everything, `*` taken and left nothing.
+    /// The first request: no names or `*` mean everything, `*` taken and left nothing. Where
+    /// `everything` is not to be had it is left out.
     pub(super) fn begin(
         &mut self,
         subscribe: &[String],
         unsubscribe: &[String],
         versions: BTreeMap<String, String>,
+        everything: bool,
     ) {
         self.owes_answer = true;
-        if subscribe.is_empty() || (has_star(subscribe) && !has_star(unsubscribe)) {
+        self.may_be_wildcard = everything;
+        let wants_all = subscribe.is_empty() || has_star(subscribe) && !has_star(unsubscribe);
+        if everything && wants_all {
             self.walk_all(versions);
             return;
         }
@@ -92,7 +98,7 @@ impl Follow {
             if name != "*" {
                 self.versions.remove(&name);
                 self.ask(name.into());
-            } else if !self.is_wildcard && !has_star(unsubscribe) {
+            } else if self.may_be_wildcard && !self.is_wildcard && !has_star(unsubscribe) {
                 self.walk_all(BTreeMap::new());
             }
         }
@@ -169,23 +175,23 @@ impl Follow {
         &mut self,
         table: &Table,
         limit: u64,
-        node: Option<&str>,
+        scope: &Scope,
         page: &mut Page,
     ) -> Result<(), TooFarBehind> {
         if self.walk.is_some() {
-            self.walk_on(table, limit, page);
+            self.walk_on(table, limit, scope, page);
         }
         if self.walk.is_some() {
             return Ok(());
         }
         if self.cursor.is_none() {
             self.cursor = Some(limit);
-            let local = node.filter(|_| self.type_url != type_urls::AUTHORIZATION);
+            let local = scope.node.as_deref().filter(|_| !is_guard(self.type_url));
             let local = local.into_iter().flat_map(|node| table.on_node(node));
             self.asked.extend(local.map(|r| Arc::clone(&r.name)));
         }
-        self.answer(table, limit, page);
-        self.read_log(table, limit, node, page)
+        self.answer(table, limit, scope, page);
+        self.read_log(table, limit, scope, page)
     }
 
     /// Notes that at the moment `head` nothing is left to be sent, if that is so.
@@ -197,7 +203,7 @@ impl Follow {
     }
 
     /// Sends the removals that were held back up to the change `until`.
-    pub(super) fn release(&mut self, table: &Table, until: u64, page: &mut Page) {
+    pub(super) fn release(&mut self, table: &Table, until: u64, scope: &Scope, page: &mut Page) {
         if self.walk.is_some() {
             return;
         }
@@ -206,7 +212,7 @@ impl Follow {
                 return true;
             }
             // One that came back in the meantime is sent by the log, or was.
-            if table.find(name).is_none() {
+            if !table.find(name).is_some_and(|it| scope.sees(it)) {
                 page.remove(Arc::clone(name));
             }
             false
@@ -230,13 +236,13 @@ impl Follow {
         self.asked.push_back(name);
     }
 
-    fn walk_on(&mut self, table: &Table, limit: u64, page: &mut Page) {
+    fn walk_on(&mut self, table: &Table, limit: u64, scope: &Scope, page: &mut Page) {
         let Some(walk) = &mut self.walk else { return };
-        let Some(until) = walk.go_on(table, limit, page) else {
+        let Some(until) = walk.go_on(table, limit, scope, &mut self.sent, page) else {
             return;
         };
         while let Some((name, is_scoped)) = walk.next_gone() {
-            if self.type_url == type_urls::AUTHORIZATION && !is_scoped {
+            if is_guard(self.type_url) && !is_scoped {
                 self.held.insert(name, until);
             } else {
                 page.remove(name);
@@ -250,15 +256,17 @@ impl Follow {
     }
 
     /// Answers names that were asked for, in order.
-    fn answer(&mut self, table: &Table, limit: u64, page: &mut Page) {
+    fn answer(&mut self, table: &Table, limit: u64, scope: &Scope, page: &mut Page) {
         while let Some(name) = self.asked.front().cloned() {
             if page.is_full() {
                 return;
             }
-            let by_name = table.find(&name).into_iter();
-            let found: Vec<&Arc<Resource>> = match by_name.len() {
-                0 => table.bearing(&name).collect(),
-                _ => by_name.collect(),
+            let found: Vec<&Arc<Resource>> = match table.find(&name) {
+                None => table.bearing(&name).filter(|it| scope.sees(it)).collect(),
+                Some(found) => Some(found)
+                    .filter(|it| scope.sees(it))
+                    .into_iter()
+                    .collect(),
             };
             if found.iter().any(|resource| resource.changed > limit) {
                 return;
@@ -315,7 +323,7 @@ impl Follow {
         &mut self,
         table: &Table,
         limit: u64,
-        node: Option<&str>,
+        scope: &Scope,
         page: &mut Page,
     ) -> Result<(), TooFarBehind> {
         let cursor = self.cursor.unwrap_or(limit);
@@ -327,11 +335,13 @@ impl Follow {
                 return Ok(());
             }
             match resource {
-                Some(resource) => {
+                Some(resource) if scope.sees(resource) => {
                     self.held.remove(name);
-                    self.note_change(table, resource, node, limit, page);
+                    self.note_change(table, resource, scope, limit, page);
                 }
-                None => self.note_removal(at, name, table.was_scoped(name), page),
+                // Never told, it is nothing to this client.
+                Some(_) if !self.sent.contains(name) => {}
+                Some(_) | None => self.note_removal(at, name, table, page),
             }
             self.cursor = Some(at);
         }
@@ -341,12 +351,13 @@ impl Follow {
 
     /// A policy that workloads name stays until they name it no longer; others go at once, before
     /// anything that is newer than their end.
-    fn note_removal(&mut self, at: u64, name: &Name, is_scoped: bool, page: &mut Page) {
-        let is_wanted = self.is_wildcard || self.wanted.contains(name);
+    fn note_removal(&mut self, at: u64, name: &Name, table: &Table, page: &mut Page) {
+        let is_told_all = self.is_wildcard && !table.is_restricted();
+        let is_wanted = is_told_all || self.wanted.contains(name);
         if !self.sent.remove(name) && !is_wanted {
             return;
         }
-        if self.type_url == type_urls::AUTHORIZATION && !is_scoped {
+        if is_guard(self.type_url) && !table.was_scoped(name) {
             self.held.insert(Arc::clone(name), at);
         } else {
             page.remove(Arc::clone(name));
@@ -357,11 +368,14 @@ impl Follow {
         &mut self,
         table: &Table,
         resource: &Arc<Resource>,
-        node: Option<&str>,
+        scope: &Scope,
         limit: u64,
         page: &mut Page,
     ) {
         if self.is_wildcard {
+            if resource.audience.is_restricted() {
+                self.sent.insert(Arc::clone(&resource.name));
+            }
             page.add(resource);
         } else if page.resources.iter().any(|r| Arc::ptr_eq(r, resource)) {
             // The answer to a name has brought it just now.
@@ -370,7 +384,7 @@ impl Follow {
             self.name_addresses(resource, page);
             // It may be a service that did not exist when it was asked for; its workloads did.
             self.answer_one(table, resource, None, limit, page);
-        } else if self.concerns(resource, node) {
+        } else if self.concerns(resource, scope.node.as_deref()) {
             self.sent.insert(Arc::clone(&resource.name));
             page.add(resource);
         }

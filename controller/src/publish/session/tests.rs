@@ -1,12 +1,13 @@
 //! Tables of requests and changes, and what is sent.
 
+mod audience;
 mod ranges;
 
 use bytes::Bytes;
 use proto::type_urls::{ADDRESS, AUTHORIZATION};
 
 use super::*;
-use crate::resources::{Change, Links, TOMBSTONES, Upsert};
+use crate::resources::{Audience, Change, Links, TOMBSTONES, Upsert};
 
 const SMALL: PageSize = PageSize {
     entries: 3,
@@ -20,6 +21,8 @@ fn tables() -> Published {
 fn session(page: PageSize) -> Session {
     let scope = Scope {
         types: &[AUTHORIZATION, ADDRESS],
+        only_by_name: &[],
+        gateway: None,
         node: Some("n1".into()),
         takes_pages: true,
     };
@@ -260,6 +263,7 @@ fn put_scoped(tables: &mut Published, name: &str, content: &'static str) {
             name: name.into(),
             bytes: content.into(),
             links,
+            audience: Audience::everyone(),
         }],
         removed: vec![],
     }]);
@@ -416,6 +420,7 @@ fn small_mesh() -> Published {
             node: node.map(str::to_owned),
             is_scoped: false,
         },
+        audience: Audience::everyone(),
     };
     tables.commit(vec![Change {
         type_url: ADDRESS,
@@ -483,6 +488,7 @@ fn a_service_address_brings_the_service_and_its_workloads_and_their_changes() {
             services: vec!["ns/s".into()],
             ..Links::default()
         },
+        audience: Audience::everyone(),
     };
     tables.commit(vec![Change {
         type_url: ADDRESS,

@@ -1,10 +1,11 @@
 //! Pure. The walk over everything that exists, compared with what the client holds: how a
 //! wildcard subscription begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Page;
+use crate::publish::scope::Scope;
 use crate::resources::{SCOPED, Table};
 
 /// How far the walk is.
@@ -29,8 +30,15 @@ impl Walk {
     }
 
     /// Fills `page` with what the client lacks. Once everything was met, the change up to
-    /// which that holds.
-    pub(super) fn go_on(&mut self, table: &Table, limit: u64, page: &mut Page) -> Option<u64> {
+    /// which that holds. Names of what is not for everyone, and the client holds now, are added to `sent`.
+    pub(super) fn go_on(
+        &mut self,
+        table: &Table,
+        limit: u64,
+        scope: &Scope,
+        sent: &mut HashSet<Arc<str>>,
+        page: &mut Page,
+    ) -> Option<u64> {
         let until = *self.until.get_or_insert(limit);
         let from = self.at.clone();
         for resource in table.after_name(from.as_deref()) {
@@ -38,9 +46,18 @@ impl Walk {
                 return None;
             }
             self.at = Some(Arc::clone(&resource.name));
+            if !scope.sees(resource) {
+                continue;
+            }
             let held = self.unmet.remove(&*resource.name);
-            let is_known = held.is_some_and(|version| version == resource.version_text());
-            if !is_known && resource.changed <= until {
+            let is_known = held
+                .as_ref()
+                .is_some_and(|version| *version == resource.version_text());
+            let is_new = !is_known && resource.changed <= until;
+            if resource.audience.is_restricted() && (is_new || held.is_some()) {
+                sent.insert(Arc::clone(&resource.name));
+            }
+            if is_new {
                 page.add(resource);
             }
         }

@@ -1,6 +1,7 @@
 //! Settings as tables: defaults of the contract, derived values, and every bad value at once.
 
 use super::*;
+use mesh::settings::Secret;
 
 fn with(values: &[(&str, &str)]) -> Result<Config, BadSettings> {
     let node = [("NODE_NAME", "node")];

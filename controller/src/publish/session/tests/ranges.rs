@@ -11,6 +11,7 @@ fn put_services(tables: &mut Published, list: &[(&str, &[&str])]) {
             aliases: aliases.iter().map(|it| (*it).to_owned()).collect(),
             ..Links::default()
         },
+        audience: Audience::everyone(),
     });
     tables.commit(vec![Change {
         type_url: ADDRESS,

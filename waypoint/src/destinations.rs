@@ -1,0 +1,184 @@
+//! Where requests can go: every destination that a route names, with its endpoints as the picture of the
+//! mesh has them now.
+//!
+//! A destination lives as long as anybody names it: what is known of its endpoints (requests under way,
+//! failures) outlives new versions of routes. Endpoints are followed off the request path.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
+use mesh::hbone;
+use mesh::model::destination::{self, TrafficPolicy, Upgrade};
+use mesh::model::{AppProtocol, TunnelKind};
+use mesh::names::{NamespacedHostname, WorkloadUid};
+use mesh::state::{ClientPlace, Snapshot, WorkloadId};
+
+use crate::balance::{Cluster, EndpointId, EndpointSpec, is_in_subset};
+use crate::upstream::{Through, Tls, Way};
+
+/// A service or a part of it, as routes name it.
+pub struct Destination {
+    /// What it is.
+    pub key: Key,
+    /// Choice, ejection and limits.
+    pub cluster: Cluster,
+    policy: ArcSwap<TrafficPolicy>,
+    reached: ArcSwap<Reached>,
+}
+
+/// What destinations are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The service.
+    pub service: NamespacedHostname,
+    /// Port of it.
+    pub port: u16,
+    /// The part of it.
+    pub subset: Option<destination::Subset>,
+}
+
+/// What the picture of the mesh says of a destination.
+#[derive(Default)]
+struct Reached {
+    protocol: AppProtocol,
+    ways: HashMap<EndpointId, Arc<Target>, RandomState>,
+}
+
+/// One endpoint as requests need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// How it is reached.
+    pub way: Way,
+    /// Its workload, for telemetry.
+    pub workload: WorkloadId,
+}
+
+impl Destination {
+    /// How an endpoint is reached; `None` when it has gone meanwhile.
+    pub fn target(&self, endpoint: &EndpointId) -> Option<Arc<Target>> {
+        self.reached.load().ways.get(endpoint).cloned()
+    }
+
+    /// What its port declares.
+    pub fn protocol(&self) -> AppProtocol {
+        self.reached.load().protocol
+    }
+
+    /// How requests are spread and held back.
+    pub fn policy(&self) -> arc_swap::Guard<Arc<TrafficPolicy>> {
+        self.policy.load()
+    }
+
+    /// Whether HTTP/2 is spoken to it, for a client that speaks HTTP/2 or not.
+    pub fn speaks_http2(&self, client_does: bool) -> bool {
+        match (self.policy.load().limits.upgrade, self.protocol()) {
+            (Upgrade::AsClient, _) | (Upgrade::AsDeclared, AppProtocol::Unknown) => client_does,
+            (Upgrade::ToHttp2, _) => true,
+            (Upgrade::AsDeclared, AppProtocol::Http2 | AppProtocol::Grpc) => true,
+            (Upgrade::AsDeclared, _) => false,
+        }
+    }
+
+    fn follow(&self, snapshot: &Snapshot, place: ClientPlace<'_>) {
+        let key = &self.key;
+        let Some(service) = snapshot.service_by_name(&key.service).found() else {
+            self.cluster.set_endpoints(Vec::new());
+            self.reached.store(Arc::default());
+            return;
+        };
+        let declared = service.ports().iter().find(|it| it.service_port == key.port);
+        let policy = self.policy.load();
+        let tls = policy.tls.clone().map(|tls| Arc::new(Tls(tls)));
+        let mut specs = Vec::new();
+        let mut ways = HashMap::default();
+        for endpoint in snapshot.endpoints_at(service.id(), place, key.port) {
+            let Some(workload) = snapshot.workload(endpoint.workload) else {
+                continue;
+            };
+            let Some(address) = endpoint.address else {
+                continue;
+            };
+            let labels: crate::balance::Labels = workload.labels().into();
+            if let Some(subset) = &key.subset
+                && !is_in_subset(subset, &labels)
+            {
+                continue;
+            }
+            let id = EndpointId::new(WorkloadUid(workload.uid().into()), endpoint.port);
+            let tunnel = (workload.tunnel() == TunnelKind::Hbone).then(|| Through {
+                hop: SocketAddr::new(address, hbone::PORT),
+                peers: snapshot.expected_identities(workload).into(),
+            });
+            specs.push(EndpointSpec {
+                id: id.clone(),
+                weight: workload.capacity(),
+                locality: workload.locality().clone(),
+                labels,
+                is_healthy: true,
+            });
+            let way = Way {
+                address: SocketAddr::new(address, endpoint.port),
+                tunnel,
+                tls: tls.clone(),
+                announced: policy.proxy_protocol,
+            };
+            let workload = endpoint.workload;
+            ways.insert(id, Arc::new(Target { way, workload }));
+        }
+        self.cluster.set_endpoints(specs);
+        self.reached.store(Arc::new(Reached {
+            protocol: declared.map(|it| it.app_protocol).unwrap_or_default(),
+            ways,
+        }));
+    }
+}
+
+/// All destinations of this process, found by what they are.
+#[derive(Default)]
+pub struct Destinations {
+    known: Mutex<HashMap<Key, Weak<Destination>, RandomState>>,
+}
+
+impl Destinations {
+    /// The destination that `model` means, with its present traffic policy.
+    pub fn find(&self, model: &destination::Destination) -> Arc<Destination> {
+        let key = Key {
+            service: model.service.clone(),
+            port: model.port,
+            subset: model.subset.clone(),
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, it| it.strong_count() > 0);
+        if let Some(destination) = known.get(&key).and_then(Weak::upgrade) {
+            if **destination.policy.load() != model.policy {
+                destination.policy.store(Arc::new(model.policy.clone()));
+                destination.cluster.set_policy(model.policy.clone());
+            }
+            return destination;
+        }
+        let destination = Arc::new(Destination {
+            key: key.clone(),
+            cluster: Cluster::new(model.policy.clone()),
+            policy: ArcSwap::from_pointee(model.policy.clone()),
+            reached: ArcSwap::default(),
+        });
+        known.insert(key, Arc::downgrade(&destination));
+        destination
+    }
+
+    /// Brings every destination's endpoints up to date.
+    pub fn follow(&self, snapshot: &Snapshot, place: ClientPlace<'_>) {
+        for destination in self.all() {
+            destination.follow(snapshot, place);
+        }
+    }
+
+    /// Those that somebody names.
+    pub fn all(&self) -> Vec<Arc<Destination>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().filter_map(Weak::upgrade).collect()
+    }
+}

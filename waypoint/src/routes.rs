@@ -1,0 +1,4 @@
+//! The routes of served services, compiled for matching; rebuilt off the request path.
+
+pub mod table;
+pub mod matcher;

@@ -1,0 +1,173 @@
+//! Makes a byte stream to an endpoint: through a tunnel or plainly, with TLS inside where it is wanted.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mesh::cert::{self, KeeperHandle};
+use mesh::hbone::{Authority, ConnectHead, Dialed, OpenError, Pool, PoolKey};
+use mesh::identity::Identity;
+use mesh::net::dial::{self, CONNECT_DEADLINE, DialOptions};
+use mesh::net::sockopt::KeepAlive;
+use mesh::tls::{self, HANDSHAKE_DEADLINE};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::{Through, Version, Way};
+use crate::bytes::Peeked;
+
+/// A stream of bytes, whatever it goes through.
+pub trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// It took too long.
+    #[error("no connection in time")]
+    Deadline,
+    /// TCP failed.
+    #[error(transparent)]
+    Tcp(#[from] dial::Error),
+    /// The socket could not be made.
+    #[error("cannot make a socket")]
+    Socket(#[source] io::Error),
+    /// The tunnel or the stream in it was not opened.
+    #[error(transparent)]
+    Tunnel(#[from] OpenError<TunnelError>),
+    /// HTTP did not begin.
+    #[error("HTTP did not begin")]
+    Http(#[source] hyper::Error),
+    /// TLS to the application failed.
+    #[error("TLS to the application failed")]
+    Tls(#[source] io::Error),
+    /// What is configured cannot be done.
+    #[error("{0}")]
+    Unsupported(&'static str),
+}
+
+/// Why there is no tunnel.
+#[derive(Debug, thiserror::Error)]
+pub enum TunnelError {
+    /// There is no certificate to call with.
+    #[error("no certificate to call with")]
+    Certificate(#[source] Arc<cert::Error>),
+    /// TCP failed.
+    #[error(transparent)]
+    Tcp(#[from] dial::Error),
+    /// The socket could not be made.
+    #[error("cannot make a socket")]
+    Socket(#[source] io::Error),
+    /// The handshake failed.
+    #[error("handshake with {hop} failed")]
+    Tls {
+        /// The other proxy.
+        hop: SocketAddr,
+        /// Why.
+        source: tls::Error,
+    },
+}
+
+/// What is needed to make connections.
+pub struct Dialer {
+    /// This waypoint's certificates.
+    pub certificates: KeeperHandle,
+    /// Whose certificate proves us.
+    pub identity: Identity,
+    /// Open tunnels.
+    pub pool: Rc<Pool<TunnelError>>,
+    /// How connections notice peers that vanished.
+    pub keep_alive: KeepAlive,
+}
+
+impl Dialer {
+    /// Opens a stream to an endpoint; also says which end of it is ours.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says which step failed, and why.
+    pub async fn open(
+        &self,
+        way: &Way,
+        version: Version,
+    ) -> Result<(Box<dyn Io>, SocketAddr), ConnectError> {
+        let (io, local): (Box<dyn Io>, _) = match &way.tunnel {
+            None => {
+                let stream = self.plain(way.address).await?;
+                let local = stream.local_addr().map_err(ConnectError::Socket)?;
+                (Box::new(stream), local)
+            }
+            Some(through) => {
+                let opened = self.tunnel(through, way.address).await?;
+                (
+                    Box::new(Peeked::new(opened.stream)),
+                    opened.hop_local_address,
+                )
+            }
+        };
+        if way.announced.is_some() {
+            return Err(ConnectError::Unsupported("the PROXY protocol towards endpoints is not spoken"));
+        }
+        match &way.tls {
+            None => Ok((io, local)),
+            Some(tls) => Ok((super::tls::originate(io, &tls.0, version).await?, local)),
+        }
+    }
+
+    /// A plain connection.
+    ///
+    /// # Errors
+    /// [`ConnectError::Socket`] or [`ConnectError::Tcp`].
+    pub async fn plain(&self, destination: SocketAddr) -> Result<TcpStream, ConnectError> {
+        let socket = dial::socket(destination, &DialOptions::default());
+        let socket = socket.map_err(ConnectError::Socket)?;
+        let made = dial::connect(socket, destination, CONNECT_DEADLINE, &self.keep_alive);
+        Ok(made.await?)
+    }
+
+    /// A stream through a tunnel.
+    ///
+    /// # Errors
+    /// [`ConnectError::Tunnel`].
+    pub async fn tunnel(
+        &self,
+        through: &Through,
+        destination: SocketAddr,
+    ) -> Result<mesh::hbone::Opened, ConnectError> {
+        // One pool serves all: the address of the caller does not matter, our own is always used.
+        let anywhere = SocketAddr::from(([0, 0, 0, 0], 0)).ip();
+        let key = PoolKey::new(
+            self.identity.clone(),
+            through.peers.to_vec(),
+            through.hop,
+            anywhere,
+        );
+        let head = ConnectHead::new(Authority::Ip(destination));
+        let dial = async || self.handshake(&key, through.hop).await;
+        Ok(self.pool.open(&key, dial, &head).await?)
+    }
+
+    async fn handshake(
+        &self,
+        key: &PoolKey,
+        hop: SocketAddr,
+    ) -> Result<Dialed<tls::Stream<TcpStream>>, TunnelError> {
+        let credentials = self.certificates.get(key.source());
+        let credentials = credentials.await.map_err(TunnelError::Certificate)?;
+        let socket = dial::socket(hop, &DialOptions::default()).map_err(TunnelError::Socket)?;
+        let stream = dial::connect(socket, hop, CONNECT_DEADLINE, &self.keep_alive).await?;
+        let local_address = stream.local_addr().map_err(TunnelError::Socket)?;
+        let made = tls::client::connect(stream, &credentials, key.peers(), HANDSHAKE_DEADLINE);
+        let (io, peer) = made
+            .await
+            .map_err(|source| TunnelError::Tls { hop, source })?;
+        Ok(Dialed {
+            good_until: credentials.not_after().min(peer.not_after),
+            io,
+            peer,
+            local_address,
+            kept: Box::new(()),
+        })
+    }
+}
