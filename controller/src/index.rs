@@ -375,6 +375,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::WorkloadEntry
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
+            | Kind::DestinationRule
     )
 }
 

@@ -227,6 +227,11 @@ impl Shelf {
         self.all(Kind::PeerAuthentication)
     }
 
+    /// All destination rules.
+    pub fn destination_rules(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::DestinationRule)
+    }
+
     /// All pods.
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
         self.all(Kind::Pod).filter_map(Object::pod)
