@@ -91,6 +91,10 @@ kinds! {
     ServiceEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "serviceentries", namespaced: true, report_unread: true }
     /// A machine that is no pod.
     WorkloadEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "workloadentries", namespaced: true, report_unread: true }
+    /// Where requests to hosts go.
+    VirtualService { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "virtualservices", namespaced: true, report_unread: true }
+    /// How requests to a service are spread, held back and secured.
+    DestinationRule { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "destinationrules", namespaced: true, report_unread: true }
     /// A door into a mesh, or a waypoint in it.
     Gateway { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gateways", namespaced: true, report_unread: false }
     /// A class of gateways.

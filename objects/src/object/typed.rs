@@ -63,6 +63,8 @@ typed! {
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
     ServiceEntry, service_entry, istio::ServiceEntry;
     WorkloadEntry, workload_entry, istio::WorkloadEntry;
+    VirtualService, virtual_service, istio::VirtualService;
+    DestinationRule, destination_rule, istio::DestinationRule;
     Gateway, gateway, gateway_api::Gateway;
     GatewayClass, gateway_class, gateway_api::GatewayClass;
 }
