@@ -1,13 +1,14 @@
 //! Compiles `wire/` with protox, so that no protoc binary is needed.
 
 /// Message files of others' contracts and what extends them, relative to `wire/`.
-const PUBLIC: [&str; 6] = [
+const PUBLIC: [&str; 7] = [
     "istio/workload.proto",
     "istio/authorization.proto",
     "istio/citadel.proto",
     "istio/zds.proto",
     "envoy/discovery.proto",
     "mesh/origin.proto",
+    "mesh/labels.proto",
 ];
 
 /// What waypoints are told. They use messages of [`PUBLIC`] files.
