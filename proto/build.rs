@@ -7,6 +7,7 @@ const PUBLIC: [&str; 7] = [
     "istio/citadel.proto",
     "istio/zds.proto",
     "envoy/discovery.proto",
+    "envoy/external_auth.proto",
     "mesh/origin.proto",
     "mesh/labels.proto",
 ];
