@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
@@ -16,7 +17,7 @@ use mesh::model::{AppProtocol, TunnelKind};
 use mesh::names::{NamespacedHostname, WorkloadUid};
 use mesh::state::{ClientPlace, Snapshot, WorkloadId};
 
-use crate::balance::{Cluster, EndpointId, EndpointSpec, is_in_subset};
+use crate::balance::{Cluster, EndpointId, EndpointSpec, Place, is_in_subset};
 use crate::upstream::{Through, Tls, Way};
 
 /// A service or a part of it, as routes name it.
@@ -24,8 +25,7 @@ pub struct Destination {
     /// What it is.
     pub key: Key,
     /// Choice, ejection and limits.
-    pub cluster: Cluster,
-    policy: ArcSwap<TrafficPolicy>,
+    pub cluster: Arc<Cluster>,
     reached: ArcSwap<Reached>,
 }
 
@@ -68,13 +68,13 @@ impl Destination {
     }
 
     /// How requests are spread and held back.
-    pub fn policy(&self) -> arc_swap::Guard<Arc<TrafficPolicy>> {
-        self.policy.load()
+    pub fn policy(&self) -> Arc<TrafficPolicy> {
+        self.cluster.policy()
     }
 
     /// Whether HTTP/2 is spoken to it, for a client that speaks HTTP/2 or not.
     pub fn speaks_http2(&self, client_does: bool) -> bool {
-        match (self.policy.load().limits.upgrade, self.protocol()) {
+        match (self.policy().limits.upgrade, self.protocol()) {
             (Upgrade::AsClient, _) | (Upgrade::AsDeclared, AppProtocol::Unknown) => client_does,
             (Upgrade::ToHttp2, _) => true,
             (Upgrade::AsDeclared, AppProtocol::Http2 | AppProtocol::Grpc) => true,
@@ -85,12 +85,15 @@ impl Destination {
     fn follow(&self, snapshot: &Snapshot, place: ClientPlace<'_>) {
         let key = &self.key;
         let Some(service) = snapshot.service_by_name(&key.service).found() else {
-            self.cluster.set_endpoints(Vec::new());
+            self.cluster.set_endpoints(Vec::new(), Instant::now());
             self.reached.store(Arc::default());
             return;
         };
-        let declared = service.ports().iter().find(|it| it.service_port == key.port);
-        let policy = self.policy.load();
+        let declared = service
+            .ports()
+            .iter()
+            .find(|it| it.service_port == key.port);
+        let policy = self.policy();
         let tls = policy.tls.clone().map(|tls| Arc::new(Tls(tls)));
         let mut specs = Vec::new();
         let mut ways = HashMap::default();
@@ -101,7 +104,7 @@ impl Destination {
             let Some(address) = endpoint.address else {
                 continue;
             };
-            let labels: crate::balance::Labels = workload.labels().into();
+            let labels: crate::balance::Labels = Arc::from([]);
             if let Some(subset) = &key.subset
                 && !is_in_subset(subset, &labels)
             {
@@ -128,7 +131,7 @@ impl Destination {
             let workload = endpoint.workload;
             ways.insert(id, Arc::new(Target { way, workload }));
         }
-        self.cluster.set_endpoints(specs);
+        self.cluster.set_endpoints(specs, Instant::now());
         self.reached.store(Arc::new(Reached {
             protocol: declared.map(|it| it.app_protocol).unwrap_or_default(),
             ways,
@@ -137,12 +140,20 @@ impl Destination {
 }
 
 /// All destinations of this process, found by what they are.
-#[derive(Default)]
 pub struct Destinations {
+    place: Arc<Place>,
     known: Mutex<HashMap<Key, Weak<Destination>, RandomState>>,
 }
 
 impl Destinations {
+    /// None yet, for a waypoint that is at `place`.
+    pub fn new(place: Place) -> Self {
+        Self {
+            place: Arc::new(place),
+            known: Mutex::default(),
+        }
+    }
+
     /// The destination that `model` means, with its present traffic policy.
     pub fn find(&self, model: &destination::Destination) -> Arc<Destination> {
         let key = Key {
@@ -153,16 +164,17 @@ impl Destinations {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, it| it.strong_count() > 0);
         if let Some(destination) = known.get(&key).and_then(Weak::upgrade) {
-            if **destination.policy.load() != model.policy {
-                destination.policy.store(Arc::new(model.policy.clone()));
-                destination.cluster.set_policy(model.policy.clone());
-            }
+            let cluster = &destination.cluster;
+            cluster.set_policy(model.policy.clone(), Instant::now());
             return destination;
         }
         let destination = Arc::new(Destination {
             key: key.clone(),
-            cluster: Cluster::new(model.policy.clone()),
-            policy: ArcSwap::from_pointee(model.policy.clone()),
+            cluster: Cluster::new(
+                model.policy.clone(),
+                Arc::clone(&self.place),
+                Instant::now(),
+            ),
             reached: ArcSwap::default(),
         });
         known.insert(key, Arc::downgrade(&destination));

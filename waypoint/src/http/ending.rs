@@ -93,20 +93,55 @@ impl Ending {
             Self::NoBackend => (Config, 500, "-", "direct_response"),
             Self::RoutesRejected => (Config, 503, "NC", "cluster_not_found"),
             Self::NoHealthyEndpoint => (Upstream, 503, "UH", "no_healthy_upstream"),
-            Self::ConnectFailed => (Upstream, 503, "UF", "upstream_reset_before_response_started{remote_connection_failure}"),
-            Self::ConnectTimeout => (Upstream, 503, "UF", "upstream_reset_before_response_started{connection_timeout}"),
-            Self::Closed => (Upstream, 503, "UC", "upstream_reset_before_response_started{connection_termination}"),
-            Self::Reset => (Upstream, 503, "UR", "upstream_reset_before_response_started{remote_reset}"),
-            Self::UpstreamProtocol => (Upstream, 502, "UPE", "upstream_reset_before_response_started{protocol_error}"),
+            Self::ConnectFailed => (
+                Upstream,
+                503,
+                "UF",
+                "upstream_reset_before_response_started{remote_connection_failure}",
+            ),
+            Self::ConnectTimeout => (
+                Upstream,
+                503,
+                "UF",
+                "upstream_reset_before_response_started{connection_timeout}",
+            ),
+            Self::Closed => (
+                Upstream,
+                503,
+                "UC",
+                "upstream_reset_before_response_started{connection_termination}",
+            ),
+            Self::Reset => (
+                Upstream,
+                503,
+                "UR",
+                "upstream_reset_before_response_started{remote_reset}",
+            ),
+            Self::UpstreamProtocol => (
+                Upstream,
+                502,
+                "UPE",
+                "upstream_reset_before_response_started{protocol_error}",
+            ),
             Self::Timeout => (Upstream, 504, "UT", "response_timeout"),
             Self::TryTimeout => (Upstream, 504, "UT", "upstream_per_try_timeout"),
-            Self::Deadline => (Upstream, 504, "UT", "max_duration_timeout"),
-            Self::Overflow => (Upstream, 503, "UO", "upstream_reset_before_response_started{overflow}"),
+            Self::Deadline => (Upstream, 504, "-", "max_duration_timeout"),
+            Self::Overflow => (
+                Upstream,
+                503,
+                "UO",
+                "upstream_reset_before_response_started{overflow}",
+            ),
             Self::ClientGone => (Downstream, 0, "DC", "downstream_remote_disconnect"),
             Self::OldVersion => (Downstream, 426, "DPE", "low_version"),
             Self::NoHost => (Downstream, 400, "-", "missing_host_header"),
             Self::BadPath => (Downstream, 400, "-", "path_normalization_failed"),
-            Self::TwoLengths => (Downstream, 400, "DPE", "http1.content_length_and_chunked_not_allowed"),
+            Self::TwoLengths => (
+                Downstream,
+                400,
+                "DPE",
+                "http1.content_length_and_chunked_not_allowed",
+            ),
             Self::UnknownCoding => (Downstream, 501, "DPE", "http1.invalid_transfer_encoding"),
             Self::HeadTooLarge => (Downstream, 431, "DPE", "http1.headers_too_large"),
             Self::Connect => (Config, 404, "NR", "route_not_found"),
@@ -143,6 +178,20 @@ impl Ending {
     /// The word for details of the answer.
     pub const fn details(self) -> &'static str {
         self.row().3
+    }
+
+    /// Whether nothing more on the connection can be trusted, so that it ends with the answer.
+    pub const fn closes(self) -> bool {
+        matches!(
+            self,
+            Self::OldVersion
+                | Self::NoHost
+                | Self::BadPath
+                | Self::TwoLengths
+                | Self::UnknownCoding
+                | Self::HeadTooLarge
+                | Self::Connect
+        )
     }
 
     /// Whether it is an upstream's failure that comes with no answer of it.

@@ -1,0 +1,294 @@
+//! Recipe of a request: check -> who may ask -> which rule -> break, limit, answer here or -> attempt ->
+//! reply. Next hop: `upstream`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ::http::header::CONNECTION;
+use ::http::{HeaderValue, Method, Request, Response, Version};
+use hyper::body::Incoming;
+use mesh::model::http::{Abort, Fraction};
+use mesh::model::waypoint::PathNormalization;
+
+use crate::body::Source;
+use crate::call::{Call, Target};
+use crate::destinations::Destination;
+use crate::filter::{cors, redirect};
+use crate::matcher::Facts;
+use crate::routes::compile::{Action, Port, Rule, Share};
+use crate::served::{Bound, Served};
+
+pub mod serve;
+pub mod attempt;
+pub mod authenticate;
+pub mod authorize;
+pub mod reply;
+pub mod asked;
+pub mod path;
+pub mod outgoing;
+pub mod change;
+pub mod ending;
+
+use asked::Asked;
+use ending::Ending;
+use outgoing::Outgoing;
+use reply::Reply;
+use serve::Switch;
+
+/// Answers one request, whatever becomes of it.
+pub async fn answer(
+    call: &Rc<Call>,
+    request: Request<Incoming>,
+    switch: Option<&Switch>,
+) -> Response<Outgoing> {
+    let served = call.worker.shared.served.snapshot();
+    let (parts, body) = request.into_parts();
+    let is_head = parts.method == Method::HEAD;
+    let is_http1 = parts.version < Version::HTTP_2;
+    let is_grpc = asked::is_grpc_call(&parts.headers);
+    let asked = Asked::new(parts, normalization(&served), request_id);
+    let answered = match asked {
+        Ok(asked) => {
+            let room = call.worker.shared.config.requests.replay_bytes;
+            let exchange = Exchange {
+                call,
+                served: &served,
+                body: Source::new(body, room),
+                switch,
+            };
+            Box::pin(exchange.run(asked)).await
+        }
+        Err(ending) => Err(ending.into()),
+    };
+    answered.unwrap_or_else(|reply| {
+        let closes = is_http1 && reply.ending.closes();
+        let mut response = reply.write(is_grpc, is_head);
+        if closes {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    })
+}
+
+fn normalization(served: &Served) -> PathNormalization {
+    let waypoint = served.waypoint.as_ref();
+    waypoint.map(|it| it.path_normalization).unwrap_or_default()
+}
+
+/// A fresh id for a request that has none (UUID version 4, RFC 9562).
+fn request_id() -> HeaderValue {
+    let random: u128 = rand::random();
+    let id = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{id:032x}");
+    let cut = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    let text = [cut(0, 8), cut(8, 12), cut(12, 16), cut(16, 20), cut(20, 32)].join("-");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// One request and what it is judged by.
+pub(crate) struct Exchange<'a> {
+    pub(crate) call: &'a Rc<Call>,
+    pub(crate) served: &'a Arc<Served>,
+    pub(crate) body: Rc<Source>,
+    pub(crate) switch: Option<&'a Switch>,
+}
+
+/// Where a request goes.
+enum Course {
+    /// As a rule says.
+    Rule(Arc<Rule>),
+    /// To the service itself, as no rule says otherwise.
+    Own(Arc<Destination>),
+}
+
+impl Exchange<'_> {
+    async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
+        let course = self.course(&asked)?;
+        if asked
+            .upgrade
+            .as_ref()
+            .is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        {
+            return Err(Ending::UpgradeRefused.into());
+        }
+        let rule = match &course {
+            Course::Rule(rule) => Some(&**rule),
+            Course::Own(_) => None,
+        };
+        let mut cors = ::http::HeaderMap::new();
+        if let Some(rule) = rule {
+            self.break_on_purpose(rule, &asked).await?;
+            if let Some(rules) = &rule.cors {
+                match rules.decide(&asked.method, &asked.headers) {
+                    cors::Verdict::GoOn(headers) => cors = headers,
+                    cors::Verdict::Answer(headers) => {
+                        let mut reply = Reply::from(Ending::Preflight);
+                        reply.headers = headers;
+                        return Err(reply);
+                    }
+                }
+            }
+        }
+        let mut response = match &course {
+            Course::Own(destination) => {
+                attempt::forward(self, &asked, None, None, destination).await?
+            }
+            Course::Rule(rule) => match self.action(rule, &mut asked) {
+                Done::Forward(share, destination) => {
+                    self.mirror(rule, &asked);
+                    let rule = Some(&**rule);
+                    attempt::forward(self, &asked, rule, Some(share), &destination).await?
+                }
+                Done::Reply(reply) => return Err(reply),
+            },
+        };
+        if let Some(rule) = rule {
+            rule.response_headers.apply(response.headers_mut());
+            cors::put(&cors, response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    /// Which rule a request is for.
+    fn course(&self, asked: &Asked) -> Result<Course, Reply> {
+        let (key, port) = match &self.call.target {
+            Target::Service { key, port, .. } => (key, *port),
+            Target::Workload { .. } => return Err(Ending::NoHealthyEndpoint.into()),
+        };
+        let bound: &Arc<Bound> = self.served.service(key).ok_or(Ending::NoHealthyEndpoint)?;
+        let routes = bound.routes.as_ref().ok_or(Ending::RoutesRejected)?;
+        let namespace = &self.call.link.peer.identity.namespace;
+        let Some(found) = port_for(&routes.ports, port, namespace) else {
+            let own = routes.own.iter().find(|(number, _)| *number == port);
+            let (_, destination) = own.ok_or(Ending::NoHealthyEndpoint)?;
+            return Ok(Course::Own(Arc::clone(destination)));
+        };
+        let number = found.http.find(&Facts {
+            path: &asked.path,
+            query: asked.query.as_deref(),
+            method: &asked.method,
+            scheme: asked.scheme(),
+            authority: asked.host(),
+            headers: &asked.headers,
+            claim: &|_| Vec::new(),
+        });
+        let number = number.and_then(|it| usize::try_from(it).ok());
+        let rule = number.and_then(|it| found.rules.get(it));
+        rule.map(|it| Course::Rule(Arc::clone(it)))
+            .ok_or_else(|| Ending::NoRoute.into())
+    }
+
+    /// Delays or refuses the share of requests that a rule wants broken.
+    async fn break_on_purpose(&self, rule: &Rule, asked: &Asked) -> Result<(), Reply> {
+        let is_hit = |share: Fraction| {
+            let at = rand::random::<u32>() % share.denominator.max(1);
+            at < share.numerator
+        };
+        if let Some((delay, share)) = rule.fault.delay
+            && is_hit(share)
+        {
+            tokio::time::sleep(delay).await;
+        }
+        let Some((abort, share)) = rule.fault.abort else {
+            return Ok(());
+        };
+        if !is_hit(share) {
+            return Ok(());
+        }
+        let mut reply = Reply::from(Ending::FaultAbort);
+        match abort {
+            Abort::Http(status) => reply.status = ::http::StatusCode::from_u16(status).ok(),
+            Abort::Grpc(status) => {
+                reply.grpc = Some(status);
+                reply.status = (!asked.is_grpc).then(|| grpc_as_http(status));
+            }
+        }
+        Err(reply)
+    }
+
+    /// What a rule does with a request; changes the request on the way.
+    fn action<'r>(&self, rule: &'r Rule, asked: &mut Asked) -> Done<'r> {
+        match &rule.action {
+            Action::Reply(status, body) => {
+                let reply = Reply::from(Ending::DirectReply).with_status(*status);
+                Done::Reply(reply.with_body(body.clone()))
+            }
+            Action::Redirect(redirect) => {
+                let location = redirect.location(redirect::Asked {
+                    scheme: asked.scheme(),
+                    authority: asked.host(),
+                    path: &asked.path,
+                    query: asked.query.as_deref(),
+                    port: self.port(),
+                });
+                let mut reply = Reply::from(Ending::Redirect).with_status(redirect.status);
+                if let Ok(location) = HeaderValue::from_str(&location) {
+                    reply.headers.insert(::http::header::LOCATION, location);
+                }
+                Done::Reply(reply)
+            }
+            Action::Forward(shares) => {
+                let Some(share) = shares.pick(rand::random()) else {
+                    return Done::Reply(Ending::NoBackend.into());
+                };
+                let Some(destination) = &share.destination else {
+                    return Done::Reply(Ending::NoBackend.into());
+                };
+                change::apply(rule, share, asked);
+                Done::Forward(share, Arc::clone(destination))
+            }
+        }
+    }
+
+    /// Sends copies where a rule wants them; nobody waits for that.
+    fn mirror(&self, rule: &Rule, asked: &Asked) {
+        for (destination, share) in &rule.mirrors {
+            let at = rand::random::<u32>() % share.denominator.max(1);
+            if at < share.numerator {
+                attempt::mirror(self, asked, Arc::clone(destination));
+            }
+        }
+    }
+
+    /// Port of the service that was dialled.
+    pub(crate) fn port(&self) -> u16 {
+        match &self.call.target {
+            Target::Service { port, .. } => *port,
+            Target::Workload { address, .. } => address.port(),
+        }
+    }
+}
+
+/// What a rule did with a request.
+enum Done<'r> {
+    Forward(&'r Share, Arc<Destination>),
+    Reply(Reply),
+}
+
+/// Pure. The routes of a port for a client of `namespace`: consumer routes before those for all.
+fn port_for<'a>(ports: &'a [Port], number: u16, namespace: &str) -> Option<&'a Port> {
+    let of_port = || ports.iter().filter(|it| it.number == number);
+    let own =
+        of_port().find(|it| !it.client_namespace.is_empty() && *it.client_namespace == *namespace);
+    let found = own.or_else(|| of_port().find(|it| it.client_namespace.is_empty()));
+    found.filter(|it| !it.http.is_empty())
+}
+
+/// The HTTP status that a gRPC status means to a client that does not speak gRPC.
+fn grpc_as_http(status: u16) -> ::http::StatusCode {
+    use ::http::StatusCode as S;
+    match status {
+        0 => S::OK,
+        3 | 9 | 11 => S::BAD_REQUEST,
+        4 => S::GATEWAY_TIMEOUT,
+        5 => S::NOT_FOUND,
+        6 | 10 => S::CONFLICT,
+        7 => S::FORBIDDEN,
+        8 => S::TOO_MANY_REQUESTS,
+        12 => S::NOT_IMPLEMENTED,
+        14 => S::SERVICE_UNAVAILABLE,
+        16 => S::UNAUTHORIZED,
+        _ => S::INTERNAL_SERVER_ERROR,
+    }
+}
