@@ -11,6 +11,7 @@ use objects::kubernetes::EndpointSlice;
 
 use super::allocator::Allocator;
 use super::for_waypoints::ForWaypoints;
+use super::guides::Guides;
 use super::links::Output;
 use super::policies::Book;
 use crate::shelf::Shelf;
@@ -46,6 +47,8 @@ pub struct View<'a> {
     pub allocator: &'a Allocator,
     /// Policies in force.
     pub book: &'a Book,
+    /// VirtualServices and DestinationRules in force.
+    pub guides: &'a Guides,
 }
 
 /// Computes an output as things are.
@@ -70,6 +73,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Policy(name) => policies::policy(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
+        Output::VirtualService(name) => traffic::virtual_service(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
     };
     computed.unwrap_or_default()
@@ -95,6 +99,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         Output::Service(_)
         | Output::Slice(_)
         | Output::ServiceEntry(_)
+        | Output::VirtualService(_)
         | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
