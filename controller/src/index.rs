@@ -375,6 +375,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::WorkloadEntry
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
+            | Kind::DestinationRule
     )
 }
 
@@ -387,6 +388,7 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         network: network.unwrap_or_default().into(),
         trust_domain: config.trust_domain.clone(),
         entry_visibility: config.entry_visibility.clone(),
+        traffic: Arc::clone(&config.traffic),
         root_namespace: match &config.root_namespace {
             Some(namespace) => namespace.as_str().into(),
             None => Arc::clone(&settings.system_namespace),

@@ -35,6 +35,8 @@ const KEPT: &[Kind] = &[
     Kind::GatewayClass,
     Kind::AuthorizationPolicy,
     Kind::PeerAuthentication,
+    Kind::VirtualService,
+    Kind::DestinationRule,
 ];
 
 /// All objects the controller works from.
@@ -223,6 +225,11 @@ impl Shelf {
     /// All peer authentications.
     pub fn peers(&self) -> impl Iterator<Item = &Object> {
         self.all(Kind::PeerAuthentication)
+    }
+
+    /// All destination rules.
+    pub fn destination_rules(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::DestinationRule)
     }
 
     /// All pods.

@@ -9,18 +9,22 @@ pub mod endpoint_slice;
 pub mod service;
 pub mod membership;
 pub mod waypoint;
+pub mod destination_rule;
 pub mod unhonoured;
 pub mod unread;
 pub mod naming;
 pub mod locality;
 pub mod namespaces;
 pub mod mesh_config;
+pub mod host;
+pub mod traffic;
 pub mod policy;
 pub mod policies;
 pub mod peer_authentication;
 pub mod age;
 pub mod visibility;
 pub mod status;
+pub mod remarks;
 pub mod rule;
 
 use std::sync::Arc;
@@ -31,6 +35,7 @@ use objects::labels::Labels;
 use objects::raw::Path;
 
 use rule::Rule;
+use traffic::Traffic;
 use visibility::{EntryVisibility, Seen};
 
 /// What is the same for every object of the cluster.
@@ -49,6 +54,8 @@ pub struct Cluster {
     pub root_namespace: Arc<str>,
     /// Who sees service entries, from MeshConfig; `None` when it does not say.
     pub entry_visibility: Option<Arc<EntryVisibility>>,
+    /// What holds for traffic through waypoints, from MeshConfig.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Cluster {

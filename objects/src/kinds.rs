@@ -91,10 +91,26 @@ kinds! {
     ServiceEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "serviceentries", namespaced: true, report_unread: true }
     /// A machine that is no pod.
     WorkloadEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "workloadentries", namespaced: true, report_unread: true }
+    /// Where requests to hosts go.
+    VirtualService { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "virtualservices", namespaced: true, report_unread: true }
+    /// How requests to a service are spread, held back and secured.
+    DestinationRule { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "destinationrules", namespaced: true, report_unread: true }
     /// A door into a mesh, or a waypoint in it.
     Gateway { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gateways", namespaced: true, report_unread: false }
     /// A class of gateways.
     GatewayClass { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gatewayclasses", namespaced: false, report_unread: false }
+    /// Where HTTP requests go.
+    HTTPRoute { "gateway.networking.k8s.io", ["v1", "v1beta1"], "httproutes", namespaced: true, report_unread: true }
+    /// Where gRPC calls go.
+    GRPCRoute { "gateway.networking.k8s.io", ["v1", "v1alpha2"], "grpcroutes", namespaced: true, report_unread: true }
+    /// Where TLS connections go.
+    TLSRoute { "gateway.networking.k8s.io", ["v1", "v1alpha3", "v1alpha2"], "tlsroutes", namespaced: true, report_unread: true }
+    /// Where TCP connections go.
+    TCPRoute { "gateway.networking.k8s.io", ["v1", "v1alpha2"], "tcproutes", namespaced: true, report_unread: true }
+    /// Which references into a namespace are allowed.
+    ReferenceGrant { "gateway.networking.k8s.io", ["v1", "v1beta1", "v1alpha2"], "referencegrants", namespaced: true, report_unread: true }
+    /// TLS to an application that speaks it itself.
+    BackendTLSPolicy { "gateway.networking.k8s.io", ["v1", "v1alpha3"], "backendtlspolicies", namespaced: true, report_unread: true }
 }
 
 /// What `apiVersion` and `kind` of a document say about Weft's interest in it.

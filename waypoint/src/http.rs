@@ -4,7 +4,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ::http::{HeaderValue, Method, Request, Response};
+use ::http::header::CONNECTION;
+use ::http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use mesh::model::http::{Abort, Fraction};
 use mesh::model::waypoint::PathNormalization;
@@ -19,6 +20,8 @@ use crate::served::{Bound, Served};
 
 pub mod serve;
 pub mod attempt;
+pub mod authenticate;
+pub mod authorize;
 pub mod reply;
 pub mod asked;
 pub mod path;
@@ -41,6 +44,7 @@ pub async fn answer(
     let served = call.worker.shared.served.snapshot();
     let (parts, body) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
+    let is_http1 = parts.version < Version::HTTP_2;
     let is_grpc = asked::is_grpc_call(&parts.headers);
     let asked = Asked::new(parts, normalization(&served), request_id);
     let answered = match asked {
@@ -56,7 +60,15 @@ pub async fn answer(
         }
         Err(ending) => Err(ending.into()),
     };
-    answered.unwrap_or_else(|reply| reply.write(is_grpc, is_head))
+    answered.unwrap_or_else(|reply| {
+        let closes = is_http1 && reply.ending.closes();
+        let mut response = reply.write(is_grpc, is_head);
+        if closes {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    })
 }
 
 fn normalization(served: &Served) -> PathNormalization {

@@ -3,6 +3,9 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod app;
+pub mod dump;
+pub mod follow;
+pub mod picture;
 pub mod workers;
 pub mod tunnel;
 pub mod tcp;

@@ -52,9 +52,6 @@ enum Refused {
     /// This waypoint is not for it.
     #[error("this waypoint does not serve {0}")]
     NotServed(Box<str>),
-    /// The drain is over.
-    #[error("shutting down")]
-    Drained,
 }
 
 impl Refused {
@@ -62,7 +59,7 @@ impl Refused {
         match self {
             Self::Head(_) => StatusCode::BAD_REQUEST,
             Self::Unknown(_) | Self::NotServed(_) => StatusCode::NOT_FOUND,
-            Self::Unanswered | Self::NotReady | Self::Drained => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unanswered | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -247,7 +244,8 @@ async fn find(worker: &Worker, link: &Link, head: &ConnectHead) -> Result<Target
             }
         };
         let left = until.saturating_duration_since(Instant::now());
-        let demand = &worker.shared.demand;
+        let demand = worker.shared.demand.as_ref();
+        let demand = demand.ok_or(Refused::Unanswered)?;
         let asked = demand.fetch(wire::address::TYPE_URL, &name, left).await;
         asked.map_err(|_| Refused::Unanswered)?;
         answered.push(name);

@@ -32,8 +32,8 @@ pub struct Shared {
     pub destinations: Arc<Destinations>,
     /// Certificates.
     pub certificates: KeeperHandle,
-    /// Asks the controller for single names.
-    pub demand: Demand,
+    /// Asks the controller for single names; nobody is asked where everything is known by itself.
+    pub demand: Option<Demand>,
 }
 
 /// One worker.

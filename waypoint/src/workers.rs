@@ -2,6 +2,7 @@
 //! connection lives on one of them. Nothing on the path is `Send`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::worker::{Shared, Worker};
 
 /// The threads, to be told and joined at the end.
 pub struct Workers {
+    door: SocketAddr,
     stops: Vec<oneshot::Sender<Duration>>,
     handles: Vec<JoinHandle<()>>,
 }
@@ -36,12 +38,17 @@ pub fn start(shared: &Shared) -> io::Result<Workers> {
         backlog: BACKLOG,
         ..SocketOptions::default()
     };
+    let mut at = shared.config.door;
     let mut workers = Workers {
+        door: at,
         stops: Vec::new(),
         handles: Vec::new(),
     };
     for index in 0..shared.config.worker_threads {
-        let door = listen::bind(shared.config.door, &options)?;
+        let door = listen::bind(at, &options)?;
+        // with port 0 the kernel chooses once, for all
+        at = door.local_addr()?;
+        workers.door = at;
         let (stop, stopped) = oneshot::channel();
         let shared = shared.clone();
         let (built, when_built) = std::sync::mpsc::channel();
@@ -106,6 +113,11 @@ async fn work(
 }
 
 impl Workers {
+    /// Where tunnels are taken.
+    pub fn door(&self) -> SocketAddr {
+        self.door
+    }
+
     /// Tells all to finish within `deadline` and waits for them.
     pub fn stop(self, deadline: Duration) {
         for stop in self.stops {

@@ -17,6 +17,7 @@ use objects::selector::contains_all;
 
 use super::links::{Dirty, Output, name};
 use crate::shelf::{Replaced, Shelf};
+use crate::translate::destination_rule;
 use crate::translate::peer_authentication::{self, Peer};
 use crate::translate::policies::{Policies, Selecting, policies_of};
 use crate::translate::policy::{self, Translated};
@@ -87,6 +88,12 @@ impl Book {
         match replaced.key.kind {
             Kind::AuthorizationPolicy => self.policy(replaced, shelf, dirty),
             Kind::PeerAuthentication => self.peer(replaced, shelf, dirty),
+            Kind::DestinationRule => {
+                self.keep(replaced, |_, it| {
+                    it.destination_rule()
+                        .is_some_and(destination_rule::is_rejected)
+                });
+            }
             Kind::Pod | Kind::WorkloadEntry | Kind::ServiceEntry => {
                 let labels = [&replaced.before, &replaced.after];
                 let labels = labels.map(|it| it.as_deref().map(labels_of).unwrap_or_default());

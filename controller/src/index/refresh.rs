@@ -3,6 +3,7 @@
 mod pods;
 mod entries;
 mod policies;
+mod traffic;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -69,6 +70,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Policy(name) => policies::policy(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
+        Output::DestinationRule(name) => traffic::destination_rule(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -93,6 +95,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         Output::Service(_)
         | Output::Slice(_)
         | Output::ServiceEntry(_)
+        | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }

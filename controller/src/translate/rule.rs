@@ -123,6 +123,12 @@ rules! {
     DuplicateEndpoint = (Warning, "duplicate-endpoint", "remove one of the two"),
     /// A workload entry that no service selects.
     NobodySelects = (Info, "nobody-selects", "nothing, if it is to be reached by its address only"),
+    /// Something that counts at sidecars or gateways, and never at a waypoint.
+    NotAtWaypoint = (Warning, "not-at-waypoint", "remove it, or do not rely on it for traffic through waypoints"),
+    /// Something that is written changes nothing.
+    WithoutEffect = (Warning, "without-effect", "complete it as the reason says, or remove it"),
+    /// TLS that is asked for and cannot be spoken: connections are refused.
+    TlsNotUsable = (Error, "tls-not-usable", "name files with clientCertificate, privateKey and caCertificates"),
     /// An object that the mesh's configuration hides from everybody.
     Hidden = (Warning, "hidden", "remove it, or let serviceEntryVisibility of MeshConfig show it"),
 }

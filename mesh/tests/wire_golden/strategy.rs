@@ -232,7 +232,7 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
     })
 }
 
-fn one_match() -> impl Strategy<Value = Match> {
+pub(crate) fn one_match() -> impl Strategy<Value = Match> {
     let string = || {
         let pattern = prop_oneof![
             text().prop_map(StringMatch::Exact),

@@ -63,8 +63,16 @@ typed! {
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
     ServiceEntry, service_entry, istio::ServiceEntry;
     WorkloadEntry, workload_entry, istio::WorkloadEntry;
+    VirtualService, virtual_service, istio::VirtualService;
+    DestinationRule, destination_rule, istio::DestinationRule;
     Gateway, gateway, gateway_api::Gateway;
     GatewayClass, gateway_class, gateway_api::GatewayClass;
+    HTTPRoute, http_route, gateway_api::HttpRoute;
+    GRPCRoute, grpc_route, gateway_api::GrpcRoute;
+    TLSRoute, tls_route, gateway_api::TlsRoute;
+    TCPRoute, tcp_route, gateway_api::TcpRoute;
+    ReferenceGrant, reference_grant, gateway_api::ReferenceGrant;
+    BackendTLSPolicy, backend_tls_policy, gateway_api::BackendTlsPolicy;
 }
 
 impl Typed {

@@ -17,16 +17,19 @@ use super::ending::Ending;
 use super::outgoing::{Ended, Outgoing, Watch};
 use super::reply::{Reply, SERVER_NAME};
 use crate::balance::{
-    EndpointId, LocalFailure, Outcome, Overflow, Picked, Question, RequestPermit,
+    EndpointId, LocalFailure, Outcome, Overflow, Picked, Question, RequestPermit, RetryPermit,
+    retry,
 };
 use crate::body::Replay;
 use crate::destinations::Destination;
 use crate::routes::compile::{Rule, Share};
 use crate::upstream::{Answer, Key, SendError, Terms, Version};
 
+mod affinity;
 mod deadline;
 mod failure;
 
+use affinity::Affinity;
 use failure::Failure;
 
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
@@ -48,6 +51,7 @@ struct Course<'a> {
     terms: Terms,
     retry: &'a Retry,
     timeout: Option<Duration>,
+    affinity: Affinity<'a>,
     random: Box<dyn FnMut() -> u64>,
 }
 
@@ -71,6 +75,13 @@ pub(super) async fn forward(
         .map(|it| &it.default_retry);
     let retry = rule.and_then(|it| it.retry.as_deref()).or(general);
     let timeout = rule.and_then(|it| it.timeout);
+    let affinity = Affinity::of(
+        &destination.policy(),
+        rule.and_then(|it| it.session.as_ref()),
+        asked,
+        exchange.call.client,
+        rand::random(),
+    );
     let mut course = Course {
         exchange,
         asked,
@@ -79,6 +90,7 @@ pub(super) async fn forward(
         terms: terms(exchange, destination),
         retry: retry.unwrap_or(&none),
         timeout,
+        affinity,
         random: Box::new(rand::random::<u64>),
     };
     let limit = deadline::of(timeout, asked);
@@ -95,46 +107,46 @@ pub(super) async fn forward(
 impl Course<'_> {
     async fn tries(&mut self) -> Result<Tried, Reply> {
         let mut tried: Vec<EndpointId> = Vec::new();
-        let mut tries = 0_u32;
-        let mut retrying = None;
+        let mut retries = 0;
+        let mut permit = None;
         loop {
-            let failure = match self.one(&mut tried).await {
-                Ok(answered) if tries >= self.retry.attempts => return Ok(answered),
-                Ok(answered) => {
-                    let head = &answered.answer.response;
-                    if !failure::wants_retry(self.retry, head.status(), head.headers()) {
-                        return Ok(answered);
-                    }
-                    if self.exchange.body.replay().is_none() {
-                        return Ok(answered);
-                    }
-                    match self.destination.cluster.enter_retry() {
-                        Ok(permit) => retrying = Some(permit),
-                        Err(_) => return Ok(answered),
-                    }
-                    None
-                }
-                Err(failure) => Some(failure),
-            };
-            if let Some(failure) = failure {
-                let is_last = tries >= self.retry.attempts;
-                let again = !is_last
-                    && failure.wants_retry(self.retry)
-                    && self.exchange.body.replay().is_some();
-                if !again {
+            let outcome = self.one(&mut tried).await;
+            // Counts until its outcome is known.
+            drop(permit.take());
+            let Some((wait, next)) = self.again(&outcome, retries) else {
+                return outcome.map_err(|failure| {
                     let mut reply = Reply::from(failure.ending());
-                    reply.retried = tries > 0;
-                    return Err(reply);
-                }
-                match self.destination.cluster.enter_retry() {
-                    Ok(permit) => retrying = Some(permit),
-                    Err(_) => return Err(failure.ending().into()),
-                }
-            }
-            tries += 1;
-            tokio::time::sleep(failure::pause(self.retry, tries, rand::random())).await;
-            let _ = &retrying;
+                    reply.retried = retries > 0;
+                    reply
+                });
+            };
+            drop(outcome);
+            permit = Some(next);
+            retries += 1;
+            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// How long to wait for another try, if there is to be one and there may be.
+    fn again(
+        &self,
+        outcome: &Result<Tried, Failure>,
+        retries: u32,
+    ) -> Option<(Duration, RetryPermit)> {
+        let tried = match outcome {
+            Ok(answered) => retry::Tried::Answered {
+                status: answered.answer.response.status().as_u16(),
+                headers: answered.answer.response.headers(),
+            },
+            Err(failure) => retry::Tried::Failed(failure.for_retry()),
+        };
+        let decision = retry::decide(self.retry, retries, tried, rand::random());
+        let retry::Decision::Again(wait) = decision else {
+            return None;
+        };
+        self.exchange.body.replay()?;
+        let permit = self.destination.cluster.enter_retry().ok()?;
+        Some((wait, permit))
     }
 
     /// One try.
@@ -149,6 +161,8 @@ impl Course<'_> {
             tried
         };
         question.farther = self.retry.remote_localities;
+        question.hash = self.affinity.hash();
+        question.session = self.affinity.endpoint();
         let picked = cluster.pick(question).map_err(|_| Failure::NoEndpoint)?;
         let target = self
             .destination
@@ -251,6 +265,7 @@ impl Course<'_> {
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         head.headers.insert(SERVICE_TIME, HeaderValue::from(millis));
         head.headers.insert(SERVER, SERVER_NAME);
+        self.affinity.tell(&picked, &mut head.headers);
         let watch = Box::new(Tally {
             _picked: picked,
             _permit: permit,

@@ -180,6 +180,20 @@ impl Ending {
         self.row().3
     }
 
+    /// Whether nothing more on the connection can be trusted, so that it ends with the answer.
+    pub const fn closes(self) -> bool {
+        matches!(
+            self,
+            Self::OldVersion
+                | Self::NoHost
+                | Self::BadPath
+                | Self::TwoLengths
+                | Self::UnknownCoding
+                | Self::HeadTooLarge
+                | Self::Connect
+        )
+    }
+
     /// Whether it is an upstream's failure that comes with no answer of it.
     pub const fn is_reset(self) -> bool {
         matches!(

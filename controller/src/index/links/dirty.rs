@@ -30,6 +30,8 @@ pub enum Output {
     Policy(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a DestinationRule.
+    DestinationRule(NamespacedName),
     /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
     Strict(NamespacedName),
 }
@@ -46,6 +48,7 @@ impl Output {
             Self::Gateway(name) => (Kind::Gateway, name),
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
+            Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
         Key::new(kind, &name.namespace, &name.name)
@@ -72,6 +75,7 @@ impl Output {
             Kind::Namespace => Some(Self::Namespace(name)),
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
+            Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }
     }

@@ -1,12 +1,8 @@
-//! Pure. What a try failed of, and whether another one may help.
+//! Pure. What a try failed of, and what that means to the client, the endpoint and the next try.
 
 use std::error::Error;
-use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
-use mesh::model::http::Retry;
-
-use crate::balance::LocalFailure;
+use crate::balance::{LocalFailure, retry};
 use crate::http::ending::Ending;
 use crate::upstream::{ConnectError, SendError};
 
@@ -96,56 +92,18 @@ impl Failure {
         }
     }
 
-    /// Whether another try may help.
-    pub(super) fn wants_retry(self, retry: &Retry) -> bool {
-        let on = &retry.on;
-        let any = on.any_5xx || on.gateway_error;
+    /// What conditions of retries see in it.
+    pub(super) fn for_retry(self) -> retry::Failure {
         match self {
-            Self::NoEndpoint | Self::Overflow | Self::Client | Self::Unwritable => false,
-            Self::Connect | Self::ConnectTimeout => {
-                any || on.connect_failure || on.reset || on.reset_before_request
+            Self::NoEndpoint | Self::Overflow | Self::Client | Self::Unwritable => {
+                retry::Failure::Ours
             }
-            Self::ClosedUnsent => any || on.reset || on.reset_before_request,
-            Self::Refused => any || on.reset || on.refused_stream,
-            Self::Closed | Self::Reset | Self::Protocol | Self::TryTimeout => any || on.reset,
+            Self::Connect | Self::ConnectTimeout => retry::Failure::Connect,
+            Self::ClosedUnsent => retry::Failure::ResetBeforeRequest,
+            Self::Refused => retry::Failure::RefusedStream,
+            Self::Closed | Self::Reset => retry::Failure::Reset,
+            Self::Protocol => retry::Failure::Protocol,
+            Self::TryTimeout => retry::Failure::PerTryTimeout { is_sent: true },
         }
     }
-}
-
-/// Whether an answer is a reason to try again.
-pub(super) fn wants_retry(retry: &Retry, status: StatusCode, headers: &HeaderMap) -> bool {
-    let on = &retry.on;
-    let code = status.as_u16();
-    let grpc = headers.get("grpc-status").and_then(|it| it.to_str().ok());
-    let by_grpc = match grpc.and_then(|it| it.parse::<u16>().ok()) {
-        Some(1) => on.cancelled,
-        Some(4) => on.deadline_exceeded,
-        Some(8) => on.resource_exhausted,
-        Some(13) => on.internal,
-        Some(14) => on.unavailable,
-        _ => false,
-    };
-    by_grpc
-        || (on.any_5xx && code >= 500)
-        || (on.gateway_error && matches!(code, 502..=504))
-        || (on.retriable_4xx && code == 409)
-        || (on.rate_limited && headers.contains_key("x-envoy-ratelimited"))
-        || retry.codes.contains(&code)
-}
-
-/// The pause before try `number` (the first retry is 1), from a random number.
-pub(super) fn pause(retry: &Retry, number: u32, random: u64) -> Duration {
-    const BASE: Duration = Duration::from_millis(25);
-    let base = retry.backoff.unwrap_or(BASE);
-    let grown = base.saturating_mul((1_u32 << number.min(16)) - 1);
-    let most = grown.min(base.saturating_mul(10));
-    let least = if retry.backoff_is_minimum {
-        base
-    } else {
-        Duration::ZERO
-    };
-    let span = most.saturating_sub(least);
-    let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-    let part = u128::from(random) * u128::from(span);
-    least + Duration::from_nanos(u64::try_from(part >> 64).unwrap_or_default())
 }

@@ -1,39 +1,66 @@
-//! The pages of this program: admin on loopback, metrics, readiness. Paths: docs/compat.md#admin-endpoints.
+//! The pages that both proxies have: readiness, metrics, dump, log level, quit.
+//! Paths: docs/compat.md#admin-endpoints.
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use http::{Method, StatusCode};
-use mesh::admin::{self, Answer, Routes};
-use mesh::lifecycle::ready::Gates;
-use mesh::lifecycle::{drain, task};
-use mesh::telemetry::{log, metrics};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::config::Admin;
-use crate::dump::Dump;
+use super::{Answer, Routes, log_level_page, metrics_page, ready_page, serve};
+use crate::lifecycle::ready::Gates;
+use crate::lifecycle::{drain, task};
+use crate::telemetry::{log, metrics};
 
-/// What the pages show.
-pub struct Pages {
+/// What the pages show; `D` takes a dump.
+pub struct Standard<D> {
     /// What is still missing before we are ready.
     pub gates: Gates,
     /// All metrics.
     pub registry: metrics::Metrics,
     /// The log filter.
     pub log: log::Handle,
-    /// The configuration dump.
-    pub dump: Dump,
+    /// Takes the configuration dump.
+    pub dump: D,
     /// Told when somebody asks us to quit.
     pub quit: mpsc::Sender<()>,
 }
 
-impl Pages {
+/// Where the pages are.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Dumps, log level, quit: loopback only.
+    pub admin: SocketAddr,
+    /// Metrics.
+    pub stats: SocketAddr,
+    /// Readiness.
+    pub ready: SocketAddr,
+}
+
+/// An address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct NoPages {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+impl<D, F> Standard<D>
+where
+    D: Fn() -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Value> + Send + 'static,
+{
     /// Listens on all three addresses and serves until the drain begins.
     ///
     /// # Errors
     /// When an address cannot be listened on.
-    pub async fn serve(self, addresses: &Admin, drain: &drain::Watch) -> anyhow::Result<()> {
+    pub async fn serve(self, addresses: Addresses, drain: &drain::Watch) -> Result<(), NoPages> {
         let Self {
             gates,
             registry,
@@ -42,11 +69,11 @@ impl Pages {
             quit,
         } = self;
         let ready = Routes::default().with(Method::GET, "/healthz/ready", move |_| {
-            let answer = admin::ready_page(&gates);
+            let answer = ready_page(&gates);
             async move { answer }
         });
         let show = move |question| {
-            let answer = admin::metrics_page(&registry, &question);
+            let answer = metrics_page(&registry, &question);
             async move { answer }
         };
         let stats = Routes::default()
@@ -55,10 +82,10 @@ impl Pages {
         let pages = Routes::default()
             .with(Method::GET, "/config_dump", move |_| {
                 let dump = dump.clone();
-                async move { Answer::json(&dump.take().await) }
+                async move { Answer::json(&dump().await) }
             })
             .with(Method::POST, "/logging", move |question| {
-                let answer = admin::log_level_page(&log, &question.query);
+                let answer = log_level_page(&log, &question.query);
                 async move { answer }
             })
             .with(Method::POST, "/quitquitquit", move |_| {
@@ -72,22 +99,21 @@ impl Pages {
             (addresses.admin, pages),
         ] {
             let listener = listen(address).await?;
-            task::spawn("pages", admin::serve(listener, routes, drain.clone()));
+            task::spawn("pages", serve(listener, routes, drain.clone()));
         }
         Ok(())
     }
 }
 
 /// Listens on an address; on IPv4 where the machine has no IPv6 and any address will do.
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+async fn listen(address: SocketAddr) -> Result<TcpListener, NoPages> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
-            let ipv4 = SocketAddr::from(([0, 0, 0, 0], address.port()));
-            TcpListener::bind(ipv4)
-                .await
-                .with_context(|| format!("cannot listen on {ipv4}"))
+            let address = SocketAddr::from(([0, 0, 0, 0], address.port()));
+            let listener = TcpListener::bind(address).await;
+            listener.map_err(|source| NoPages { address, source })
         }
-        Err(error) => Err(error).with_context(|| format!("cannot listen on {address}")),
+        Err(source) => Err(NoPages { address, source }),
     }
 }
