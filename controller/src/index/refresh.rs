@@ -3,6 +3,7 @@
 mod pods;
 mod entries;
 mod policies;
+mod routes;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -69,6 +70,9 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Policy(name) => policies::policy(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
+        Output::Route(key) => routes::route(view, key),
+        Output::Routes(key) => routes::routes(view, key),
+        Output::TlsPolicy(name) => routes::tls_policy(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -93,6 +97,9 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         Output::Service(_)
         | Output::Slice(_)
         | Output::ServiceEntry(_)
+        | Output::Route(_)
+        | Output::Routes(_)
+        | Output::TlsPolicy(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }
