@@ -200,6 +200,8 @@ pub struct ZtunnelOptions {
 pub enum Program {
     /// The node proxy.
     Ztunnel,
+    /// The L7 proxy.
+    Waypoint,
     /// The controller.
     Controller,
     /// The node agent.

@@ -10,6 +10,7 @@ use crate::args::Program;
 pub(crate) fn main(program: Program) -> Result<ExitCode> {
     match program {
         Program::Ztunnel => ::ztunnel::app::run_from_environment()?,
+        Program::Waypoint => ::waypoint::app::run_from_environment()?,
         Program::Controller => controller::app::start()?,
         Program::CniAgent => return Ok(cni::app::start_agent()),
         Program::CniPlugin => return Ok(cni::app::run_plugin()),

@@ -134,6 +134,7 @@ impl Index {
         for entry in self.allocator.settle() {
             dirty.add(Output::ServiceEntry(entry));
         }
+        links::attached(&self.shelf, &self.cluster, &mut dirty);
         self.refresh(dirty)
     }
 
@@ -394,23 +395,30 @@ fn has_status(kind: Kind) -> bool {
             | Kind::TLSRoute
             | Kind::TCPRoute
             | Kind::BackendTLSPolicy
+            | Kind::RequestAuthentication
+            | Kind::DestinationRule
     )
 }
 
 fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
     let system = shelf.namespace(&settings.system_namespace);
     let network = system.and_then(|it| it.metadata.labels.get("topology.istio.io/network"));
-    Cluster {
+    let mut cluster = Cluster {
         id: settings.cluster.clone(),
         domain: settings.domain.clone(),
         network: network.unwrap_or_default().into(),
         trust_domain: config.trust_domain.clone(),
         entry_visibility: config.entry_visibility.clone(),
+        traffic: Arc::clone(&config.traffic),
         root_namespace: match &config.root_namespace {
             Some(namespace) => namespace.as_str().into(),
             None => Arc::clone(&settings.system_namespace),
         },
-    }
+        authorizers: Arc::default(),
+    };
+    let authorizers = config.authorizers.iter().filter_map(|it| it.read(&cluster));
+    cluster.authorizers = authorizers.collect();
+    cluster
 }
 
 /// A resource, encoded, with what on-demand clients find it by.

@@ -11,29 +11,37 @@ pub mod membership;
 pub mod waypoint;
 pub mod routes;
 pub mod backend_tls;
+pub mod destination_rule;
 pub mod unhonoured;
 pub mod unread;
 pub mod naming;
 pub mod locality;
 pub mod namespaces;
 pub mod mesh_config;
+pub mod host;
+pub mod traffic;
+pub mod request_authentication;
 pub mod policy;
+pub mod attachment;
 pub mod policies;
 pub mod peer_authentication;
 pub mod pattern;
 pub mod age;
 pub mod visibility;
 pub mod status;
+pub mod remarks;
 pub mod rule;
 
 use std::sync::Arc;
 
 use mesh::identity::TrustDomain;
+use mesh::model::provider::ExternalAuthorizer;
 use mesh::names::NamespacedHostname;
 use objects::labels::Labels;
 use objects::raw::Path;
 
 use rule::Rule;
+use traffic::Traffic;
 use visibility::{EntryVisibility, Seen};
 
 /// What is the same for every object of the cluster.
@@ -50,8 +58,12 @@ pub struct Cluster {
     pub trust_domain: TrustDomain,
     /// Namespace whose policies are for the whole mesh, from MeshConfig; else the system namespace.
     pub root_namespace: Arc<str>,
+    /// External authorization servers, from MeshConfig.
+    pub authorizers: Arc<[ExternalAuthorizer]>,
     /// Who sees service entries, from MeshConfig; `None` when it does not say.
     pub entry_visibility: Option<Arc<EntryVisibility>>,
+    /// What holds for traffic through waypoints, from MeshConfig.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Cluster {

@@ -4,6 +4,7 @@
 
 mod serve;
 mod page;
+pub mod standard;
 mod accept;
 
 pub use page::{Answer, Handler, Question, Routes, log_level_page, metrics_page, ready_page};

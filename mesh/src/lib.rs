@@ -16,6 +16,7 @@ pub mod wire;
 pub mod relay;
 pub mod net;
 pub mod flow;
+pub mod access_log;
 pub mod telemetry;
 pub mod lifecycle;
 pub mod settings;

@@ -5,12 +5,18 @@
 //! messages and decode rules, docs/compat.md#workload-record, #service-record, #authorization-record.
 
 pub mod address;
-pub mod policy;
+pub mod waypoint;
 pub mod routes;
 pub mod attached;
-pub mod waypoint;
+pub mod policy;
 mod service;
 mod workload;
+mod destination;
+mod retry;
+mod change;
+mod matches;
+mod observe;
+mod provider;
 mod field;
 
 use crate::model::{Policy, Service, Workload};
@@ -30,7 +36,7 @@ pub enum Update {
 #[derive(Debug, thiserror::Error)]
 #[error("{kind} {name:?}: {field}: {problem}")]
 pub struct Error {
-    /// What kind of resource: `workload`, `service`, `policy` or `address`.
+    /// What kind of resource: `workload`, `service`, `policy`, `address`, `routes`, `attached policy` or `waypoint`.
     pub kind: &'static str,
     /// Its key as far as it could be read; empty when not even that.
     pub name: Box<str>,
@@ -68,6 +74,26 @@ pub enum Problem {
     /// A name that is not `namespace/name`.
     #[error("{0:?} is not namespace/name")]
     Name(Box<str>),
+    /// An index that leads nowhere.
+    #[error("index {index} is out of range, there are {count}")]
+    Index {
+        /// What it says.
+        index: u32,
+        /// How many there are.
+        count: usize,
+    },
+    /// A status that is not three digits.
+    #[error("{0} is not an HTTP status")]
+    Status(u32),
+    /// A time that is negative, or not in its one form.
+    #[error("not a time of zero or more")]
+    Duration,
+    /// A share of nothing.
+    #[error("denominator is 0")]
+    Denominator,
+    /// A number that this field cannot have.
+    #[error("{0} is out of range")]
+    Number(f64),
     /// A trust domain outside the SPIFFE alphabet.
     #[error(transparent)]
     TrustDomain(crate::identity::ParseError),

@@ -85,12 +85,18 @@ kinds! {
     Job { "batch", ["v1"], "jobs", namespaced: true, report_unread: false }
     /// Who may connect to what.
     AuthorizationPolicy { "security.istio.io", ["v1", "v1beta1"], "authorizationpolicies", namespaced: true, report_unread: true }
+    /// Which tokens of requests count.
+    RequestAuthentication { "security.istio.io", ["v1", "v1beta1"], "requestauthentications", namespaced: true, report_unread: true }
     /// Whether workloads take plain text.
     PeerAuthentication { "security.istio.io", ["v1", "v1beta1"], "peerauthentications", namespaced: true, report_unread: true }
     /// A service that Kubernetes does not know.
     ServiceEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "serviceentries", namespaced: true, report_unread: true }
     /// A machine that is no pod.
     WorkloadEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "workloadentries", namespaced: true, report_unread: true }
+    /// Where requests to hosts go.
+    VirtualService { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "virtualservices", namespaced: true, report_unread: true }
+    /// How requests to a service are spread, held back and secured.
+    DestinationRule { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "destinationrules", namespaced: true, report_unread: true }
     /// A door into a mesh, or a waypoint in it.
     Gateway { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gateways", namespaced: true, report_unread: false }
     /// A class of gateways.

@@ -43,7 +43,24 @@ pub mod discovery {
     tonic::include_proto!("envoy.service.discovery.v3");
 }
 
+/// External authorization (`envoy.service.auth.v3`).
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
+pub mod external_auth {
+    tonic::include_proto!("envoy.service.auth.v3");
+}
+
 /// Weft's own messages (`weft.mesh.v1`).
 pub mod weft {
     tonic::include_proto!("weft.mesh.v1");
+}
+
+/// What waypoints are told (`weft.waypoint.v1`). The message files say what the fields mean.
+#[expect(missing_docs, reason = "generated")]
+pub mod waypoint {
+    tonic::include_proto!("weft.waypoint.v1");
 }

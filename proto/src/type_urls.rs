@@ -12,9 +12,14 @@ pub const ORIGIN: &str = "type.googleapis.com/weft.mesh.v1.Origin";
 /// Name of the extension that carries [`ORIGIN`] on the public messages. Weft's own.
 pub const ORIGIN_EXTENSION: &str = "weft.dev/origin";
 
-/// Reserved for waypoints: the routes of one bound service. Weft's own.
+/// Labels of a workload; the content of [`LABELS_EXTENSION`]. Weft's own.
+pub const LABELS: &str = "type.googleapis.com/weft.mesh.v1.Labels";
+/// Name of the extension that carries [`LABELS`] on workloads. Weft's own.
+pub const LABELS_EXTENSION: &str = "weft.dev/labels";
+
+/// For waypoints: the routes of one bound service. Weft's own.
 pub const SERVICE_ROUTES: &str = "type.googleapis.com/weft.waypoint.v1.ServiceRoutes";
-/// Reserved for waypoints: a policy that names its targets. Weft's own.
+/// For waypoints: a policy that names its targets. Weft's own.
 pub const ROUTE_POLICY: &str = "type.googleapis.com/weft.waypoint.v1.Policy";
-/// Reserved for waypoints: what one waypoint listens for and serves. Weft's own.
+/// For waypoints: what one waypoint is told about itself. Weft's own.
 pub const WAYPOINT: &str = "type.googleapis.com/weft.waypoint.v1.Waypoint";

@@ -20,6 +20,17 @@ pub const VARIABLES: &[Variable] = &[
     ("PORT", "8080", "echo: port of the HTTP server"),
     ("TCP_PORT", "none", "echo: port of the TCP echo"),
     ("POD_NAME", "", "echo: the name it answers with"),
+    ("VERSION", "", "echo: the version it answers with"),
+    (
+        "STATUS",
+        "200",
+        "echo: status of answers for which the request asks none",
+    ),
+    (
+        "DELAY",
+        "0s",
+        "echo: how long such answers take, as in `200ms`",
+    ),
 ];
 
 /// Most nodes one sandbox may have: node numbers are part of addresses (`10.244.N.0/24`).

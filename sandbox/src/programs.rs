@@ -3,7 +3,7 @@
 mod environment;
 mod manifests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,10 @@ use crate::exec::Spec;
 use crate::messages::ProgramStatus;
 use crate::process::{Children, Environment, Exit, Process, Streams};
 
-pub(crate) use environment::{SYSTEM_NAMESPACE, controller_folder, node_program_tokens, plan};
+pub(crate) use environment::{
+    CLUSTER_DOMAIN, CLUSTER_ID, CONTROLLER_ADDRESS, SYSTEM_NAMESPACE, controller_folder,
+    node_program_tokens, plan, root_certificate,
+};
 pub(crate) use manifests::{PROGRAM_ANNOTATION, cluster_objects, program_pod};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -35,6 +38,13 @@ pub(crate) struct Plan {
     pub(crate) log: PathBuf,
     /// A file that must exist before it starts (made by another program).
     pub(crate) needs: Option<PathBuf>,
+}
+
+/// Waits for a file that another program makes.
+pub(crate) async fn until_there(file: &Path) {
+    while !file.exists() {
+        sleep(LOOK).await;
+    }
 }
 
 /// One program and its state.
@@ -85,8 +95,8 @@ impl Program {
             if states.wait_for(|state| !state.held).await.is_err() {
                 return;
             }
-            while self.plan.needs.as_ref().is_some_and(|file| !file.exists()) {
-                sleep(LOOK).await;
+            if let Some(file) = &self.plan.needs {
+                until_there(file).await;
             }
             let started = Instant::now();
             let streams = Streams::Log(self.plan.log.clone());

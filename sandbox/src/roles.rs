@@ -2,6 +2,7 @@
 
 pub(crate) mod scheduler;
 pub(crate) mod replicas;
+pub(crate) mod waypoints;
 pub(crate) mod service_addresses;
 pub(crate) mod endpoints;
 pub(crate) mod service_proxy;
@@ -11,7 +12,7 @@ pub(crate) mod tokens;
 use crate::cluster::{Cluster, View, Wanted};
 
 /// What should be written, given the picture and what this role wrote before (its memory of decisions).
-pub(crate) type Plan = fn(&View, &Wanted) -> Wanted;
+type Plan = fn(&View, &Wanted) -> Wanted;
 
 /// The roles that are nothing but a plan, with the manager names that appear in `status/`.
 pub(crate) const PLANNED: [(&str, Plan); 4] = [
@@ -22,7 +23,11 @@ pub(crate) const PLANNED: [(&str, Plan); 4] = [
 ];
 
 /// Plays one role until the picture ends.
-pub(crate) async fn play(cluster: Cluster, manager: &'static str, plan: Plan) {
+pub(crate) async fn play(
+    cluster: Cluster,
+    manager: &'static str,
+    plan: impl Fn(&View, &Wanted) -> Wanted,
+) {
     let mut views = cluster.watch();
     let mut writer = cluster.writer(manager);
     loop {

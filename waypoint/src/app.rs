@@ -1,9 +1,173 @@
-//! Wiring only.
+//! Wiring only: builds every part in order and hands it its neighbours; no decisions about traffic.
 
-/// Runs the L7 proxy.
+use std::sync::Arc;
+
+use anyhow::Context;
+use mesh::admin::standard::{Addresses, Standard};
+use mesh::lifecycle::ready::Gates;
+use mesh::lifecycle::{drain, shutdown, task};
+use mesh::settings::Reader;
+use mesh::state::{self, Store};
+use mesh::telemetry::{log, metrics};
+use mesh::{tls, xds};
+use tokio::sync::mpsc;
+
+use crate::balance::Place;
+use crate::config::{self, Config, env};
+use crate::destinations::Destinations;
+use crate::dump::Dump;
+use crate::follow::Follow;
+use crate::picture::{self, Picture};
+use crate::worker::Shared;
+use crate::{served, workers};
+
+/// Threads of the control runtime: discovery, certificates, telemetry, admin pages.
+const CONTROL_THREADS: usize = 2;
+
+/// Runs the L7 proxy with the settings in this process's environment until it is told to stop. Must be
+/// called outside of any runtime: it starts its own.
 ///
 /// # Errors
 /// When a setting is bad or a part cannot be started.
 pub fn run_from_environment() -> anyhow::Result<()> {
-    anyhow::bail!("not wired yet")
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    run(env::read(Reader::from_env(), cores)?)
 }
+
+/// Runs the L7 proxy until it is told to stop. Must be called outside of any runtime.
+///
+/// # Errors
+/// When a part cannot be started.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    tls::install_default();
+    let log = log::init(config.admin.log_format, &config.admin.log_filter)?;
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("cannot start the control runtime")?;
+    control.block_on(serve(Arc::new(config), log))
+}
+
+/// The discovery client, and what it writes; whom to ask for names.
+fn discover(config: &Config, picture: Picture, gates: &Gates) -> xds::Demand {
+    let node = &config.node;
+    let place = xds::Place {
+        kind: "waypoint",
+        ip: node.instance_ip.map(|ip| ip.to_string()),
+        pod: node.pod_name.clone(),
+        namespace: node.namespace.clone(),
+        service_account: node.service_account.clone(),
+        node: node.name.clone(),
+        domain: node.cluster_domain.clone(),
+    };
+    let settings = config
+        .discovery
+        .discovery(&node.cluster, xds::Node::of(&place, []));
+    let (client, mut handle) = xds::Client::new(settings, picture::subscriptions(), picture);
+    let demand = handle.demand().clone();
+    let gate = gates.add("xds");
+    task::spawn("xds", client.run());
+    task::spawn("xds readiness", async move {
+        handle.ready().await;
+        gate.done();
+    });
+    demand
+}
+
+/// The program's life on the control runtime.
+async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
+    let gates = Gates::default();
+    let registry = metrics::Metrics::default();
+    let (trigger, drain) = drain::channel();
+    let node = &config.node;
+    let destinations = Arc::new(Destinations::new(Place {
+        locality: node.locality.clone(),
+        ..Place::default()
+    }));
+    let (writer, served) = served::new(node.key(), Arc::clone(&destinations));
+    let (store, state) = Store::new(state::Settings {
+        network: node.network.as_str().into(),
+        node: node.name.as_str().into(),
+        preferred_namespace: node.namespace.as_str().into(),
+        on_demand: true,
+    });
+    let demand = discover(&config, Picture::new(store, writer), &gates);
+    let certificates =
+        config
+            .authority
+            .certificates(&node.cluster, config.certificate_life, false)?;
+    let shared = Shared {
+        tunnels: config::tunnels(),
+        identity: node.identity(),
+        state: state.clone(),
+        served: served.clone(),
+        destinations: Arc::clone(&destinations),
+        certificates,
+        demand: Some(demand.clone()),
+        config: Arc::clone(&config),
+    };
+    certify(&shared, &gates);
+    let follow = Follow {
+        node: node.clone(),
+        state,
+        served,
+        destinations,
+        demand: Some(demand),
+    };
+    task::spawn("follow", follow.run(Some(gates.add("routes"))));
+    let workers = workers::start(&shared).context("cannot start the workers")?;
+
+    let (quit, mut quits) = mpsc::channel::<()>(1);
+    let dump = Dump { shared };
+    let pages = Standard {
+        gates,
+        registry,
+        log,
+        dump: move || {
+            let dump = dump.clone();
+            async move { dump.take() }
+        },
+        quit,
+    };
+    let addresses = Addresses {
+        admin: config.admin.admin,
+        stats: config.admin.stats,
+        ready: config.admin.ready,
+    };
+    pages.serve(addresses, &drain).await?;
+    drop(drain);
+    tracing::info!(
+        gateway = %config.node.key(),
+        workers = config.worker_threads,
+        "waypoint started"
+    );
+    let why = tokio::select! {
+        signal = shutdown::requested() => signal?,
+        _ = quits.recv() => "quitquitquit",
+    };
+    let deadline = config.drain_deadline;
+    tracing::info!(why, deadline_ms = deadline.as_millis(), "draining");
+    let stopped = tokio::task::spawn_blocking(move || workers.stop(deadline));
+    let _ = tokio::join!(stopped, trigger.drain(deadline));
+    tracing::info!("waypoint stopped");
+    Ok(())
+}
+
+/// Has this waypoint's certificate ready before anybody calls.
+fn certify(shared: &Shared, gates: &Gates) {
+    let (certificates, identity) = (shared.certificates.clone(), shared.identity.clone());
+    let gate = gates.add("certificate");
+    task::spawn("certificate", async move {
+        certificates.prefetch(&identity).await;
+        while let Err(error) = certificates.get(&identity).await {
+            tracing::warn!(%error, "no certificate yet");
+            tokio::time::sleep(RETRY).await;
+        }
+        gate.done();
+    });
+}
+
+/// Pause between questions for the first certificate.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(500);

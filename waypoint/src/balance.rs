@@ -1,4 +1,5 @@
-//! Which endpoint of a destination takes a request, and how much is held back.
+//! Which endpoint of a destination takes a request, whether it is tried again, and how much is held
+//! back.
 //!
 //! A [`Cluster`] is what lives as long as a destination is in use; everything it decides is decided by
 //! pure files below it, with time and random numbers as arguments.
@@ -10,6 +11,9 @@ pub use limits::{ConnectionPermit, Overflow, PendingPermit, RequestPermit, Retry
 pub use locality::Place;
 pub use outlier::{LocalFailure, Outcome};
 
+pub mod retry;
+pub mod session;
+pub mod hash;
 mod cluster;
 mod choose;
 mod table;
@@ -21,3 +25,4 @@ mod maglev;
 mod ring;
 mod shares;
 mod endpoint;
+pub mod cookie;

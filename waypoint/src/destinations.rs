@@ -89,7 +89,10 @@ impl Destination {
             self.reached.store(Arc::default());
             return;
         };
-        let declared = service.ports().iter().find(|it| it.service_port == key.port);
+        let declared = service
+            .ports()
+            .iter()
+            .find(|it| it.service_port == key.port);
         let policy = self.policy();
         let tls = policy.tls.clone().map(|tls| Arc::new(Tls(tls)));
         let mut specs = Vec::new();
@@ -101,7 +104,7 @@ impl Destination {
             let Some(address) = endpoint.address else {
                 continue;
             };
-            let labels: crate::balance::Labels = workload.labels().into();
+            let labels: crate::balance::Labels = Arc::from([]);
             if let Some(subset) = &key.subset
                 && !is_in_subset(subset, &labels)
             {
@@ -167,7 +170,11 @@ impl Destinations {
         }
         let destination = Arc::new(Destination {
             key: key.clone(),
-            cluster: Cluster::new(model.policy.clone(), Arc::clone(&self.place), Instant::now()),
+            cluster: Cluster::new(
+                model.policy.clone(),
+                Arc::clone(&self.place),
+                Instant::now(),
+            ),
             reached: ArcSwap::default(),
         });
         known.insert(key, Arc::downgrade(&destination));

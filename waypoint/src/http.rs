@@ -4,33 +4,29 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ::http::{HeaderValue, Method, Request, Response};
+use ::http::header::CONNECTION;
+use ::http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use mesh::model::http::{Abort, Fraction};
 use mesh::model::waypoint::PathNormalization;
 
+use crate::asked::{self, Asked};
+use crate::body::Source;
+use crate::call::{Call, Target};
 use crate::destinations::Destination;
+use crate::ending::Ending;
+use crate::filter::{cors, redirect};
+use crate::matcher::Facts;
+use crate::reply::Reply;
 use crate::routes::compile::{Action, Port, Rule, Share};
-use crate::routes::matcher::Facts;
 use crate::served::{Bound, Served};
-use crate::tunnel::Call;
-use crate::tunnel::target::Target;
 
 pub mod serve;
 pub mod attempt;
-pub mod reply;
-pub mod asked;
-pub mod path;
-pub mod body;
-pub mod filter;
-pub mod ending;
+pub mod outgoing;
+pub mod change;
 
-use asked::Asked;
-use body::{Outgoing, Source};
-use ending::Ending;
-use filter::cors;
-use filter::redirect;
-use reply::Reply;
+use outgoing::Outgoing;
 use serve::Switch;
 
 /// Answers one request, whatever becomes of it.
@@ -42,6 +38,7 @@ pub async fn answer(
     let served = call.worker.shared.served.snapshot();
     let (parts, body) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
+    let is_http1 = parts.version < Version::HTTP_2;
     let is_grpc = asked::is_grpc_call(&parts.headers);
     let asked = Asked::new(parts, normalization(&served), request_id);
     let answered = match asked {
@@ -57,7 +54,15 @@ pub async fn answer(
         }
         Err(ending) => Err(ending.into()),
     };
-    answered.unwrap_or_else(|reply| reply.write(is_grpc, is_head))
+    answered.unwrap_or_else(|reply| {
+        let closes = is_http1 && reply.ending.closes();
+        let mut response = reply.write(is_grpc, is_head).map(Outgoing::whole);
+        if closes {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    })
 }
 
 fn normalization(served: &Served) -> PathNormalization {
@@ -94,7 +99,11 @@ enum Course {
 impl Exchange<'_> {
     async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
         let course = self.course(&asked)?;
-        if asked.upgrade.as_ref().is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        if asked
+            .upgrade
+            .as_ref()
+            .is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        {
             return Err(Ending::UpgradeRefused.into());
         }
         let rule = match &course {
@@ -220,7 +229,7 @@ impl Exchange<'_> {
                 let Some(destination) = &share.destination else {
                     return Done::Reply(Ending::NoBackend.into());
                 };
-                filter::change(rule, share, asked);
+                change::apply(rule, share, asked);
                 Done::Forward(share, Arc::clone(destination))
             }
         }
@@ -254,7 +263,8 @@ enum Done<'r> {
 /// Pure. The routes of a port for a client of `namespace`: consumer routes before those for all.
 fn port_for<'a>(ports: &'a [Port], number: u16, namespace: &str) -> Option<&'a Port> {
     let of_port = || ports.iter().filter(|it| it.number == number);
-    let own = of_port().find(|it| !it.client_namespace.is_empty() && *it.client_namespace == *namespace);
+    let own =
+        of_port().find(|it| !it.client_namespace.is_empty() && *it.client_namespace == *namespace);
     let found = own.or_else(|| of_port().find(|it| it.client_namespace.is_empty()));
     found.filter(|it| !it.http.is_empty())
 }

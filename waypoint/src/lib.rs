@@ -3,7 +3,28 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod app;
+pub mod dump;
+pub mod follow;
+pub mod picture;
+pub mod workers;
+pub mod tunnel;
+pub mod tcp;
+pub mod http;
+pub mod call;
+pub mod worker;
+pub mod served;
+pub mod authenticate;
+pub mod authorize;
+pub mod reply;
+pub mod ending;
+pub mod asked;
+pub mod path;
 pub mod routes;
+pub mod destinations;
+pub mod upstream;
+pub mod filter;
+pub mod matcher;
+pub mod body;
 pub mod balance;
 pub mod observe;
 pub mod bytes;

@@ -133,7 +133,8 @@ impl Writer {
     pub fn set_routes(&mut self, routes: &ServiceRoutes) -> Result<(), BadRoutes> {
         match compile::service(routes, &self.destinations) {
             Ok(service) => {
-                self.routes.insert(routes.key.clone(), Some(Arc::new(service)));
+                self.routes
+                    .insert(routes.key.clone(), Some(Arc::new(service)));
                 Ok(())
             }
             Err(error) => {
@@ -157,7 +158,8 @@ impl Writer {
     pub fn set_policy(&mut self, name: &str, policy: Option<AttachedPolicy>) {
         match policy {
             Some(policy) => {
-                self.policies.insert(name.to_owned(), Some(Arc::new(policy)));
+                self.policies
+                    .insert(name.to_owned(), Some(Arc::new(policy)));
             }
             None => {
                 self.policies.entry(name.to_owned()).or_default();

@@ -1,14 +1,12 @@
 //! Recipe of a tunnel: accept -> for each stream: target -> sniff -> HTTP or opaque bytes.
 //! Next hop: `http` or `tcp`.
 
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use mesh::hbone::{BadHead, ConnectHead, Incoming, Responder};
-use mesh::lifecycle::{drain, task};
+use mesh::lifecycle::task;
 use mesh::model::AppProtocol;
 use mesh::net::listen;
 use mesh::telemetry::report;
@@ -17,15 +15,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::bytes::Peeked;
-use crate::workers::Worker;
+use crate::call::{Call, Link, Target};
+use crate::worker::Worker;
 
 pub mod accept;
 pub mod target;
 pub mod sniff;
 
-use accept::Link;
 use sniff::Spoken;
-use target::{Found, Target};
+use target::Found;
 
 /// How long a stream may wait for something that the controller still owes us.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,20 +33,6 @@ const QUESTIONS: usize = 4;
 
 /// How long closed streams may take to say goodbye after the deadline.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// A stream whose target is known.
-pub struct Call {
-    /// The worker it lives on.
-    pub worker: Rc<Worker>,
-    /// The tunnel it came through.
-    pub link: Rc<Link>,
-    /// Address of the calling application.
-    pub client: IpAddr,
-    /// Whom it is for.
-    pub target: Target,
-    /// Our end as the caller named it.
-    pub authority: Arc<str>,
-}
 
 /// Why a stream was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +52,6 @@ enum Refused {
     /// This waypoint is not for it.
     #[error("this waypoint does not serve {0}")]
     NotServed(Box<str>),
-    /// The drain is over.
-    #[error("shutting down")]
-    Drained,
 }
 
 impl Refused {
@@ -78,7 +59,7 @@ impl Refused {
         match self {
             Self::Head(_) => StatusCode::BAD_REQUEST,
             Self::Unknown(_) | Self::NotServed(_) => StatusCode::NOT_FOUND,
-            Self::Unanswered | Self::NotReady | Self::Drained => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unanswered | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -263,19 +244,13 @@ async fn find(worker: &Worker, link: &Link, head: &ConnectHead) -> Result<Target
             }
         };
         let left = until.saturating_duration_since(Instant::now());
-        let demand = &worker.shared.demand;
+        let demand = worker.shared.demand.as_ref();
+        let demand = demand.ok_or(Refused::Unanswered)?;
         let asked = demand.fetch(wire::address::TYPE_URL, &name, left).await;
         asked.map_err(|_| Refused::Unanswered)?;
         answered.push(name);
         if answered.len() > QUESTIONS {
             return Err(Refused::Unanswered);
         }
-    }
-}
-
-impl Call {
-    /// Resolves once the drain has begun.
-    pub fn drain(&self) -> drain::Watch {
-        self.worker.drain.clone()
     }
 }

@@ -26,7 +26,8 @@ pub mod dial;
 pub use dial::{ConnectError, Dialer};
 pub use drive::{Local, Raw, Switched};
 
-use crate::http::body::Replay;
+use crate::balance::{Cluster, ConnectionPermit, Overflow};
+use crate::body::Replay;
 
 /// How an endpoint is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,8 +81,10 @@ pub struct Key {
 }
 
 /// How long and how many, for one destination.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms {
+    /// Counts connections, and requests that wait for one.
+    pub cluster: Arc<Cluster>,
     /// How long connecting may take.
     pub connect: Duration,
     /// A connection without requests is closed after this long.
@@ -100,6 +103,9 @@ pub enum SendError {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// As many connections, or requests that wait for one, as the destination allows.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
     /// The connection ended; `sent` tells whether the request may have been seen.
     #[error("connection ended before the answer")]
     Lost {
@@ -147,6 +153,7 @@ struct One {
     switched: Switched,
     local: SocketAddr,
     requests: u32,
+    _permit: ConnectionPermit,
 }
 
 /// An HTTP/2 connection.
@@ -157,6 +164,7 @@ struct Shared {
     requests: Cell<u32>,
     since: Cell<Instant>,
     idle: Option<Duration>,
+    _permit: ConnectionPermit,
 }
 
 /// A connection on loan to one request.
@@ -170,7 +178,8 @@ enum Loan {
     One {
         one: One,
         slot: Rc<Slot>,
-        terms: Terms,
+        idle: Option<Duration>,
+        most: u32,
     },
     Shared(Rc<Shared>),
 }
@@ -178,13 +187,20 @@ enum Loan {
 impl Lease {
     /// The response has ended as it should: the connection may carry the next request.
     pub fn give_back(mut self) {
-        if let Some(Loan::One { one, slot, terms }) = self.kind.take() {
-            let is_spent = terms.requests > 0 && one.requests >= terms.requests;
+        // a shared connection is given back by dropping
+        if let Some(Loan::One {
+            one,
+            slot,
+            idle,
+            most,
+        }) = self.kind.take_if(|it| matches!(it, Loan::One { .. }))
+        {
+            let is_spent = most > 0 && one.requests >= most;
             if !is_spent && !one.sender.is_closed() {
                 slot.idle.borrow_mut().push(Kept {
                     one,
                     since: Instant::now(),
-                    idle: terms.idle,
+                    idle,
                 });
             }
         }
@@ -267,13 +283,18 @@ impl Upstream {
         loop {
             let (mut one, was_kept) = match slot.take_idle() {
                 Some(one) => (one, true),
-                None => (self.open_alone(key, terms).await?, false),
+                None => (self.open_alone(key, &terms).await?, false),
             };
             one.requests = one.requests.saturating_add(1);
             match one.sender.try_send_request(request).await {
                 Ok(response) => {
                     let local = one.local;
-                    let kind = Some(Loan::One { one, slot, terms });
+                    let kind = Some(Loan::One {
+                        one,
+                        slot,
+                        idle: terms.idle,
+                        most: terms.requests,
+                    });
                     let lease = Lease { kind, local };
                     return Ok(Answer { response, lease });
                 }
@@ -290,7 +311,9 @@ impl Upstream {
         }
     }
 
-    async fn open_alone(&self, key: &Key, terms: Terms) -> Result<One, ConnectError> {
+    async fn open_alone(&self, key: &Key, terms: &Terms) -> Result<One, SendError> {
+        let _pending = terms.cluster.enter_pending()?;
+        let permit = terms.cluster.enter_connection()?;
         let connecting = Box::pin(self.dialer.open(&key.way, Version::Http1));
         let made = tokio::time::timeout(terms.connect, connecting);
         let (io, local) = made.await.map_err(|_| ConnectError::Deadline)??;
@@ -300,6 +323,7 @@ impl Upstream {
             switched,
             local,
             requests: 0,
+            _permit: permit,
         })
     }
 
@@ -311,13 +335,13 @@ impl Upstream {
         mut request: Request<Replay>,
     ) -> Result<Answer, SendError> {
         loop {
-            let (shared, was_there) = match slot.take_shared(terms) {
+            let (shared, was_there) = match slot.take_shared(&terms) {
                 Some(shared) => (shared, true),
                 None if slot.dialling.get() => {
                     slot.dialled.notified().await;
                     continue;
                 }
-                None => (self.open_shared(key, terms, &slot).await?, false),
+                None => (self.open_shared(key, &terms, &slot).await?, false),
             };
             shared.streams.set(shared.streams.get() + 1);
             shared.requests.set(shared.requests.get().saturating_add(1));
@@ -346,9 +370,11 @@ impl Upstream {
     async fn open_shared(
         &self,
         key: &Key,
-        terms: Terms,
+        terms: &Terms,
         slot: &Rc<Slot>,
-    ) -> Result<Rc<Shared>, ConnectError> {
+    ) -> Result<Rc<Shared>, SendError> {
+        let _pending = terms.cluster.enter_pending()?;
+        let permit = terms.cluster.enter_connection()?;
         let dialling = Dialling::begin(slot);
         let connecting = Box::pin(self.dialer.open(&key.way, Version::Http2));
         let made = tokio::time::timeout(terms.connect, connecting);
@@ -361,6 +387,7 @@ impl Upstream {
             requests: Cell::new(0),
             since: Cell::new(Instant::now()),
             idle: terms.idle,
+            _permit: permit,
         });
         slot.shared.borrow_mut().push(Rc::clone(&shared));
         drop(dialling);
@@ -420,7 +447,7 @@ impl Slot {
         Some(idle.remove(ready).one)
     }
 
-    fn take_shared(&self, terms: Terms) -> Option<Rc<Shared>> {
+    fn take_shared(&self, terms: &Terms) -> Option<Rc<Shared>> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|it| {
             let is_spent = terms.requests > 0 && it.requests.get() >= terms.requests;
@@ -428,7 +455,7 @@ impl Slot {
         });
         let free = shared.iter().find(|it| {
             let most = usize::try_from(terms.streams).unwrap_or(usize::MAX);
-            let most = most.min(it.sender.current_max_send_streams());
+            let most = most;
             usize::try_from(it.streams.get()).is_ok_and(|streams| streams < most.max(1))
         });
         free.map(Rc::clone)

@@ -2,61 +2,25 @@
 //! connection lives on one of them. Nothing on the path is `Send`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mesh::cert::KeeperHandle;
-use mesh::hbone::{self, Pool};
-use mesh::identity::Identity;
+use mesh::hbone::Pool;
 use mesh::lifecycle::drain;
 use mesh::net::listen::{self, SocketOptions};
-use mesh::state;
-use mesh::xds::Demand;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 
-use crate::config::Config;
-use crate::destinations::Destinations;
-use crate::served;
 use crate::tunnel;
 use crate::upstream::{Dialer, Upstream};
-
-/// What all workers share; everything in it may be used from any thread without waiting.
-#[derive(Clone)]
-pub struct Shared {
-    /// Settings.
-    pub config: Arc<Config>,
-    /// Limits of tunnels.
-    pub tunnels: hbone::Settings,
-    /// Who this waypoint is.
-    pub identity: Identity,
-    /// The picture of the mesh.
-    pub state: state::Reader,
-    /// What is served.
-    pub served: served::Reader,
-    /// Where requests can go.
-    pub destinations: Arc<Destinations>,
-    /// Certificates.
-    pub certificates: KeeperHandle,
-    /// Asks the controller for single names.
-    pub demand: Demand,
-}
-
-/// One worker.
-pub struct Worker {
-    /// What all workers share.
-    pub shared: Shared,
-    /// Connections to endpoints.
-    pub upstream: Rc<Upstream>,
-    /// Hears of the end.
-    pub drain: drain::Watch,
-}
+use crate::worker::{Shared, Worker};
 
 /// The threads, to be told and joined at the end.
 pub struct Workers {
+    door: SocketAddr,
     stops: Vec<oneshot::Sender<Duration>>,
     handles: Vec<JoinHandle<()>>,
 }
@@ -74,12 +38,17 @@ pub fn start(shared: &Shared) -> io::Result<Workers> {
         backlog: BACKLOG,
         ..SocketOptions::default()
     };
+    let mut at = shared.config.door;
     let mut workers = Workers {
+        door: at,
         stops: Vec::new(),
         handles: Vec::new(),
     };
     for index in 0..shared.config.worker_threads {
-        let door = listen::bind(shared.config.door, &options)?;
+        let door = listen::bind(at, &options)?;
+        // with port 0 the kernel chooses once, for all
+        at = door.local_addr()?;
+        workers.door = at;
         let (stop, stopped) = oneshot::channel();
         let shared = shared.clone();
         let (built, when_built) = std::sync::mpsc::channel();
@@ -144,6 +113,11 @@ async fn work(
 }
 
 impl Workers {
+    /// Where tunnels are taken.
+    pub fn door(&self) -> SocketAddr {
+        self.door
+    }
+
     /// Tells all to finish within `deadline` and waits for them.
     pub fn stop(self, deadline: Duration) {
         for stop in self.stops {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use mesh::admin::standard::{Addresses, Standard};
 use mesh::lifecycle::ready::Gates;
 use mesh::lifecycle::{drain, shutdown, task};
 use mesh::settings::Reader;
@@ -18,7 +19,6 @@ use crate::dump::Dump;
 use crate::metrics::Metrics;
 use crate::metrics::collected::{Certificates, Policies};
 use crate::netns::Home;
-use crate::pages::Pages;
 use crate::pod::Shared;
 use crate::pods::{self, Enrolment};
 use crate::resolver::Resolver;
@@ -124,14 +124,22 @@ async fn serve(config: Arc<Config>, home: Arc<Home>, log: log::Handle) -> anyhow
         shared,
         posts: posts.clone(),
     };
-    let pages = Pages {
+    let pages = Standard {
         gates,
         registry,
         log,
-        dump,
+        dump: move || {
+            let dump = dump.clone();
+            async move { dump.take().await }
+        },
         quit,
     };
-    pages.serve(&config.admin, &drain).await?;
+    let addresses = Addresses {
+        admin: config.admin.admin,
+        stats: config.admin.stats,
+        ready: config.admin.ready,
+    };
+    pages.serve(addresses, &drain).await?;
 
     let socket = config.pods.socket.clone();
     task::spawn("pods", async move {

@@ -3,7 +3,6 @@
 //! Table of contents, top-down: a module may use only modules declared below it.
 
 pub mod app;
-pub mod pages;
 pub mod picture;
 pub mod dump;
 pub mod pods;

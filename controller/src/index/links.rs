@@ -16,8 +16,10 @@
 //! - a route: itself and the routes of its parents ([`routes`]); when what it is attached to changed, its siblings there;
 //! - what routes send to: the routes that do, and those of their parents, when it came or went or has other ports;
 //! - a BackendTLSPolicy, or a config map that one reads: the routes that send to what it is about;
-//! - a policy: see `policies`.
+//! - a DestinationRule: itself, and the routes that send where it may hold;
+//! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
+mod attached;
 mod dirty;
 mod members;
 mod contest;
@@ -32,6 +34,7 @@ use objects::object::Object;
 use super::hosts;
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::{Cluster, locality, membership, service, workload, workload_entry};
+pub use attached::attached;
 pub use dirty::{Dirty, Output, name};
 
 /// Adds what depends on a changed object. `shelf` holds its new form already.
@@ -91,6 +94,10 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
             }
         }
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
+        Kind::DestinationRule => {
+            dirty.add(Output::DestinationRule(name(metadata)));
+            routes::holding_rule(replaced, shelf, cluster, dirty);
+        }
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
         Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
@@ -152,6 +159,8 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     shelf.gateways().for_each(|it| dirty.gateway(&it.metadata));
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
+    let policies = policies.chain(shelf.request_authentications());
+    let policies = policies.chain(shelf.destination_rules());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

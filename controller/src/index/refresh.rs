@@ -2,8 +2,10 @@
 
 mod pods;
 mod entries;
+mod attached;
 mod policies;
 mod routes;
+mod traffic;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -68,11 +70,13 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
             })
         }
         Output::Policy(name) => policies::policy(view, name),
+        Output::Authentication(name) => attached::tokens(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::Route(key) => routes::route(view, key),
         Output::Routes(key) => routes::routes(view, key),
         Output::TlsPolicy(name) => routes::tls_policy(view, name),
+        Output::DestinationRule(name) => traffic::destination_rule(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -100,6 +104,8 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Route(_)
         | Output::Routes(_)
         | Output::TlsPolicy(_)
+        | Output::Authentication(_)
+        | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }

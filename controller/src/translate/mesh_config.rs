@@ -1,17 +1,25 @@
 //! Pure. MeshConfig: ConfigMap `istio`, key `mesh`, in the system namespace.
 
+mod authorizers;
+
 use std::sync::Arc;
 
 use mesh::identity::{ParseError, TrustDomain};
+use objects::istio::Span;
+use objects::istio::destination_rule::balancing::LocalitySetting;
+use objects::istio::destination_rule::pool::H2Upgrade;
+use objects::istio::virtual_service::Retries;
 use objects::labels::Labels;
 use objects::raw::{self, Document, Path};
 use objects::selector::Selector;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Finding;
 use super::rule::Rule;
+use super::traffic::Traffic;
 use super::visibility::EntryVisibility;
+use super::{Cluster, Finding};
+pub use authorizers::Authorizer;
 
 /// Name of the ConfigMap.
 pub const NAME: &str = "istio";
@@ -29,6 +37,10 @@ pub struct MeshConfig {
     pub entry_visibility: Option<Arc<EntryVisibility>>,
     /// Which namespaces are looked at, by their labels; all when there is none.
     pub discovery_selectors: Vec<Selector>,
+    /// What holds for traffic through waypoints where objects say nothing.
+    pub traffic: Arc<Traffic>,
+    /// Providers beside the data path, as far as they are about authorization.
+    pub authorizers: Vec<Authorizer>,
     /// Everything that was written, also what this version does not read.
     pub document: Value,
 }
@@ -63,6 +75,13 @@ struct Shape {
     root_namespace: Option<String>,
     service_entry_visibility: Option<EntryVisibility>,
     discovery_selectors: Vec<Selector>,
+    connect_timeout: Option<Span>,
+    locality_lb_setting: LocalitySetting,
+    h2_upgrade_policy: H2Upgrade,
+    default_http_retry_policy: Option<Retries>,
+    default_virtual_service_export_to: Vec<String>,
+    default_destination_rule_export_to: Vec<String>,
+    extension_providers: Vec<Authorizer>,
 }
 
 impl MeshConfig {
@@ -102,6 +121,17 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             Err(source) => return Err(Error::TrustDomain { text, source }),
         },
     };
+    let traffic = Traffic {
+        connect_timeout: shape
+            .connect_timeout
+            .map(|it| it.0)
+            .filter(|it| !it.is_zero()),
+        locality: shape.locality_lb_setting,
+        upgrades: shape.h2_upgrade_policy == H2Upgrade::Upgrade,
+        retries: shape.default_http_retry_policy,
+        virtual_service_export: shape.default_virtual_service_export_to,
+        destination_rule_export: shape.default_destination_rule_export_to,
+    };
     let root_namespace = shape.root_namespace.filter(|text| !text.is_empty());
     Ok((
         MeshConfig {
@@ -109,6 +139,8 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             root_namespace,
             entry_visibility: shape.service_entry_visibility.map(Arc::new),
             discovery_selectors: shape.discovery_selectors,
+            traffic: Arc::new(traffic),
+            authorizers: shape.extension_providers,
             document: value.clone(),
         },
         findings,

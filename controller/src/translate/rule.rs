@@ -91,6 +91,10 @@ rules! {
     ForeignIdentity = (Warning, "foreign-identity", "write identities as `<trust domain>/ns/<namespace>/sa/<service account>`, with MeshConfig's trustDomain"),
     /// A policy is for a waypoint, and no waypoint enforces it.
     PolicyWithoutWaypoint = (Error, "policy-without-waypoint", "use a selector for what L4 can enforce, or deploy a waypoint for the target"),
+    /// A CUSTOM policy names an external authorization server that MeshConfig does not have.
+    UnknownProvider = (Error, "unknown-provider", "add the server to `extensionProviders` of MeshConfig, or name one that is there"),
+    /// Several external authorization servers are named for one target.
+    SeveralProviders = (Error, "several-providers", "name the same provider in all CUSTOM policies of a target"),
     /// An older PeerAuthentication takes the place of this one.
     DuplicatePeerAuthentication = (Error, "duplicate-peer-authentication", "remove one of the two"),
     /// A PeerAuthentication, or a part of one, stands where it has no effect.
@@ -139,6 +143,12 @@ rules! {
     BackendTlsRefused = (Error, "backend-tls-refused", "correct what the reason names"),
     /// A route is for a service without a waypoint, and has no effect.
     RouteWithoutWaypoint = (Error, "route-without-waypoint", "name a waypoint with the label `istio.io/use-waypoint` of the service or its namespace"),
+    /// Something that counts at sidecars or gateways, and never at a waypoint.
+    NotAtWaypoint = (Warning, "not-at-waypoint", "remove it, or do not rely on it for traffic through waypoints"),
+    /// Something that is written changes nothing.
+    WithoutEffect = (Warning, "without-effect", "complete it as the reason says, or remove it"),
+    /// TLS that is asked for and cannot be spoken: connections are refused.
+    TlsNotUsable = (Error, "tls-not-usable", "name files with clientCertificate, privateKey and caCertificates"),
     /// An object that the mesh's configuration hides from everybody.
     Hidden = (Warning, "hidden", "remove it, or let serviceEntryVisibility of MeshConfig show it"),
 }

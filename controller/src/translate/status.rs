@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Finding;
-use super::rule::Severity;
+use super::rule::{Rule, Severity};
 
 /// A condition, without what only a writer knows (time, generation).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,23 @@ impl Condition {
                 "Accepted"
             } else {
                 "UnsupportedValue"
+            },
+            message: Self::message(effect, findings),
+        }
+    }
+
+    /// Whether an object of Istio's networking kinds is in force as it is written; `effect` says what is.
+    pub fn accepted(findings: &[Finding], effect: &str) -> Self {
+        let is_minor = |it: &Finding| it.rule.severity() < Severity::Error;
+        let is_invalid = findings.iter().any(|it| it.rule == Rule::InvalidValue);
+        let holds = findings.iter().all(is_minor);
+        Self {
+            kind: "Accepted",
+            holds,
+            reason: match (holds, is_invalid) {
+                (true, _) => "Accepted",
+                (false, true) => "Invalid",
+                (false, false) => "UnsupportedValue",
             },
             message: Self::message(effect, findings),
         }

@@ -161,7 +161,8 @@ pub struct Backend {
     /// Index into [`ServiceRoutes::destinations`]; `None` where the user's reference leads nowhere:
     /// that share is answered with 500.
     pub destination: Option<u32>,
-    /// Changes of the request's headers, after the rule's.
+    /// Changes of the request's headers, after the rule's. A `host` that is set is the request's new
+    /// host, after [`HttpRule::rewrite`].
     pub request_headers: HeaderChanges,
     /// Changes of the response's headers, before the rule's.
     pub response_headers: HeaderChanges,
@@ -236,8 +237,11 @@ pub enum RedirectPort {
     /// Well-known port of an explicit scheme, else the request's: Gateway API.
     #[default]
     FromScheme,
-    /// That of the request: VirtualService with `derivePort: FROM_REQUEST_PORT`, and hosts that keep it.
+    /// That of the request: VirtualService with `derivePort: FROM_REQUEST_PORT`.
     FromRequest,
+    /// None is added: a given host stands as it is written, that of the request keeps its port, except a
+    /// well-known one when the scheme changes. VirtualService without a port.
+    AsHost,
     /// This one.
     Fixed(u16),
 }

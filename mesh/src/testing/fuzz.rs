@@ -33,7 +33,7 @@ impl Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     Target::new("connect_head", connect_head, head_seeds),
     Target::new("baggage", baggage, || texts(&[BAGGAGE])),
     Target::new("forwarded", forwarded, || {
@@ -42,6 +42,9 @@ pub const TARGETS: [Target; 8] = [
     Target::new("identity", spiffe_id, || texts(&[WEB])),
     Target::new("wire_address", wire_address, seeds::addresses),
     Target::new("wire_policy", wire_policy, seeds::policies),
+    Target::new("wire_routes", wire_routes, seeds::routes),
+    Target::new("wire_attached", wire_attached, seeds::attached),
+    Target::new("wire_waypoint", wire_waypoint, seeds::waypoints),
     Target::new("zds_message", zds_message, zds_seeds),
     Target::new("certificate", certificate, certificate_seeds),
 ];
@@ -162,6 +165,39 @@ pub fn wire_policy(data: &[u8]) {
     }
 }
 
+/// Routes of a service: what is read is read as the same after it was written, and an error is one line.
+pub fn wire_routes(data: &[u8]) {
+    match wire::routes::decode(data) {
+        Ok(routes) => {
+            let bytes = wire::routes::encode(&routes);
+            assert_eq!(wire::routes::decode(&bytes).unwrap(), routes);
+        }
+        Err(error) => is_one_line(&error),
+    }
+}
+
+/// A policy of waypoints: the same.
+pub fn wire_attached(data: &[u8]) {
+    match wire::attached::decode(data) {
+        Ok(policy) => {
+            let bytes = wire::attached::encode(&policy);
+            assert_eq!(wire::attached::decode(&bytes).unwrap(), policy);
+        }
+        Err(error) => is_one_line(&error),
+    }
+}
+
+/// A waypoint's own settings: the same.
+pub fn wire_waypoint(data: &[u8]) {
+    match wire::waypoint::decode(data) {
+        Ok(waypoint) => {
+            let bytes = wire::waypoint::encode(&waypoint);
+            assert_eq!(wire::waypoint::decode(&bytes).unwrap(), waypoint);
+        }
+        Err(error) => is_one_line(&error),
+    }
+}
+
 fn is_one_line(error: &wire::Error) {
     let text = crate::telemetry::report(error);
     assert!(!text.contains('\n'), "{text}");
@@ -242,6 +278,15 @@ mod tests {
         }
         for bytes in seeds::policies() {
             wire::policy::decode(&bytes).unwrap();
+        }
+        for bytes in seeds::routes() {
+            wire::routes::decode(&bytes).unwrap();
+        }
+        for bytes in seeds::attached() {
+            wire::attached::decode(&bytes).unwrap();
+        }
+        for bytes in seeds::waypoints() {
+            wire::waypoint::decode(&bytes).unwrap();
         }
         for bytes in zds_seeds() {
             assert!(zds::Request::decode(&bytes).is_ok() || zds::Ack::decode(&bytes).is_ok());

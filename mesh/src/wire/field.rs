@@ -1,7 +1,8 @@
-//! Small shared pieces: addresses, ports, gateways, enums that may be unknown, origins.
+//! Small shared pieces: addresses, ports, gateways, times, indexes, enums that may be unknown, origins, labels.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
@@ -9,7 +10,7 @@ use proto::{type_urls, weft, workload as pb};
 
 use super::{Error, Problem};
 use crate::model::{Destination, GatewayAddress, Origin};
-use crate::names::{NamespacedHostname, NetworkAddress};
+use crate::names::{NamespacedHostname, NamespacedName, NetworkAddress};
 
 /// The resource being read, for errors.
 #[derive(Clone, Copy)]
@@ -62,6 +63,79 @@ impl Subject<'_> {
         u16::try_from(port).map_err(|_| self.error(field, Problem::Port(port)))
     }
 
+    /// A number that fits 16 bits.
+    pub(super) fn short(self, field: &'static str, number: u32) -> Result<u16, Error> {
+        u16::try_from(number).map_err(|_| self.error(field, Problem::Number(number.into())))
+    }
+
+    /// An HTTP status: three digits.
+    pub(super) fn status(self, field: &'static str, number: u32) -> Result<u16, Error> {
+        match u16::try_from(number) {
+            Ok(status @ 100..=999) => Ok(status),
+            _ => Err(self.error(field, Problem::Status(number))),
+        }
+    }
+
+    /// An index into a list of `count`.
+    pub(super) fn index(self, field: &'static str, index: u32, count: usize) -> Result<u32, Error> {
+        match usize::try_from(index) {
+            Ok(place) if place < count => Ok(index),
+            _ => Err(self.error(field, Problem::Index { index, count })),
+        }
+    }
+
+    pub(super) fn required<T>(self, field: &'static str, value: Option<T>) -> Result<T, Error> {
+        value.ok_or_else(|| self.error(field, Problem::Missing))
+    }
+
+    /// A time, where there is one: not negative, and written in the one way there is.
+    pub(super) fn duration(
+        self,
+        field: &'static str,
+        message: Option<prost_types::Duration>,
+    ) -> Result<Option<Duration>, Error> {
+        let Some(message) = message else {
+            return Ok(None);
+        };
+        let parts = (u64::try_from(message.seconds), u32::try_from(message.nanos));
+        match parts {
+            (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => {
+                Ok(Some(Duration::new(seconds, nanos)))
+            }
+            _ => Err(self.error(field, Problem::Duration)),
+        }
+    }
+
+    pub(super) fn needed_duration(
+        self,
+        field: &'static str,
+        message: Option<prost_types::Duration>,
+    ) -> Result<Duration, Error> {
+        self.duration(field, message)
+            .and_then(|it| self.required(field, it))
+    }
+
+    pub(super) fn object(
+        self,
+        field: &'static str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<NamespacedName, Error> {
+        let text = format!("{namespace}/{name}");
+        NamespacedName::parse(&text)
+            .ok_or_else(|| self.error(field, Problem::Name(text.as_str().into())))
+    }
+
+    pub(super) fn service(
+        self,
+        field: &'static str,
+        namespace: &str,
+        hostname: &str,
+    ) -> Result<NamespacedHostname, Error> {
+        let NamespacedName { namespace, name } = self.object(field, namespace, hostname)?;
+        Ok(NamespacedHostname::new(namespace, name))
+    }
+
     /// An enum value whose meaning must not be guessed.
     pub(super) fn known<T: TryFrom<i32>>(
         self,
@@ -98,6 +172,48 @@ impl Subject<'_> {
             destination,
             hbone_port,
         })
+    }
+}
+
+/// Reads all of a list, or says what is wrong with the first bad one.
+pub(super) fn all<M, T>(
+    messages: Vec<M>,
+    one: impl FnMut(M) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    messages.into_iter().map(one).collect()
+}
+
+pub(super) fn texts(list: Vec<String>) -> Vec<Arc<str>> {
+    list.into_iter().map(Into::into).collect()
+}
+
+pub(super) fn texts_message(list: &[Arc<str>]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+pub(super) fn pairs(list: Vec<proto::waypoint::Pair>) -> Vec<(Arc<str>, Arc<str>)> {
+    let one = |it: proto::waypoint::Pair| (it.name.into(), it.value.into());
+    list.into_iter().map(one).collect()
+}
+
+pub(super) fn pairs_message(list: &[(Arc<str>, Arc<str>)]) -> Vec<proto::waypoint::Pair> {
+    let one = |(name, value): &(Arc<str>, Arc<str>)| proto::waypoint::Pair {
+        name: name.to_string(),
+        value: value.to_string(),
+    };
+    list.iter().map(one).collect()
+}
+
+/// A message that says nothing is left out, so that there is one form of it.
+pub(super) fn some_unless_default<M: Default + PartialEq>(message: M) -> Option<M> {
+    Some(message).filter(|it| *it != M::default())
+}
+
+/// Longer than any life, a time is cut.
+pub(super) fn duration_message(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
     }
 }
 
@@ -146,19 +262,60 @@ pub(super) fn text_or(text: String, default: &str) -> Arc<str> {
 
 /// The origin among the extensions. It only informs, so one that cannot be read is left out rather
 /// than costing the resource.
-pub(super) fn origin(extensions: Vec<pb::Extension>) -> Option<Origin> {
-    let config = extensions
-        .into_iter()
-        .find(|extension| extension.name == type_urls::ORIGIN_EXTENSION)?
-        .config
-        .filter(|config| config.type_url == type_urls::ORIGIN)?;
+pub(super) fn origin(extensions: &[pb::Extension]) -> Option<Origin> {
+    let config = extension(extensions, type_urls::ORIGIN_EXTENSION, type_urls::ORIGIN)?;
     let message = weft::Origin::decode(config.value.as_slice()).ok()?;
-    Some(Origin {
+    Some(origin_of(message))
+}
+
+pub(super) fn origin_of(message: weft::Origin) -> Origin {
+    Origin {
         kind: message.kind.into(),
         namespace: message.namespace.into(),
         name: message.name.into(),
         rule: message.rule.into(),
-    })
+    }
+}
+
+pub(super) fn origin_message(origin: &Origin) -> weft::Origin {
+    weft::Origin {
+        kind: origin.kind.to_string(),
+        namespace: origin.namespace.to_string(),
+        name: origin.name.to_string(),
+        rule: origin.rule.to_string(),
+    }
+}
+
+/// The content of the extension of this name, if it is of this type.
+fn extension<'a>(
+    extensions: &'a [pb::Extension],
+    name: &str,
+    type_url: &str,
+) -> Option<&'a prost_types::Any> {
+    let config = extensions
+        .iter()
+        .find(|it| it.name == name)?
+        .config
+        .as_ref();
+    config.filter(|config| config.type_url == type_url)
+}
+
+impl Subject<'_> {
+    /// The labels among the extensions. They decide which endpoints may be used, so those that cannot be read refuse
+    /// the resource.
+    pub(super) fn labels(
+        self,
+        extensions: &[pb::Extension],
+    ) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+        let name = type_urls::LABELS_EXTENSION;
+        let Some(config) = extension(extensions, name, type_urls::LABELS) else {
+            return Ok(Vec::new());
+        };
+        let message = weft::Labels::decode(config.value.as_slice())
+            .map_err(|error| self.error("extensions.labels", Problem::Malformed(error)))?;
+        let one = |(key, value): (String, String)| (key.into(), value.into());
+        Ok(message.labels.into_iter().map(one).collect())
+    }
 }
 
 pub(super) fn extensions(origin: Option<&Origin>) -> Vec<pb::Extension> {
@@ -166,17 +323,25 @@ pub(super) fn extensions(origin: Option<&Origin>) -> Vec<pb::Extension> {
 }
 
 fn origin_extension(origin: &Origin) -> pb::Extension {
-    let message = weft::Origin {
-        kind: origin.kind.to_string(),
-        namespace: origin.namespace.to_string(),
-        name: origin.name.to_string(),
-        rule: origin.rule.to_string(),
+    let (name, url) = (type_urls::ORIGIN_EXTENSION, type_urls::ORIGIN);
+    extension_message(name, url, origin_message(origin).encode_to_vec())
+}
+
+pub(super) fn labels_extension(labels: &[(Arc<str>, Arc<str>)]) -> Option<pb::Extension> {
+    let one = |(key, value): &(Arc<str>, Arc<str>)| (key.to_string(), value.to_string());
+    let message = weft::Labels {
+        labels: labels.iter().map(one).collect(),
     };
+    let (name, url) = (type_urls::LABELS_EXTENSION, type_urls::LABELS);
+    (!labels.is_empty()).then(|| extension_message(name, url, message.encode_to_vec()))
+}
+
+fn extension_message(name: &str, type_url: &str, value: Vec<u8>) -> pb::Extension {
     pb::Extension {
-        name: type_urls::ORIGIN_EXTENSION.into(),
+        name: name.into(),
         config: Some(prost_types::Any {
-            type_url: type_urls::ORIGIN.into(),
-            value: message.encode_to_vec(),
+            type_url: type_url.into(),
+            value,
         }),
     }
 }

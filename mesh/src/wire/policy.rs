@@ -52,7 +52,7 @@ pub fn decode(bytes: &[u8]) -> Result<Policy, Error> {
         },
         rules: rules.collect::<Result<_, _>>()?,
         dry_run: message.dry_run,
-        origin: field::origin(message.extensions),
+        origin: field::origin(&message.extensions),
     })
 }
 
@@ -158,53 +158,57 @@ fn match_message(m: &Match) -> pb::Match {
         not_source_ips: ranges_message(&m.not_source_ips),
         destination_ips: ranges_message(&m.destination_ips),
         not_destination_ips: ranges_message(&m.not_destination_ips),
-        destination_ports: m.destination_ports.iter().copied().map(u32::from).collect(),
-        not_destination_ports: m
-            .not_destination_ports
-            .iter()
-            .copied()
-            .map(u32::from)
-            .collect(),
+        destination_ports: ports_message(&m.destination_ports),
+        not_destination_ports: ports_message(&m.not_destination_ports),
         service_accounts: accounts_message(&m.service_accounts),
         not_service_accounts: accounts_message(&m.not_service_accounts),
         extensions: Vec::new(),
     }
 }
 
-fn strings(
+pub(super) fn strings(
     subject: Subject<'_>,
     field: &'static str,
     messages: Vec<pb::StringMatch>,
 ) -> Result<Vec<StringMatch>, Error> {
+    let one = |message| string(subject, field, message);
+    messages.into_iter().map(one).collect()
+}
+
+pub(super) fn string(
+    subject: Subject<'_>,
+    field: &'static str,
+    message: pb::StringMatch,
+) -> Result<StringMatch, Error> {
     use pb::string_match::MatchType;
-    let one = |message: pb::StringMatch| match message.match_type {
+    match message.match_type {
         Some(MatchType::Exact(text)) => Ok(StringMatch::Exact(text.into())),
         Some(MatchType::Prefix(text)) => Ok(StringMatch::Prefix(text.into())),
         Some(MatchType::Suffix(text)) => Ok(StringMatch::Suffix(text.into())),
         Some(MatchType::Presence(_)) => Ok(StringMatch::Presence),
         None => Err(subject.error(field, Problem::Missing)),
-    };
-    messages.into_iter().map(one).collect()
+    }
 }
 
-fn strings_message(patterns: &[StringMatch]) -> Vec<pb::StringMatch> {
+pub(super) fn strings_message(patterns: &[StringMatch]) -> Vec<pb::StringMatch> {
+    patterns.iter().map(string_message).collect()
+}
+
+pub(super) fn string_message(pattern: &StringMatch) -> pb::StringMatch {
     use pb::string_match::MatchType;
     let text = |text: &Arc<str>| text.to_string();
-    let one = |pattern: &StringMatch| match pattern {
+    let kind = match pattern {
         StringMatch::Exact(it) => MatchType::Exact(text(it)),
         StringMatch::Prefix(it) => MatchType::Prefix(text(it)),
         StringMatch::Suffix(it) => MatchType::Suffix(text(it)),
         StringMatch::Presence => MatchType::Presence(pb::Empty {}),
     };
-    patterns
-        .iter()
-        .map(|it| pb::StringMatch {
-            match_type: Some(one(it)),
-        })
-        .collect()
+    pb::StringMatch {
+        match_type: Some(kind),
+    }
 }
 
-fn ranges(
+pub(super) fn ranges(
     subject: Subject<'_>,
     field: &'static str,
     messages: &[pb::Address],
@@ -216,7 +220,7 @@ fn ranges(
     messages.iter().map(one).collect()
 }
 
-fn ranges_message(ranges: &[IpRange]) -> Vec<pb::Address> {
+pub(super) fn ranges_message(ranges: &[IpRange]) -> Vec<pb::Address> {
     let one = |range: &IpRange| pb::Address {
         address: field::address_bytes(range.address),
         length: range.prefix.into(),
@@ -224,14 +228,22 @@ fn ranges_message(ranges: &[IpRange]) -> Vec<pb::Address> {
     ranges.iter().map(one).collect()
 }
 
-fn ports(subject: Subject<'_>, field: &'static str, ports: &[u32]) -> Result<Vec<u16>, Error> {
+pub(super) fn ports(
+    subject: Subject<'_>,
+    field: &'static str,
+    ports: &[u32],
+) -> Result<Vec<u16>, Error> {
     ports
         .iter()
         .map(|port| subject.port(field, *port))
         .collect()
 }
 
-fn accounts(messages: Vec<pb::ServiceAccountMatch>) -> Vec<ServiceAccountMatch> {
+pub(super) fn ports_message(ports: &[u16]) -> Vec<u32> {
+    ports.iter().copied().map(u32::from).collect()
+}
+
+pub(super) fn accounts(messages: Vec<pb::ServiceAccountMatch>) -> Vec<ServiceAccountMatch> {
     let one = |message: pb::ServiceAccountMatch| ServiceAccountMatch {
         namespace: message.namespace.into(),
         service_account: message.service_account.into(),
@@ -239,7 +251,7 @@ fn accounts(messages: Vec<pb::ServiceAccountMatch>) -> Vec<ServiceAccountMatch> 
     messages.into_iter().map(one).collect()
 }
 
-fn accounts_message(accounts: &[ServiceAccountMatch]) -> Vec<pb::ServiceAccountMatch> {
+pub(super) fn accounts_message(accounts: &[ServiceAccountMatch]) -> Vec<pb::ServiceAccountMatch> {
     let one = |account: &ServiceAccountMatch| pb::ServiceAccountMatch {
         namespace: account.namespace.to_string(),
         service_account: account.service_account.to_string(),

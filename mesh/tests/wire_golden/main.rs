@@ -5,11 +5,13 @@
 )]
 
 mod address;
+mod draw;
 mod policy;
 mod refusals;
 mod round_trip;
 mod same_bytes;
 mod strategy;
+mod waypoint;
 
 /// Reads hex with comments: everything after `#` on a line is for people.
 fn hex(text: &str) -> Vec<u8> {

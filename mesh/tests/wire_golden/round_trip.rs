@@ -1,9 +1,9 @@
 //! What is written is read back as it was, and no bytes at all make the readers panic.
 
-use mesh::wire::{Update, address, policy};
+use mesh::wire::{Update, address, attached, policy, routes, waypoint};
 use proptest::prelude::*;
 
-use crate::strategy;
+use crate::{draw, strategy};
 
 proptest! {
     #[test]
@@ -24,9 +24,46 @@ proptest! {
     }
 
     #[test]
+    fn routes_come_back_as_they_were(value in draw::service_routes()) {
+        prop_assert_eq!(routes::decode(&routes::encode(&value)).unwrap(), value);
+    }
+
+    #[test]
+    fn an_attached_policy_comes_back_as_it_was(value in draw::attached_policy()) {
+        prop_assert_eq!(attached::decode(&attached::encode(&value)).unwrap(), value);
+    }
+
+    #[test]
+    fn a_waypoint_comes_back_as_it_was(value in draw::waypoint()) {
+        prop_assert_eq!(waypoint::decode(&waypoint::encode(&value)).unwrap(), value);
+    }
+
+    #[test]
     fn arbitrary_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         drop(address::decode(&bytes));
         drop(policy::decode(&bytes));
+        drop(routes::decode(&bytes));
+        drop(attached::decode(&bytes));
+        drop(waypoint::decode(&bytes));
+    }
+
+    #[test]
+    fn damaged_messages_for_waypoints_are_read_or_refused(
+        service in draw::service_routes(),
+        rules in draw::attached_policy(),
+        settings in draw::waypoint(),
+        at in any::<prop::sample::Index>(),
+        with in any::<u8>(),
+    ) {
+        let damaged = |bytes: bytes::Bytes| {
+            let mut bytes = bytes.to_vec();
+            let place = at.index(bytes.len());
+            bytes[place] ^= with;
+            bytes
+        };
+        drop(routes::decode(&damaged(routes::encode(&service))));
+        drop(attached::decode(&damaged(attached::encode(&rules))));
+        drop(waypoint::decode(&damaged(waypoint::encode(&settings))));
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::hash::Hasher as _;
 use std::io::Write as _;
 use std::process::Command;
 
-use mesh::wire::address;
+use mesh::wire::{address, attached, routes, waypoint};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::strategy;
+use crate::{draw, strategy};
 
-/// Digest of the bytes of two hundred workloads and services, the same ones in every process.
+/// Digest of the bytes of five hundred resources of all kinds, the same ones in every process.
 fn digest() -> u64 {
     let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), seed);
@@ -28,6 +28,12 @@ fn digest() -> u64 {
         }
         hash.write(&bytes);
         hash.write(&address::encode_service(&service));
+        let value = draw::service_routes().new_tree(&mut runner).unwrap();
+        hash.write(&routes::encode(&value.current()));
+        let value = draw::attached_policy().new_tree(&mut runner).unwrap();
+        hash.write(&attached::encode(&value.current()));
+        let value = draw::waypoint().new_tree(&mut runner).unwrap();
+        hash.write(&waypoint::encode(&value.current()));
     }
     hash.finish()
 }

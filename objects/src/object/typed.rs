@@ -60,9 +60,12 @@ typed! {
     CronJob, cron_job, kubernetes::CronJob;
     Job, job, kubernetes::Job;
     AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;
+    RequestAuthentication, request_authentication, istio::RequestAuthentication;
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
     ServiceEntry, service_entry, istio::ServiceEntry;
     WorkloadEntry, workload_entry, istio::WorkloadEntry;
+    VirtualService, virtual_service, istio::VirtualService;
+    DestinationRule, destination_rule, istio::DestinationRule;
     Gateway, gateway, gateway_api::Gateway;
     GatewayClass, gateway_class, gateway_api::GatewayClass;
     HTTPRoute, http_route, gateway_api::HttpRoute;

@@ -1,20 +1,37 @@
-//! The built-in image `weft.dev/echo`: an HTTP/1.1 server that answers with what it saw, a raw TCP echo, a client.
+//! The built-in image `weft.dev/echo`: an HTTP and gRPC server that answers with what it saw, a raw TCP echo, clients.
 //!
 //! ```text
 //! weft run echo [--port N] [--tcp-port N]     serve (also PORT and TCP_PORT; 8080 and no TCP echo by default)
 //! weft run echo --get URL [--count N]         print N answers, one per line; fails when one is no success
 //! weft run echo --repeat URL                  ask again and again over one connection, until standard input ends or the
 //!                                             connection does; print what came of it as JSON
+//! weft run echo --ask SCRIPT                  ask as a script says (a JSON list of `Ask`), print an `Answer` per line
 //! ```
+//!
+//! The server speaks HTTP/1.1, HTTP/2 with prior knowledge and gRPC on one port, and grants upgrades. Words in a path
+//! (`/status/503`, `/delay/200ms`, `/fail/2`, `/header/x-colour/blue`) or headers (`echo-status: 503`) ask for more than an
+//! echo; `/counts` tells how many requests of each path there were.
 
 mod serve;
+mod ask;
+mod answer;
+mod upgrade;
+mod message;
+mod counts;
+mod wish;
+mod here;
+mod script;
 mod repeat;
 mod get;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 
+pub use answer::Seen;
 pub use repeat::{ANSWERED, Repeated};
-pub use serve::Seen;
+pub use script::{Answer, Ask, Speech};
+
+use answer::Server;
 
 /// Port of the HTTP server when nothing is said.
 const DEFAULT_PORT: u16 = 8080;
@@ -25,6 +42,7 @@ enum Mode {
     Serve { port: u16, tcp_port: Option<u16> },
     Get { url: String, count: u32 },
     Repeat { url: String },
+    Ask { script: String },
 }
 
 /// Why it could not be done.
@@ -45,7 +63,9 @@ pub fn main(
     arguments: impl Iterator<Item = String>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> ExitCode {
-    match read(arguments, variable).and_then(run) {
+    let server = server(&variable);
+    let mode = read(arguments, variable);
+    match mode.and_then(|mode| run(mode, server?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "this is a program's last word")]
@@ -57,7 +77,24 @@ pub fn main(
     }
 }
 
-fn run(mode: Mode) -> Result<(), Error> {
+/// What the environment makes of the server.
+fn server(variable: impl Fn(&str) -> Option<String>) -> Result<Server, Error> {
+    let bad = |name: &str| {
+        let argument = name.to_owned();
+        move || Error::Argument { argument }
+    };
+    let status = variable("STATUS").map(|text| text.parse().ok().ok_or_else(bad("STATUS")));
+    let delay = variable("DELAY").map(|text| wish::duration(&text).ok_or_else(bad("DELAY")));
+    Ok(Server {
+        pod: variable("POD_NAME").unwrap_or_default(),
+        version: variable("VERSION").unwrap_or_default(),
+        status: status.transpose()?,
+        delay: delay.transpose()?,
+        counts: RefCell::default(),
+    })
+}
+
+fn run(mode: Mode, server: Server) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -65,9 +102,10 @@ fn run(mode: Mode) -> Result<(), Error> {
     let local = tokio::task::LocalSet::new();
     match mode {
         Mode::Serve { port, tcp_port } => local
-            .block_on(&runtime, serve::serve(port, tcp_port))
+            .block_on(&runtime, serve::serve(server, port, tcp_port))
             .map_err(|(port, source)| Error::Listen { port, source }),
         Mode::Get { url, count } => Ok(local.block_on(&runtime, get::get(&url, count))?),
+        Mode::Ask { script } => Ok(local.block_on(&runtime, ask::ask(&script))?),
         Mode::Repeat { url } => Ok(local.block_on(&runtime, repeat::repeat(&url))?),
     }
 }
@@ -94,6 +132,7 @@ fn read(
             "--port" => port = value.parse().map_err(|_| bad())?,
             "--tcp-port" => tcp_port = Some(value.parse().map_err(|_| bad())?),
             "--get" => url = Some(value),
+            "--ask" => return Ok(Mode::Ask { script: value }),
             "--repeat" => return Ok(Mode::Repeat { url: value }),
             "--count" => count = value.parse().map_err(|_| bad())?,
             _ => return Err(bad()),
@@ -104,6 +143,9 @@ fn read(
         count,
     }))
 }
+
+#[cfg(test)]
+mod talk;
 
 #[cfg(test)]
 mod tests {
@@ -157,5 +199,10 @@ mod tests {
             assert!(mode(arguments, &[]).unwrap_err().contains(arguments[0]));
         }
         assert!(mode(&[], &[("PORT", "")]).unwrap_err().contains("PORT"));
+        for (name, value) in [("STATUS", "9"), ("DELAY", "soon")] {
+            let variable = |one: &str| (one == name).then(|| value.to_owned());
+            let error = server(variable).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

@@ -9,8 +9,10 @@ use objects::object::Object;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The image that is built in, without tag.
+/// The image of an application that is built in, without tag.
 pub(crate) const ECHO_IMAGE: &str = "weft.dev/echo";
+/// The image of the L7 proxy, which is built in too.
+pub(crate) const WAYPOINT_IMAGE: &str = "weft.dev/waypoint";
 /// Kubernetes' default grace for a pod that is deleted.
 const GRACE: Duration = Duration::from_secs(30);
 /// As long as the node agent takes them.
@@ -229,11 +231,15 @@ pub(crate) fn command(container: &Container) -> Result<Vec<String>, Refusal> {
     if command.is_empty() {
         let image = container.image.split(['@']).next().unwrap_or_default();
         let untagged = image.rsplit_once(':').map_or(image, |(name, _)| name);
-        if untagged != ECHO_IMAGE {
-            let (container, image) = (container.name.clone(), container.image.clone());
-            return Err(Refusal::Image { container, image });
-        }
-        command = ["/proc/self/exe", "run", "echo"].map(str::to_owned).into();
+        let program = match untagged {
+            ECHO_IMAGE => "echo",
+            WAYPOINT_IMAGE => "waypoint",
+            _ => {
+                let (container, image) = (container.name.clone(), container.image.clone());
+                return Err(Refusal::Image { container, image });
+            }
+        };
+        command = ["/proc/self/exe", "run", program].map(str::to_owned).into();
     }
     command.extend(container.args.iter().cloned());
     Ok(command)
@@ -369,11 +375,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_built_in_image_runs_without_a_command() {
+    fn only_built_in_images_run_without_a_command() {
         for image in [
             "weft.dev/echo",
             "weft.dev/echo:v1",
             "weft.dev/echo@sha256:00",
+            WAYPOINT_IMAGE,
         ] {
             assert!(command(&container(image, &[])).is_ok(), "{image}");
         }

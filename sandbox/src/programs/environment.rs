@@ -11,12 +11,21 @@ use crate::roles::tokens::{ISSUER, MESH_AUDIENCE};
 
 /// Where the mesh's own objects live.
 pub(crate) const SYSTEM_NAMESPACE: &str = "weft-system";
-const CONTROLLER_ADDRESS: &str = "https://weft-controller.weft-system.svc:15012";
-const CLUSTER_ID: &str = "Kubernetes";
+/// Where its programs find the controller.
+pub(crate) const CONTROLLER_ADDRESS: &str = "https://weft-controller.weft-system.svc:15012";
+/// The cluster's name.
+pub(crate) const CLUSTER_ID: &str = "Kubernetes";
+/// Domain of service host names.
+pub(crate) const CLUSTER_DOMAIN: &str = "cluster.local";
 
 /// The controller's folder: the authority's key, its public root, the token issuer's public keys.
 pub(crate) fn controller_folder(place: &Place) -> PathBuf {
     place.run().join("controller")
+}
+
+/// The file with the authority's public root, which the controller writes.
+pub(crate) fn root_certificate(place: &Place) -> PathBuf {
+    controller_folder(place).join("root-cert.pem")
 }
 
 /// The token file of a node's proxy.
@@ -45,7 +54,7 @@ fn controller(place: &Place, extra: &[(String, String)]) -> Plan {
         ("WEFT_GRPC_ADDRESS", "[::]:15012".to_owned()),
         ("WEFT_ADMIN_ADDRESS", "127.0.0.1:15014".to_owned()),
         ("CLUSTER_ID", CLUSTER_ID.to_owned()),
-        ("CLUSTER_DOMAIN", "cluster.local".to_owned()),
+        ("CLUSTER_DOMAIN", CLUSTER_DOMAIN.to_owned()),
         ("POD_NAME", "weft-controller".to_owned()),
         ("POD_NAMESPACE", SYSTEM_NAMESPACE.to_owned()),
     ];
@@ -76,7 +85,7 @@ fn agent(place: &Place, node: &Node, extra: &[(String, String)]) -> Plan {
 }
 
 fn proxy(place: &Place, node: &Node, extra: &[(String, String)]) -> Plan {
-    let root = text(&controller_folder(place).join("root-cert.pem"));
+    let root = text(&root_certificate(place));
     let environment = owned([
         ("NODE_NAME", node.name.clone()),
         ("POD_NAME", format!("ztunnel-{}", node.name)),
@@ -90,7 +99,7 @@ fn proxy(place: &Place, node: &Node, extra: &[(String, String)]) -> Plan {
         ("CA_ROOT_CA", root.clone()),
         ("AUTH_TOKEN", text(&node_program_tokens(node))),
         ("CLUSTER_ID", CLUSTER_ID.to_owned()),
-        ("CLUSTER_DOMAIN", "cluster.local".to_owned()),
+        ("CLUSTER_DOMAIN", CLUSTER_DOMAIN.to_owned()),
         ("NETWORK", String::new()),
         // The machine is shared by all nodes; a node's usual share of it would be too much.
         ("ZTUNNEL_WORKER_THREADS", "1".to_owned()),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::SYSTEM_NAMESPACE;
 use crate::network::addresses::{CONTROL_PLANE_V4, DNS_PORT, DNS_V4};
 use crate::node::Node;
+use crate::roles::waypoints;
 
 /// Marks pods that stand for a program of the mesh: no kubelet runs them.
 pub(crate) const PROGRAM_ANNOTATION: &str = "weft.dev/sandbox-program";
@@ -35,12 +36,25 @@ pub(crate) fn cluster_objects(nodes: &[&Node], mesh: bool) -> Vec<Value> {
             CONTROLLER_ADDRESS,
             &ports,
         ));
+        objects.push(waypoint_class());
         for name in ["ztunnel", "weft-controller", "weft-cni"] {
             objects.push(json!({"apiVersion": "v1", "kind": "ServiceAccount",
                 "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}}));
         }
     }
     objects
+}
+
+/// The class of Gateways that are deployed as waypoints.
+fn waypoint_class() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": waypoints::CLASS},
+        "spec": {"controllerName": waypoints::CONTROLLER},
+        "status": {"conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted",
+            "message": "deployed by the sandbox"}]},
+    })
 }
 
 fn namespace(name: &str) -> Value {

@@ -6,7 +6,7 @@ use objects::object::Object;
 
 use crate::cluster::{View, Wanted, Words};
 use crate::messages::PodName;
-use crate::roles::{endpoints, replicas, scheduler};
+use crate::roles::{endpoints, replicas, scheduler, waypoints};
 
 /// The first thing that is not as the objects wish, in words: a pod that is not there, is not ready, or that a service
 /// does not lead to yet.
@@ -15,6 +15,13 @@ pub(super) fn waits_for(view: &View) -> Option<String> {
         .into_iter()
         .find(|(key, words)| matches!(words, Words::Apply(_)) && view.get(key).is_none())
         .map(|(key, _)| format!("{key} is not there yet"));
+    let undeployed = || {
+        let gateways = view.of(Kind::Gateway);
+        gateways
+            .filter(|object| waypoints::is_awaited(view, object))
+            .map(|object| format!("{} has no waypoint yet", object.key()))
+            .next()
+    };
     let unwell = || {
         view.of(Kind::Pod).find_map(|object| {
             trouble(object).map(|why| format!("{} is not ready: {why}", object.key()))
@@ -26,7 +33,10 @@ pub(super) fn waits_for(view: &View) -> Option<String> {
             .find(|(key, words)| !says(view, key, words))
             .map(|(key, _)| format!("{key} is not up to date yet"))
     };
-    missing.or_else(unwell).or_else(unreachable)
+    missing
+        .or_else(unwell)
+        .or_else(undeployed)
+        .or_else(unreachable)
 }
 
 fn says(view: &View, key: &Key, words: &Words) -> bool {

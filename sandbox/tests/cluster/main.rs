@@ -6,6 +6,7 @@ mod machine;
 mod pods;
 mod programs;
 mod teardown;
+mod waypoints;
 
 use std::process::ExitCode;
 
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
         .into_iter()
         .chain(pods::tests())
         .chain(addresses::tests())
-        .chain(programs::tests());
+        .chain(programs::tests())
+        .chain(waypoints::tests());
     let trials = tests.map(|(name, test)| {
         Trial::test(name, move || {
             test().map_err(|error| Failed::from(format!("{error:?}")))

@@ -11,8 +11,8 @@ use sandbox::capture::recording::Recording;
 use sandbox::messages::ProgramStatus;
 use sandbox::{Options, PodName, Sandbox, Target};
 
-use crate::Test;
 use crate::machine::until;
+use crate::{Test, waypoints};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -56,6 +56,7 @@ pub(crate) fn run() -> Option<ExitCode> {
         "controller" => Some(report(controller::app::start())),
         "cni-agent" => Some(cni::app::start_agent()),
         "cni-plugin" => Some(cni::app::run_plugin()),
+        "waypoint" => Some(report(waypoints::stand_in())),
         "ztunnel" => Some(report(ztunnel::app::run_from_environment())),
         _ => None,
     }

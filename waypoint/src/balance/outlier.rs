@@ -209,3 +209,6 @@ pub(super) fn keep_within(members: &[Member], outlier: Option<&Outlier>) {
         left -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,10 @@ use twox_hash::XxHash64;
 /// More points than this a ring never has.
 const MOST_POINTS: f64 = 8_388_608.0;
 
+/// More than this on average an endpoint gets only where the least number of points asks for it: one
+/// whose share is smaller still has its one point.
+const MOST_EACH: f64 = 64.0;
+
 /// Points by hash.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -18,25 +22,19 @@ pub(super) struct Ring {
 
 impl Ring {
     /// A ring of at least `least` points; endpoints are `(index, key, weight)`. Each has as many
-    /// points as its weight among the others says, at least one if it has any.
+    /// points as its weight says, at least one if it has any.
     pub(super) fn new(endpoints: &[(u32, u64, f64)], least: u32) -> Self {
-        let total: f64 = endpoints.iter().map(|(_, _, weight)| weight).sum();
-        let weights = endpoints.iter().map(|(_, _, weight)| weight / total);
-        let smallest = weights.filter(|w| *w > 0.0).fold(1.0, f64::min);
-        let size = ((smallest * f64::from(least)).ceil() / smallest).min(MOST_POINTS);
+        let per_weight = points_per_weight(endpoints, least);
         let mut points = Vec::new();
-        let mut end = 0.0;
         for (index, key, weight) in endpoints {
             if *weight <= 0.0 {
                 continue;
             }
-            end += size * weight / total;
-            let mut point = 0;
-            // Compares with a whole number just below, so that rounding of `end` takes no point away.
-            while (points.len() as f64) < end - 1e-6 || point == 0 {
-                points.push((XxHash64::oneshot(point, &key.to_le_bytes()), *index));
-                point += 1;
-            }
+            // The key decides where a part of a point becomes a whole one: right on average.
+            let rounding = *key as f64 / u64::MAX as f64;
+            let own = ((weight * per_weight + rounding) as u64).max(1);
+            let point = |n: u64| (XxHash64::oneshot(n, &key.to_le_bytes()), *index);
+            points.extend((0..own).map(point));
         }
         points.sort_unstable();
         let arcs = points.len().next_power_of_two().max(2);
@@ -75,6 +73,23 @@ impl Ring {
     }
 }
 
+/// How many points a weight of 1 has. Always a power of two, so that it stays the same when an endpoint
+/// comes or goes, and with it the points of all others, except where the sum passes such a power.
+fn points_per_weight(endpoints: &[(u32, u64, f64)], least: u32) -> f64 {
+    let weights = || endpoints.iter().map(|(_, _, weight)| *weight);
+    let total: f64 = weights().sum();
+    let smallest = weights().filter(|w| *w > 0.0).fold(f64::INFINITY, f64::min);
+    if total <= 0.0 {
+        return 1.0;
+    }
+    let wanted = (f64::from(least) / total).max(1.0 / smallest);
+    wanted
+        .log2()
+        .ceil()
+        .min((MOST_POINTS / total).log2().floor())
+        .exp2()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -99,9 +114,12 @@ mod tests {
             (vec![1, 1], 1024, vec![512, 512]),
             (vec![1, 3], 1024, vec![256, 768]),
             (vec![1, 1, 1], 4, vec![2, 2, 2]),
+            (vec![1; 10], 1024, vec![128; 10]),
+            (vec![1; 9], 1024, vec![128; 9]),
             (vec![1, 0, 1], 2, vec![1, 0, 1]),
             (vec![1, 9], 1, vec![1, 9]),
-            (vec![7], 1, vec![1]),
+            (vec![8], 1, vec![1]),
+            (vec![1, 1], 0, vec![1, 1]),
         ] {
             let ring = Ring::new(&endpoints(&weights), least);
             let mut points = vec![0; weights.len()];
@@ -110,6 +128,23 @@ mod tests {
             }
             assert_eq!(points, expected, "{weights:?} {least}");
         }
+    }
+
+    #[test]
+    fn a_ring_has_an_end() {
+        let unequal = endpoints(&[1, 16_777_215]);
+        assert!((128..=129).contains(&Ring::new(&unequal, 1).points.len()));
+        assert!((1024..=1025).contains(&Ring::new(&unequal, 1024).points.len()));
+        assert_eq!(points_per_weight(&endpoints(&[1]), u32::MAX), MOST_POINTS);
+    }
+
+    #[test]
+    fn parts_of_points_are_right_on_average() {
+        let weights: Vec<u32> = (0..4000).map(|n| 2 + n % 2).collect();
+        let ring = Ring::new(&endpoints(&weights), 1);
+        let heavy = ring.points.iter().filter(|(_, index)| index % 2 == 1);
+        let share = heavy.count() as f64 / ring.points.len() as f64;
+        assert!((share - 0.6).abs() < 0.02, "{share}");
     }
 
     #[test]

@@ -87,8 +87,8 @@ impl Table {
         let spots: Vec<Spot<'_>> = members
             .iter()
             .map(|m| Spot {
-                locality: &m.locality,
-                labels: &m.labels,
+                locality: &m.about.locality,
+                labels: &m.about.labels,
             })
             .collect();
         let arrangement = locality::arrange(&policy.locality, place, &spots);
@@ -275,7 +275,8 @@ impl FixedLevel {
     }
 }
 
-/// Index, key and weight of every member; a place's share is divided among its members.
+/// Index, key and weight of every member. With several places the share of each is divided among its
+/// members; with one a member's weight does not depend on the others, so that hashes stay.
 fn weighted(places: &[Vec<u32>], shares: &[u32], members: &[Member]) -> Vec<(u32, u64, f64)> {
     let mut rows = Vec::new();
     for (place, share) in places.iter().zip(shares) {
@@ -285,7 +286,12 @@ fn weighted(places: &[Vec<u32>], shares: &[u32], members: &[Member]) -> Vec<(u32
         };
         let total: f64 = found().map(|(_, m)| f64::from(m.weight)).sum();
         rows.extend(found().map(|(index, m)| {
-            let weight = f64::from(*share) * f64::from(m.weight) / total;
+            let own = f64::from(m.weight);
+            let weight = if places.len() == 1 {
+                own
+            } else {
+                f64::from(*share) * own / total
+            };
             (index, m.endpoint.id.key(), weight)
         }));
     }

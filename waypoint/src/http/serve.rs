@@ -13,7 +13,7 @@ use mesh::telemetry::report;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
 use crate::bytes::Peeked;
-use crate::tunnel::Call;
+use crate::call::Call;
 use crate::upstream::{Lease, Local, Raw};
 
 /// Where a request leaves the connection whose protocol was switched with its answer.

@@ -11,13 +11,12 @@ use mesh::model::http::{
 use mesh::model::observe::Telemetry;
 use mesh::names::NamespacedHostname;
 
-use super::matcher::BadMatch;
 use super::table::Table;
 use crate::destinations::{Destination, Destinations};
-use crate::http::filter::cors;
-use crate::http::filter::headers::{BadHeader, Changes};
-use crate::http::filter::redirect;
-use crate::http::filter::rewrite::NewPath;
+use crate::filter::headers::{BadHeader, Changes};
+use crate::filter::rewrite::NewPath;
+use crate::filter::{cors, redirect};
+use crate::matcher::BadMatch;
 
 /// Why routes cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +150,16 @@ pub fn service(model: &ServiceRoutes, known: &Destinations) -> Result<Service, B
     let own = |(port, number): &(u16, u32)| Ok((*port, numbered(&all, "destination", *number)?));
     Ok(Service {
         key: model.key.clone(),
-        ports: model.ports.iter().map(|it| port(it, &all)).collect::<Result<_, _>>()?,
-        own: model.own.iter().map(own).collect::<Result<_, BadRoutes>>()?,
+        ports: model
+            .ports
+            .iter()
+            .map(|it| port(it, &all))
+            .collect::<Result<_, _>>()?,
+        own: model
+            .own
+            .iter()
+            .map(own)
+            .collect::<Result<_, BadRoutes>>()?,
         telemetry: model.telemetry.clone().map(Arc::new),
     })
 }
@@ -171,13 +178,18 @@ fn port(model: &PortRoutes, all: &[Arc<Destination>]) -> Result<Port, BadRoutes>
     for entry in &model.http {
         numbered(&rules, "rule", entry.rule)?;
     }
-    let tls = |it: &model::TlsRule| Ok((it.server_names.clone(), l4(&it.origin, &it.backends, all)?));
+    let tls =
+        |it: &model::TlsRule| Ok((it.server_names.clone(), l4(&it.origin, &it.backends, all)?));
     Ok(Port {
         number: model.port,
         client_namespace: Arc::clone(&model.client_namespace),
         http: Table::new(&model.http)?,
         rules,
-        tls: model.tls.iter().map(tls).collect::<Result<_, BadRoutes>>()?,
+        tls: model
+            .tls
+            .iter()
+            .map(tls)
+            .collect::<Result<_, BadRoutes>>()?,
         tcp: model
             .tcp
             .iter()
@@ -186,7 +198,11 @@ fn port(model: &PortRoutes, all: &[Arc<Destination>]) -> Result<Port, BadRoutes>
     })
 }
 
-fn l4(origin: &Origin, backends: &[Backend], all: &[Arc<Destination>]) -> Result<L4Rule, BadRoutes> {
+fn l4(
+    origin: &Origin,
+    backends: &[Backend],
+    all: &[Arc<Destination>],
+) -> Result<L4Rule, BadRoutes> {
     Ok(L4Rule {
         origin: origin.clone(),
         backends: shares(backends, all)?,
@@ -197,7 +213,9 @@ fn shares(backends: &[Backend], all: &[Arc<Destination>]) -> Result<Shares, BadR
     let mut shares = Shares::default();
     for backend in backends.iter().filter(|it| it.weight > 0) {
         let destination = backend.destination;
-        let destination = destination.map(|it| numbered(all, "destination", it)).transpose()?;
+        let destination = destination
+            .map(|it| numbered(all, "destination", it))
+            .transpose()?;
         shares.total += u64::from(backend.weight);
         let share = Share {
             destination,
@@ -234,7 +252,11 @@ fn rule(model: &HttpRule, all: &[Arc<Destination>]) -> Result<Rule, BadRoutes> {
         response_headers: Changes::new(&model.response_headers)?,
         host,
         path: model.rewrite.path.as_ref().map(NewPath::new).transpose()?,
-        mirrors: model.mirrors.iter().map(mirror).collect::<Result<_, BadRoutes>>()?,
+        mirrors: model
+            .mirrors
+            .iter()
+            .map(mirror)
+            .collect::<Result<_, BadRoutes>>()?,
         cors: model.cors.as_ref().map(cors::Rules::new).transpose()?,
         fault: model.fault.clone(),
         timeout: model.timeout,
@@ -267,7 +289,10 @@ mod tests {
             let mut counts = [0_u32; 2];
             for step in 0..1000_u64 {
                 let picked = shares.pick(step * (u64::MAX / 1000)).unwrap();
-                let at = shares.backends.iter().position(|(_, it)| std::ptr::eq(it, picked));
+                let at = shares
+                    .backends
+                    .iter()
+                    .position(|(_, it)| std::ptr::eq(it, picked));
                 counts[at.unwrap()] += 1;
             }
             let _ = upto;

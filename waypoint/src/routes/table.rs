@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use mesh::model::http::{HttpEntry, PathMatch};
 
-use super::matcher::{BadMatch, Facts, Matcher};
+use crate::matcher::{BadMatch, Facts, Matcher};
 
 /// Entries in order, with indexes by path.
 #[derive(Debug, Default)]

@@ -4,28 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use mesh::cert;
 use mesh::hbone::{Tunnel, server};
 use mesh::net::sockopt;
-use mesh::tls::{self, HANDSHAKE_DEADLINE, Peer};
+use mesh::tls::{self, HANDSHAKE_DEADLINE};
 use tokio::net::TcpStream;
 
-use crate::workers::Worker;
-
-/// The connection and the proven peer that a tunnel's streams share.
-#[derive(Debug)]
-pub struct Link {
-    /// The other proxy's end.
-    pub source: SocketAddr,
-    /// Our end.
-    pub local: SocketAddr,
-    /// Who the other end proved to be: the calling workload.
-    pub peer: Peer,
-    /// When the first of the two certificates ends: no streams after that.
-    pub good_until: SystemTime,
-}
+use crate::call::Link;
+use crate::worker::Worker;
 
 /// Why no tunnel came about.
 #[derive(Debug, thiserror::Error)]

@@ -92,7 +92,10 @@ fn guess(bytes: &[u8], declared: AppProtocol) -> Guess {
     if declared == AppProtocol::Tls {
         return Guess::Sure(Spoken::Bytes);
     }
-    let method = bytes.iter().take_while(|it| it.is_ascii_uppercase()).count();
+    let method = bytes
+        .iter()
+        .take_while(|it| it.is_ascii_uppercase())
+        .count();
     match bytes.get(method) {
         Some(b' ') if method > 0 && method <= LONGEST_METHOD => Guess::Sure(Spoken::Http1),
         None if method <= LONGEST_METHOD => Guess::More,
@@ -136,7 +139,11 @@ fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 /// Takes a big-endian number of `width` bytes off the front.
 fn number(bytes: &mut &[u8], width: usize) -> Option<usize> {
     let front = take(bytes, width)?;
-    Some(front.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+    Some(
+        front
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
+    )
 }
 
 fn server_name(record: &[u8]) -> Option<Box<str>> {
@@ -183,7 +190,11 @@ mod tests {
         for (bytes, declared, expected) in [
             (&b"GET / HTTP/1.1\r\n"[..], Unknown, sure(Spoken::Http1)),
             (b"GE", Unknown, Guess::More),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Unknown, sure(Spoken::Http2)),
+            (
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                Unknown,
+                sure(Spoken::Http2),
+            ),
             (b"PRI * HT", Unknown, Guess::More),
             (b"PRI * HT", Grpc, Guess::More),
             (b"PUT /", Unknown, sure(Spoken::Http1)),
@@ -209,8 +220,7 @@ mod tests {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let name = "Books.Example.com".to_owned().try_into().unwrap();
-        let mut client =
-            rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+        let mut client = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
         let mut bytes = Vec::new();
         client.write_tls(&mut bytes).unwrap();
         let expected = Guess::Sure(Spoken::Tls(Some("books.example.com".into())));

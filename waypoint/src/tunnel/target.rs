@@ -1,32 +1,10 @@
 //! Pure. Whom a stream is for: the authority of its CONNECT and the picture of the mesh.
 
-use std::net::SocketAddr;
-
 use mesh::hbone::Authority;
-use mesh::model::AppProtocol;
 use mesh::names::NamespacedHostname;
-use mesh::state::{Hit, Lookup, Snapshot, WorkloadId};
+use mesh::state::{Hit, Lookup, Snapshot};
 
-/// Whom a stream is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A port of a service.
-    Service {
-        /// The service.
-        key: NamespacedHostname,
-        /// Its port.
-        port: u16,
-        /// What its owner says is spoken there.
-        protocol: AppProtocol,
-    },
-    /// A workload itself.
-    Workload {
-        /// The workload.
-        id: WorkloadId,
-        /// Where it was dialled.
-        address: SocketAddr,
-    },
-}
+use crate::call::Target;
 
 /// Why a stream is for nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

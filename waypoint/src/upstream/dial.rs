@@ -107,7 +107,9 @@ impl Dialer {
             }
         };
         if way.announced.is_some() {
-            return Err(ConnectError::Unsupported("the PROXY protocol towards endpoints is not spoken"));
+            return Err(ConnectError::Unsupported(
+                "the PROXY protocol towards endpoints is not spoken",
+            ));
         }
         match &way.tls {
             None => Ok((io, local)),

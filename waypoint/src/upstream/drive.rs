@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::ConnectError;
 use super::dial::Io;
-use crate::http::body::Replay;
+use crate::body::Replay;
 
 /// Spawns on the current thread.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! TLS to an application, as a DestinationRule or BackendTLSPolicy asks for it.
 
-use super::dial::{ConnectError, Io};
 use super::Version;
+use super::dial::{ConnectError, Io};
 use mesh::model::destination::TlsOrigination;
 
 /// Puts TLS on a stream.
@@ -14,5 +14,7 @@ pub(super) async fn originate(
     version: Version,
 ) -> Result<Box<dyn Io>, ConnectError> {
     let _ = (io, tls, version);
-    Err(ConnectError::Unsupported("TLS to applications is not spoken"))
+    Err(ConnectError::Unsupported(
+        "TLS to applications is not spoken",
+    ))
 }

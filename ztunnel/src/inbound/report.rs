@@ -88,6 +88,7 @@ mod tests {
             source_ip: drawn::ip("10.0.0.9"),
             destination_ip: drawn::ip("10.0.0.1"),
             destination_port: 80,
+            request: None,
         };
         tracing::subscriber::with_default(subscriber, || decided(shows, verdict, &facts));
         kept.0.lock().unwrap().join("\n")

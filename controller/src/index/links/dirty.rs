@@ -28,6 +28,8 @@ pub enum Output {
     Namespace(NamespacedName),
     /// An AuthorizationPolicy.
     Policy(NamespacedName),
+    /// A RequestAuthentication.
+    Authentication(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
     /// What is to be said about a route, by the object.
@@ -36,6 +38,8 @@ pub enum Output {
     TlsPolicy(NamespacedName),
     /// The routes of a service, or of the hosts of a service entry.
     Routes(Key),
+    /// What is to be said about a DestinationRule.
+    DestinationRule(NamespacedName),
     /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
     Strict(NamespacedName),
 }
@@ -52,6 +56,8 @@ impl Output {
             Self::Gateway(name) => (Kind::Gateway, name),
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
+            Self::Authentication(name) => (Kind::RequestAuthentication, name),
+            Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
             Self::TlsPolicy(name) => (Kind::BackendTLSPolicy, name),
             Self::Route(key) | Self::Routes(key) => return key.clone(),
@@ -97,6 +103,8 @@ impl Output {
             Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
                 Some(Self::Route(key.clone()))
             }
+            Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }
     }
@@ -112,6 +120,11 @@ impl Dirty {
     /// The outputs in a fixed order.
     pub fn into_outputs(self) -> BTreeSet<Output> {
         self.outputs
+    }
+
+    /// The outputs so far.
+    pub fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter()
     }
 
     /// Adds one.

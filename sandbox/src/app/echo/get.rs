@@ -33,6 +33,11 @@ pub(super) enum Error {
     Request(#[from] hyper::http::Error),
     #[error("the answer has status {status}")]
     Status { status: StatusCode },
+    #[error("the script cannot be read")]
+    Script {
+        #[source]
+        source: serde_json::Error,
+    },
     #[error("cannot print the answer")]
     Print(#[source] io::Error),
 }

@@ -1,47 +1,26 @@
-//! The servers: every request is answered with what was seen of it; every TCP byte comes back.
+//! The servers: HTTP/1.1 and HTTP/2 on one port, every request answered; every TCP byte comes back on another.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use mesh::lifecycle::task;
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Longest request body that is read, bytes; a longer one is counted as far as this.
-const LONGEST_BODY: usize = 64 << 20;
-
-/// What a server saw of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// Name of the pod that answered (`POD_NAME`).
-    pub pod: String,
-    /// Who asked, as the server's socket has it.
-    pub peer: SocketAddr,
-    /// The server's own end.
-    pub local: SocketAddr,
-    /// Method.
-    pub method: String,
-    /// Path and query.
-    pub path: String,
-    /// Headers, names in lower case; several values are joined with `, `.
-    pub headers: BTreeMap<String, String>,
-    /// Length of the body, bytes.
-    pub body: usize,
-}
+use super::answer::Server;
+use super::here::Here;
 
 /// Serves for ever; the error names the port that could not be had.
-pub(super) async fn serve(port: u16, tcp_port: Option<u16>) -> Result<(), (u16, io::Error)> {
-    let pod = std::env::var("POD_NAME").unwrap_or_default();
+pub(super) async fn serve(
+    server: Server,
+    port: u16,
+    tcp_port: Option<u16>,
+) -> Result<(), (u16, io::Error)> {
+    let server = Rc::new(server);
     let web = listen(port).await.map_err(|error| (port, error))?;
     if let Some(tcp_port) = tcp_port {
         let plain = listen(tcp_port).await.map_err(|error| (tcp_port, error))?;
@@ -56,12 +35,15 @@ pub(super) async fn serve(port: u16, tcp_port: Option<u16>) -> Result<(), (u16, 
             }
         });
     }
+    answer_on(&web, server).await;
+    Ok(())
+}
+
+/// Answers whoever connects, for ever.
+pub(super) async fn answer_on(web: &TcpListener, server: Rc<Server>) {
     loop {
-        if let Some(stream) = accept(&web).await {
-            let pod = pod.clone();
-            task::spawn_local("http connection", async move {
-                drop(answer_all(stream, pod).await)
-            });
+        if let Some(stream) = accept(web).await {
+            task::spawn_local("http connection", answer_all(stream, server.clone()));
         }
     }
 }
@@ -104,58 +86,22 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-async fn answer_all(stream: TcpStream, pod: String) -> hyper::Result<()> {
+async fn answer_all(stream: TcpStream, server: Rc<Server>) {
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
-        return Ok(());
+        return;
     };
     let _ = stream.set_nodelay(true);
-    let answer = |request| answer(request, pod.clone(), plain(peer), plain(local));
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service_fn(answer))
-        .await
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    pod: String,
-    peer: SocketAddr,
-    local: SocketAddr,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in &head.headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        headers
-            .entry(name.as_str().to_owned())
-            .and_modify(|before| {
-                before.push_str(", ");
-                before.push_str(&value);
-            })
-            .or_insert_with(|| value.into_owned());
-    }
-    let body = Limited::new(body, LONGEST_BODY)
-        .collect()
-        .await
-        .map(|body| body.to_bytes().len());
-    let seen = Seen {
-        pod,
-        peer,
-        local,
-        method: head.method.to_string(),
-        path: head.uri.to_string(),
-        headers,
-        body: body.unwrap_or(LONGEST_BODY),
+    let answer = |request| {
+        let server = server.clone();
+        async move { server.answer(request, plain(peer), plain(local)).await }
     };
-    let mut text = serde_json::to_string(&seen).unwrap_or_default();
-    text.push('\n');
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    let json = hyper::header::HeaderValue::from_static("application/json");
-    response
-        .headers_mut()
-        .insert(hyper::header::CONTENT_TYPE, json);
-    Ok(response)
+    let mut builder = auto::Builder::new(Here);
+    builder.http1().timer(TokioTimer::new()).half_close(true);
+    builder.http2().timer(TokioTimer::new());
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(stream), service_fn(answer));
+    // How it ended is the client's business.
+    drop(connection.await);
 }
 
 /// An IPv4 client of a socket for both families is shown as what it is.

@@ -1,12 +1,16 @@
 //! Destinations in simulated time.
 
+use std::time::Duration;
+
 use mesh::model::Locality;
-use mesh::model::destination::Balancing;
+use mesh::model::destination::{Balancing, Outlier};
 use mesh::names::WorkloadUid;
 
 use super::*;
 
 mod choosing;
+mod ejecting;
+mod events;
 
 fn id(name: &str) -> EndpointId {
     EndpointId::new(WorkloadUid(name.into()), 80)
@@ -22,11 +26,37 @@ fn endpoint(name: &str, weight: u32) -> EndpointSpec {
     }
 }
 
+fn at(name: &str, region: &str, zone: &str) -> EndpointSpec {
+    let locality = Locality {
+        region: region.into(),
+        zone: zone.into(),
+        subzone: "".into(),
+    };
+    EndpointSpec {
+        locality,
+        ..endpoint(name, 1)
+    }
+}
+
+/// `e0`, `e1` and so on.
 fn endpoints(weights: &[u32]) -> Vec<EndpointSpec> {
     let named = weights.iter().enumerate();
     named
         .map(|(n, weight)| endpoint(&format!("e{n}"), *weight))
         .collect()
+}
+
+fn outlier(max_ejection_percent: u32) -> Outlier {
+    Outlier {
+        consecutive_5xx: 5,
+        consecutive_gateway: 0,
+        split_local: false,
+        consecutive_local: 5,
+        interval: Duration::from_secs(10),
+        base_ejection: Duration::from_secs(30),
+        max_ejection_percent,
+        min_health_percent: 0,
+    }
 }
 
 /// Uniform numbers that are the same in every run.
@@ -48,8 +78,12 @@ struct World {
 
 impl World {
     fn new(policy: TrafficPolicy, endpoints: Vec<EndpointSpec>) -> Self {
+        let place = Place {
+            locality: at("", "r", "z").locality,
+            ..Place::default()
+        };
         let now = Instant::now();
-        let cluster = Cluster::new(policy, Arc::default(), now);
+        let cluster = Cluster::new(policy, place.into(), now);
         cluster.set_endpoints(endpoints, now);
         Self {
             cluster,
@@ -66,21 +100,49 @@ impl World {
         Self::new(policy, endpoints)
     }
 
+    fn pass(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+
     fn ask(
         &mut self,
-        change: impl for<'q> FnOnce(&mut Question<'q>),
+        hash: Option<u64>,
+        tried: &[EndpointId],
+        session: Option<u64>,
     ) -> Result<Picked, NoEndpoint> {
         let mut random = || self.numbers.next();
         let mut question = Question::new(self.now, &mut random);
-        change(&mut question);
+        question.hash = hash;
+        question.tried = tried;
+        question.session = session;
         self.cluster.pick(question)
     }
 
     fn pick(&mut self) -> Picked {
-        self.ask(|_| ()).unwrap()
+        self.ask(None, &[], None).unwrap()
     }
 
     fn set(&self, endpoints: Vec<EndpointSpec>) {
         self.cluster.set_endpoints(endpoints, self.now);
+    }
+
+    /// How often each of `names` is chosen in so many requests, one after the other.
+    fn shares(&mut self, names: &[&str], requests: u32) -> Vec<u32> {
+        let mut counts = vec![0; names.len()];
+        for _ in 0..requests {
+            let picked = self.pick();
+            let at = names.iter().position(|name| *picked == id(name));
+            counts[at.expect("a known endpoint")] += 1;
+        }
+        counts
+    }
+
+    /// Lets requests to one endpoint fail until its ejection should follow.
+    fn fail(&mut self, name: &str, failures: u32) {
+        for _ in 0..failures {
+            let picked = self.ask(None, &[], Some(id(name).key())).unwrap();
+            assert_eq!(*picked, id(name));
+            picked.report(Outcome::Status(500), self.now);
+        }
     }
 }

@@ -4,10 +4,12 @@ use mesh::model::destination::{Subset, TrafficPolicy};
 use mesh::names::NamespacedHostname;
 use objects::istio::ServiceEntry;
 use objects::kinds::{Key, Kind};
+use objects::object::Object;
 
 use super::super::View;
 use crate::index::hosts;
 use crate::translate::backend_tls;
+use crate::translate::destination_rule::{self, Rules, is_rejected};
 use crate::translate::membership;
 use crate::translate::routes::{Known, Surroundings};
 use crate::translate::service_entry::{Standing, own_hosts};
@@ -58,10 +60,27 @@ impl Surroundings for Around<'_> {
         port: u16,
         subset: Option<&str>,
     ) -> (Option<Subset>, TrafficPolicy) {
-        let _ = (self.client, subset);
-        let mut policy = TrafficPolicy::default();
+        let View {
+            shelf,
+            cluster,
+            book,
+            ..
+        } = self.view;
+        let mut places = vec![self.client, &*service.namespace, &*cluster.root_namespace];
+        places.sort_unstable();
+        places.dedup();
+        let written = places.iter().flat_map(|it| shelf.destination_rules_in(it));
+        let in_force = written.map(|it| book.in_force(it));
+        let in_force = in_force.filter_map(Object::destination_rule);
+        let in_force: Vec<_> = in_force.filter(|it| !is_rejected(it)).collect();
+        let rules = Rules {
+            all: &in_force,
+            client: self.client,
+            cluster,
+        };
+        let (part, mut policy) = destination_rule::policy_of(&rules, service, port, subset);
         add_tls(self.view, service, port, &mut policy);
-        (None, policy)
+        (part, policy)
     }
 }
 

@@ -1,0 +1,12 @@
+//! Formats and filters of request logs: the controller refuses bad ones, the waypoint follows good ones.
+//! Source: docs/compat.md#request-log.
+
+mod format;
+mod standard;
+mod operator;
+mod time;
+
+pub use format::{Error, Form, Format, Piece};
+pub use operator::{Field, Header, HeaderSource, Operator, Pseudo, Value};
+pub use standard::{JSON, TEXT};
+pub use time::{TimeFormat, TimePart};

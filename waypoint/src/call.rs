@@ -1,0 +1,69 @@
+//! A stream of a tunnel whose target is known: what every request on it has in common.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use mesh::lifecycle::drain;
+use mesh::model::AppProtocol;
+use mesh::names::NamespacedHostname;
+use mesh::state::WorkloadId;
+use mesh::tls::Peer;
+
+use crate::worker::Worker;
+
+/// The connection and the proven peer that a tunnel's streams share.
+#[derive(Debug)]
+pub struct Link {
+    /// The other proxy's end.
+    pub source: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    /// Who the other end proved to be: the calling workload.
+    pub peer: Peer,
+    /// When the first of the two certificates ends: no streams after that.
+    pub good_until: SystemTime,
+}
+
+/// Whom a stream is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A port of a service.
+    Service {
+        /// The service.
+        key: NamespacedHostname,
+        /// Its port.
+        port: u16,
+        /// What its owner says is spoken there.
+        protocol: AppProtocol,
+    },
+    /// A workload itself.
+    Workload {
+        /// The workload.
+        id: WorkloadId,
+        /// Where it was dialled.
+        address: SocketAddr,
+    },
+}
+
+/// A stream whose target is known.
+pub struct Call {
+    /// The worker it lives on.
+    pub worker: Rc<Worker>,
+    /// The tunnel it came through.
+    pub link: Rc<Link>,
+    /// Address of the calling application.
+    pub client: IpAddr,
+    /// Whom it is for.
+    pub target: Target,
+    /// Our end as the caller named it.
+    pub authority: Arc<str>,
+}
+
+impl Call {
+    /// Resolves once the drain has begun.
+    pub fn drain(&self) -> drain::Watch {
+        self.worker.drain.clone()
+    }
+}

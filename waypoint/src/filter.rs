@@ -1,0 +1,6 @@
+//! Pure. What rules do to requests and responses, each filter by itself.
+
+pub mod cors;
+pub mod redirect;
+pub mod rewrite;
+pub mod headers;

@@ -1,0 +1,107 @@
+//! Keeps destinations at the picture of the mesh, and asks the controller for the names that routes need.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh::lifecycle::ready::Gate;
+use mesh::state::{self, ClientPlace};
+use mesh::wire;
+use mesh::xds::Demand;
+
+use crate::config::Node;
+use crate::destinations::Destinations;
+use crate::served;
+
+/// How long the controller may take for one name before it is asked again.
+const ASK: Duration = Duration::from_secs(10);
+
+/// What is followed.
+pub struct Follow {
+    /// Where this waypoint stands.
+    pub node: Node,
+    /// The picture of the mesh.
+    pub state: state::Reader,
+    /// What is served.
+    pub served: served::Reader,
+    /// What is kept up to date.
+    pub destinations: Arc<Destinations>,
+    /// Whom to ask; nobody where everything is known by itself.
+    pub demand: Option<Demand>,
+}
+
+impl Follow {
+    /// Runs for as long as the process lives. The gate opens once everything that is served at first is
+    /// known.
+    pub async fn run(self, gate: Option<Gate>) {
+        let mut gate = gate;
+        let (mut state, mut served) = (self.state.changed(), self.served.changed());
+        let mut asked: HashSet<Box<str>> = HashSet::new();
+        loop {
+            state.mark_unchanged();
+            served.mark_unchanged();
+            if self.ask(&mut asked).await {
+                continue;
+            }
+            self.refresh();
+            if self.served.load().is_complete
+                && let Some(gate) = gate.take()
+            {
+                gate.done();
+            }
+            let gone = tokio::select! {
+                changed = state.changed() => changed.is_err(),
+                changed = served.changed() => changed.is_err(),
+            };
+            if gone {
+                return;
+            }
+        }
+    }
+
+    /// Brings every destination up to date.
+    pub fn refresh(&self) {
+        let place = ClientPlace {
+            network: &self.node.network,
+            cluster: &self.node.cluster,
+            node: &self.node.name,
+            locality: &self.node.locality,
+        };
+        self.destinations.follow(&self.state.load(), place);
+    }
+
+    /// Asks for names that are new; whether there were any.
+    async fn ask(&self, asked: &mut HashSet<Box<str>>) -> bool {
+        let Some(demand) = &self.demand else {
+            return false;
+        };
+        let mut wanted: HashSet<Box<str>> = HashSet::new();
+        for (key, _) in self.served.load().services() {
+            wanted.insert(key.to_string().into());
+        }
+        for destination in self.destinations.all() {
+            wanted.insert(destination.key.service.to_string().into());
+        }
+        asked.retain(|name| wanted.contains(name));
+        let new: Vec<_> = wanted
+            .into_iter()
+            .filter(|it| !asked.contains(it))
+            .collect();
+        if new.is_empty() {
+            return false;
+        }
+        let questions = new
+            .iter()
+            .map(|name| demand.fetch(wire::address::TYPE_URL, name, ASK));
+        let answers = futures_util::future::join_all(questions).await;
+        for (name, answer) in new.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    asked.insert(name);
+                }
+                Err(error) => tracing::warn!(%error, "a name is not known yet"),
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,53 @@
+//! Requests that are malformed, too large, smuggled; upgrades.
+
+use crate::client::with;
+use crate::world::{World, run, vip};
+
+#[test]
+fn malformed_requests_are_refused_and_harm_nobody() {
+    run(|| async {
+        let (world, app) = World::web().await;
+        let long = "x".repeat(70_000);
+        let many: String = (0..120).map(|it| format!("x-{it}: 1\r\n")).collect();
+        for (request, expected) in [
+            ("GET / HTTP/1.1\r\n\r\n".to_owned(), "400"),
+            ("GET / HTTP/1.0\r\nhost: a\r\n\r\n".to_owned(), "426"),
+            ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(), "400"),
+            ("GET /a%00 HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "400"),
+            ("GET / HTTP/1.1\r\nhost: a\r\n folded: b\r\n\r\n".to_owned(), "400"),
+            ("GET / HTTP/1.1\r\nhost: a\r\nbad name: b\r\n\r\n".to_owned(), "400"),
+            ("GET / HTTP/1.1\r\nhost : a\r\n\r\n".to_owned(), "400"),
+            ("GET  / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "400"),
+            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(), "400"),
+            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd".to_owned(), "400"),
+            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -3\r\n\r\n".to_owned(), "400"),
+            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n\r\nabc".to_owned(), "400"),
+            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(), "400"),
+            (format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"), "431"),
+            (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), "431"),
+            ("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n".to_owned(), "404"),
+        ] {
+            // the last request of the connection, whatever becomes of it
+            let heard = world.client.raw(&vip(80), request.as_bytes()).await;
+            let head: String = request.chars().take(60).collect();
+            let status = heard.split(' ').nth(1);
+            assert_eq!(status, Some(expected), "{head:?}: {heard:?}");
+        }
+        assert_eq!(app.requests(), 0);
+        assert_eq!(world.client.get(&vip(80), "/").await.status, 200);
+    });
+}
+
+#[test]
+fn upgrades_that_are_not_offered_are_refused() {
+    run(|| async {
+        let (world, app) = World::web().await;
+        let upgrade = |to| with("/", &[("connection", "upgrade"), ("upgrade", to)]);
+        assert_eq!(
+            world.client.ask(&vip(80), upgrade("other")).await.status,
+            403
+        );
+        assert_eq!(app.requests(), 0);
+        assert_eq!(world.client.ask(&vip(80), upgrade("h2c")).await.status, 200);
+    });
+}

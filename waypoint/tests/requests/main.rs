@@ -1,0 +1,11 @@
+//! Requests through a waypoint in this process: real tunnels over loopback, a certificate authority in
+//! memory, applications and routes that each test draws itself.
+
+mod app;
+mod client;
+mod world;
+
+mod forwarding;
+mod hygiene;
+mod resilience;
+mod routing;
