@@ -4,6 +4,7 @@ mod pods;
 mod entries;
 mod attached;
 mod policies;
+mod routes;
 mod traffic;
 
 use mesh::names::{NamespacedName, WorkloadUid};
@@ -76,6 +77,9 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::VirtualService(name) => traffic::virtual_service(view, name),
+        Output::Route(key) => routes::route(view, key),
+        Output::Routes(key) => routes::routes(view, key),
+        Output::TlsPolicy(name) => routes::tls_policy(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
     };
     computed.unwrap_or_default()
@@ -101,6 +105,9 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         Output::Service(_)
         | Output::Slice(_)
         | Output::ServiceEntry(_)
+        | Output::Route(_)
+        | Output::Routes(_)
+        | Output::TlsPolicy(_)
         | Output::Authentication(_)
         | Output::VirtualService(_)
         | Output::DestinationRule(_)
