@@ -2,6 +2,7 @@
 
 mod pods;
 mod entries;
+mod attached;
 mod policies;
 mod traffic;
 
@@ -68,6 +69,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
             })
         }
         Output::Policy(name) => policies::policy(view, name),
+        Output::Authentication(name) => attached::tokens(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
@@ -95,6 +97,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         Output::Service(_)
         | Output::Slice(_)
         | Output::ServiceEntry(_)
+        | Output::Authentication(_)
         | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,

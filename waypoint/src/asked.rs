@@ -9,8 +9,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Version};
 use mesh::model::waypoint::PathNormalization;
 
-use super::ending::Ending;
-use super::path;
+use crate::ending::Ending;
+use crate::path;
 
 /// A request that may go on.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use ::http::HeaderMap;
 use ::http::header::COOKIE;
 use mesh::model::attached::JwtRule;
 
-use crate::http::asked::Asked;
+use crate::asked::Asked;
 
 /// Where tokens are without another word.
 const BEARER: (&str, &str) = ("authorization", "Bearer ");

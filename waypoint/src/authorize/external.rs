@@ -21,7 +21,7 @@ use mesh::identity::Identity;
 use mesh::model::provider::{AuthorizerProtocol, ExternalAuthorizer, ProviderAddress};
 
 use super::refusal::Said;
-use crate::http::asked::Asked;
+use crate::asked::Asked;
 
 pub use additions::Additions;
 pub use body::{Part, TooLong, part};

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use mesh::authz::Denial;
 
 use super::external;
-use crate::http::ending::Ending;
-use crate::http::reply::Reply;
+use crate::ending::Ending;
+use crate::reply::Reply;
 
 /// Why a request is not admitted.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,9 @@
 use ::http::StatusCode;
 use ::http::header::{HeaderValue, WWW_AUTHENTICATE};
 
-use crate::http::asked::Asked;
-use crate::http::ending::Ending;
-use crate::http::reply::Reply;
+use crate::asked::Asked;
+use crate::ending::Ending;
+use crate::reply::Reply;
 
 /// Why a token is not taken. Displayed in the words that the client gets as body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use prost::Message as _;
 use proto::external_auth as pb;
 
-use crate::http::asked::Asked;
+use crate::asked::Asked;
 
 use super::additions::How;
 use super::names::is_touchable;

@@ -19,7 +19,7 @@ use ::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use mesh::authz::Token;
 use mesh::model::attached::JwtRule;
 
-use super::asked::Asked;
+use crate::asked::Asked;
 use keys::{KeyRing, KeySource};
 use rejection::Rejection;
 

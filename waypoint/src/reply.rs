@@ -4,8 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
 use http::{HeaderMap, Response, StatusCode};
 
-use super::ending::{Ending, grpc_status};
-use super::outgoing::Outgoing;
+use crate::ending::{Ending, grpc_status};
 
 /// What `server` says, as Istio's users expect it.
 pub const SERVER_NAME: HeaderValue = HeaderValue::from_static("istio-envoy");
@@ -66,7 +65,7 @@ impl Reply {
     }
 
     /// The answer; for a gRPC call it is trailers alone, with what the body would have said.
-    pub fn write(self, is_grpc: bool, is_head: bool) -> Response<Outgoing> {
+    pub fn write(self, is_grpc: bool, is_head: bool) -> Response<Bytes> {
         let status = self.status();
         let body = match self.body {
             Some(body) => body,
@@ -87,7 +86,7 @@ impl Reply {
             if let Some(message) = grpc_message(&body) {
                 headers.insert(GRPC_MESSAGE, message);
             }
-            Response::new(Outgoing::whole(Bytes::new()))
+            Response::new(Bytes::new())
         } else {
             if !body.is_empty() {
                 headers
@@ -96,7 +95,7 @@ impl Reply {
             }
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             let body = if is_head { Bytes::new() } else { body };
-            let mut response = Response::new(Outgoing::whole(body));
+            let mut response = Response::new(body);
             *response.status_mut() = status;
             response
         };

@@ -12,7 +12,7 @@ use mesh::model::Origin;
 use mesh::model::attached::{RequestAction, RequestAuthorization};
 use mesh::model::provider::ExternalAuthorizer;
 
-use super::asked::Asked;
+use crate::asked::Asked;
 use external::{Additions, Decision, Transport, Whom};
 use refusal::Refusal;
 

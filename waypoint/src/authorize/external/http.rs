@@ -8,7 +8,7 @@ use ::http::{StatusCode, Version};
 use http_body_util::Full;
 use mesh::model::provider::AuthorizerProtocol;
 
-use crate::http::asked::Asked;
+use crate::asked::Asked;
 
 use super::additions::How;
 use super::names::{is_among, is_touchable};

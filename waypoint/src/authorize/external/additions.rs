@@ -2,7 +2,7 @@
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::http::asked::Asked;
+use crate::asked::Asked;
 
 use super::names::is_touchable;
 
@@ -31,7 +31,7 @@ pub struct Additions {
 
 impl Additions {
     /// Changes the request.
-    pub(in crate::http::authorize) fn to_request(&self, asked: &mut Asked) {
+    pub(in crate::authorize) fn to_request(&self, asked: &mut Asked) {
         let removed = self.removed.iter().filter(|it| is_touchable(it));
         removed.for_each(|name| {
             asked.headers.remove(name);

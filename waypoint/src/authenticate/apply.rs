@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use mesh::model::attached::JwtRule;
 use serde_json::{Map, Value};
 
-use crate::http::asked::Asked;
+use crate::asked::Asked;
 
 use super::locate::{Found, Place};
 use super::verify::Verified;
