@@ -18,6 +18,7 @@ pub mod namespaces;
 pub mod mesh_config;
 pub mod host;
 pub mod traffic;
+pub mod providers;
 pub mod policy;
 pub mod policies;
 pub mod peer_authentication;

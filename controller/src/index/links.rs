@@ -62,8 +62,10 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
             let [before, after] = replaced.both(Object::service_entry);
             if before.map(hosts::facts) != after.map(hosts::facts) {
                 let named = [before, after].into_iter().flatten();
-                let named = named.flat_map(|entry| &entry.spec.hosts);
-                named.for_each(|host| contest::host(host, shelf, dirty));
+                for host in named.flat_map(|entry| &entry.spec.hosts) {
+                    contest::host(host, shelf, dirty);
+                    waypoints::provider(host, shelf, cluster, dirty);
+                }
             }
             if before.map(membership::entry_facts) != after.map(membership::entry_facts) {
                 let entries = [before, after].into_iter().flatten();

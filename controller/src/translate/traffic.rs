@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use mesh::model::waypoint::PathNormalization;
 use objects::istio::destination_rule::balancing::LocalitySetting;
 use objects::istio::virtual_service::Retries;
+
+use super::providers::Written;
 
 /// Settings of MeshConfig.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,4 +24,8 @@ pub struct Traffic {
     pub virtual_service_export: Vec<String>,
     /// `defaultDestinationRuleExportTo`: who sees DestinationRules that do not say.
     pub destination_rule_export: Vec<String>,
+    /// `pathNormalization`: how waypoints make paths uniform.
+    pub path_normalization: PathNormalization,
+    /// `extensionProviders`: servers beside the data path.
+    pub providers: Vec<Written>,
 }
