@@ -2,10 +2,12 @@
 //!
 //! What Istio's admission would refuse is refused here, with the field: [`Refused`].
 
+pub mod request_authentication;
 pub mod authorization_policy;
 pub mod virtual_service;
 pub mod destination_rule;
 pub mod peer_authentication;
+pub mod telemetry;
 pub mod service_entry;
 pub mod workload_entry;
 pub mod host;
@@ -21,10 +23,12 @@ use crate::raw::Path;
 pub use authorization_policy::AuthorizationPolicy;
 pub use destination_rule::DestinationRule;
 pub use peer_authentication::PeerAuthentication;
+pub use request_authentication::RequestAuthentication;
 pub use service_entry::{EntryPort, Location, Resolution, ServiceEntry};
 pub use span::Span;
 pub use string_match::StringMatch;
 pub use subnet::Subnet;
+pub use telemetry::Telemetry;
 pub use virtual_service::VirtualService;
 pub use workload_entry::{WorkloadEntry, WorkloadEntrySpec};
 

@@ -13,9 +13,10 @@
 //!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
-//! - a DestinationRule: itself;
-//! - a policy: see `policies`.
+//! - a VirtualService or a DestinationRule: see `guides`;
+//! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
+mod attached;
 mod dirty;
 mod members;
 mod contest;
@@ -29,6 +30,7 @@ use objects::object::Object;
 use super::hosts;
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::{Cluster, locality, membership, service, workload, workload_entry};
+pub use attached::attached;
 pub use dirty::{Dirty, Output, name};
 
 /// Adds what depends on a changed object. `shelf` holds its new form already.
@@ -62,10 +64,8 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
             let [before, after] = replaced.both(Object::service_entry);
             if before.map(hosts::facts) != after.map(hosts::facts) {
                 let named = [before, after].into_iter().flatten();
-                for host in named.flat_map(|entry| &entry.spec.hosts) {
-                    contest::host(host, shelf, dirty);
-                    waypoints::provider(host, shelf, cluster, dirty);
-                }
+                let named = named.flat_map(|entry| &entry.spec.hosts);
+                named.for_each(|host| contest::host(host, shelf, dirty));
             }
             if before.map(membership::entry_facts) != after.map(membership::entry_facts) {
                 let entries = [before, after].into_iter().flatten();
@@ -89,7 +89,6 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
             }
         }
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
-        Kind::DestinationRule => dirty.add(Output::DestinationRule(name(metadata))),
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
         _ => {}
@@ -142,7 +141,8 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
         .for_each(|it| dirty.workload_entry(&it.metadata));
     shelf.gateways().for_each(|it| dirty.gateway(&it.metadata));
     let policies = shelf.policies().chain(shelf.peers());
-    let policies = policies.chain(shelf.destination_rules());
+    let policies = policies.chain(shelf.request_authentications());
+    let policies = policies.chain(shelf.guides());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

@@ -1,5 +1,7 @@
 //! Pure. MeshConfig: ConfigMap `istio`, key `mesh`, in the system namespace.
 
+mod authorizers;
+
 use std::sync::Arc;
 
 use mesh::identity::{ParseError, TrustDomain};
@@ -14,11 +16,11 @@ use objects::selector::Selector;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Finding;
-use super::providers::{self, Written};
 use super::rule::Rule;
 use super::traffic::Traffic;
 use super::visibility::EntryVisibility;
+use super::{Cluster, Finding};
+pub use authorizers::{Authorizer, read as authorizers};
 
 /// Name of the ConfigMap.
 pub const NAME: &str = "istio";
@@ -38,6 +40,8 @@ pub struct MeshConfig {
     pub discovery_selectors: Vec<Selector>,
     /// What holds for traffic through waypoints where objects say nothing.
     pub traffic: Arc<Traffic>,
+    /// Providers beside the data path, as far as they are about authorization.
+    pub authorizers: Vec<Authorizer>,
     /// Everything that was written, also what this version does not read.
     pub document: Value,
 }
@@ -78,8 +82,8 @@ struct Shape {
     default_http_retry_policy: Option<Retries>,
     default_virtual_service_export_to: Vec<String>,
     default_destination_rule_export_to: Vec<String>,
+    extension_providers: Vec<Authorizer>,
     path_normalization: Normalization,
-    extension_providers: Vec<Written>,
 }
 
 #[derive(Default, Deserialize)]
@@ -147,13 +151,9 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             Err(source) => return Err(Error::TrustDomain { text, source }),
         },
     };
-    for fault in providers::faults(&shape.extension_providers) {
+    for fault in authorizers::faults(&shape.extension_providers) {
         let reason = format!("{fault}: it has no effect");
-        findings.push(Finding::new(
-            Rule::InvalidValue,
-            &["data", DATA_KEY],
-            reason,
-        ));
+        findings.push(Finding::new(Rule::InvalidValue, &["data", DATA_KEY], reason));
     }
     let traffic = Traffic {
         connect_timeout: shape
@@ -166,7 +166,6 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
         virtual_service_export: shape.default_virtual_service_export_to,
         destination_rule_export: shape.default_destination_rule_export_to,
         path_normalization: shape.path_normalization.normalization.into(),
-        providers: shape.extension_providers,
     };
     let root_namespace = shape.root_namespace.filter(|text| !text.is_empty());
     Ok((
@@ -176,6 +175,7 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             entry_visibility: shape.service_entry_visibility.map(Arc::new),
             discovery_selectors: shape.discovery_selectors,
             traffic: Arc::new(traffic),
+            authorizers: shape.extension_providers,
             document: value.clone(),
         },
         findings,
@@ -222,22 +222,23 @@ extensionProviders:
 - { name: a, envoyExtAuthzHttp: { service: h, port: 1 } }
 - { name: c, envoyExtAuthzHttp: { service: '', port: 1, statusOnError: '403' } }
 - { name: d, envoyExtAuthzHttp: { service: h, port: 1, statusOnError: nonsense } }
-- { name: e, somethingNew: { service: h } }
+- { name: e, envoyExtAuthzGrpc: { service: a/b/c, port: 1 } }
+- { name: f, somethingNew: { service: h } }
 pathNormalization: { normalization: MERGE_SLASHES }
 ";
         let (config, findings) = parse(text).unwrap();
         let reasons: Vec<&str> = findings.iter().map(|it| it.reason.as_str()).collect();
         for (reason, expected) in reasons.iter().zip([
-            "setting extensionProviders[5].somethingNew in line 8",
+            "setting extensionProviders[6].somethingNew in line 9",
             "extensionProviders[1] (\"b\"): port 0 is not",
             "extensionProviders[2] (\"a\") has the name of another",
             "extensionProviders[3] (\"c\"): service is missing",
             "extensionProviders[4] (\"d\"): statusOnError \"nonsense\"",
+            "extensionProviders[5] (\"e\"): service \"a/b/c\" is not namespace/host",
         ]) {
             assert!(reason.starts_with(expected), "{reason}");
         }
-        assert_eq!(reasons.len(), 5);
-        assert_eq!(config.traffic.providers.len(), 6);
+        assert_eq!(reasons.len(), 6);
         let expected = PathNormalization::MergeSlashes;
         assert_eq!(config.traffic.path_normalization, expected);
         assert!(parse("pathNormalization: { normalization: ODD }").is_err());

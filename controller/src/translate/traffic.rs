@@ -7,8 +7,6 @@ use mesh::model::waypoint::PathNormalization;
 use objects::istio::destination_rule::balancing::LocalitySetting;
 use objects::istio::virtual_service::Retries;
 
-use super::providers::Written;
-
 /// Settings of MeshConfig.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -26,6 +24,4 @@ pub struct Traffic {
     pub destination_rule_export: Vec<String>,
     /// `pathNormalization`: how waypoints make paths uniform.
     pub path_normalization: PathNormalization,
-    /// `extensionProviders`: servers beside the data path.
-    pub providers: Vec<Written>,
 }

@@ -28,8 +28,12 @@ pub enum Output {
     Namespace(NamespacedName),
     /// An AuthorizationPolicy.
     Policy(NamespacedName),
+    /// A RequestAuthentication.
+    Authentication(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a VirtualService.
+    VirtualService(NamespacedName),
     /// What is to be said about a DestinationRule.
     DestinationRule(NamespacedName),
     /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
@@ -48,6 +52,8 @@ impl Output {
             Self::Gateway(name) => (Kind::Gateway, name),
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
+            Self::Authentication(name) => (Kind::RequestAuthentication, name),
+            Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
@@ -75,6 +81,8 @@ impl Output {
             Kind::Namespace => Some(Self::Namespace(name)),
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
+            Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }
@@ -91,6 +99,11 @@ impl Dirty {
     /// The outputs in a fixed order.
     pub fn into_outputs(self) -> BTreeSet<Output> {
         self.outputs
+    }
+
+    /// The outputs so far.
+    pub fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter()
     }
 
     /// Adds one.

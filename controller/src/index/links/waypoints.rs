@@ -8,7 +8,7 @@ use objects::object::Object;
 use super::{Dirty, Output};
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::waypoint::gateway::{self as facts, Candidate, Traffic};
-use crate::translate::{Cluster, namespaces, providers, waypoint};
+use crate::translate::{namespaces, waypoint};
 
 /// A gateway has changed.
 pub(super) fn gateway(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
@@ -45,14 +45,6 @@ pub(super) fn class(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
         let metadata = &gateway.metadata;
         let name = NamespacedName::new(&*metadata.namespace, &*metadata.name);
         asking_for(&name, is_for_workloads, shelf, dirty);
-    }
-}
-
-/// It may have turned whose a host is: waypoints are told where the servers are that MeshConfig names.
-pub(super) fn provider(host: &str, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
-    if providers::name_host(&cluster.traffic.providers, host) {
-        let gateways = shelf.gateways();
-        gateways.for_each(|it| dirty.gateway(&it.metadata));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pure. What gateways come to: waypoints with their settings.
 
 use mesh::model::observe::Telemetry;
-use mesh::names::{NamespacedHostname, NamespacedName};
+use mesh::names::NamespacedName;
 
 use super::{Computed, View};
 use crate::index::for_waypoints::{ForWaypoints, Guidance};
@@ -12,9 +12,7 @@ use crate::translate::waypoint::settings;
 pub(super) fn gateway(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
     let gateway = view.find(name)?;
     let telemetry = Telemetry::default();
-    let waypoint = settings::of_gateway(view.cluster, &gateway, telemetry, &|host| {
-        entry_host(view, host)
-    });
+    let waypoint = settings::of_gateway(view.cluster, &gateway, telemetry);
     let for_waypoints = waypoint.map(|waypoint| ForWaypoints {
         audience: Audience::gateways([waypoint.key.clone()]),
         guidance: Guidance::Waypoint(Box::new(waypoint)),
@@ -24,11 +22,4 @@ pub(super) fn gateway(view: View<'_>, name: &NamespacedName) -> Option<Computed>
         for_waypoints: for_waypoints.into_iter().collect(),
         ..Computed::default()
     })
-}
-
-/// A host that service entries name; of several namespaces that of the first.
-fn entry_host(view: View<'_>, host: &str) -> Option<NamespacedHostname> {
-    let entries = view.shelf.entries_of(host);
-    let namespaces = entries.map(|it| &*it.metadata.namespace);
-    Some(NamespacedHostname::new(namespaces.min()?, host))
 }

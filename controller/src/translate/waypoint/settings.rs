@@ -9,19 +9,17 @@ use mesh::names::NamespacedName;
 
 use super::gateway::Candidate;
 use crate::translate::Cluster;
-use crate::translate::providers::{self, FindService};
 
 /// How long connecting may take where MeshConfig does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries after the first where nobody says.
 const ATTEMPTS: u32 = 2;
 
-/// The settings of a gateway, if it is a waypoint. `elsewhere` finds hosts that are not of the cluster's domain.
+/// The settings of a gateway, if it is a waypoint.
 pub fn of_gateway(
     cluster: &Cluster,
     candidate: &Candidate<'_>,
     telemetry: Telemetry,
-    elsewhere: FindService<'_>,
 ) -> Option<Waypoint> {
     if !candidate.is_waypoint() {
         return None;
@@ -35,7 +33,7 @@ pub fn of_gateway(
         path_normalization: cluster.traffic.path_normalization,
         default_retry: default_retry(),
         connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-        authorizers: providers::authorizers(&cluster.traffic.providers, cluster, elsewhere),
+        authorizers: cluster.authorizers.to_vec(),
         telemetry,
     })
 }
