@@ -37,6 +37,7 @@ use crate::translate::mesh_config::{self, MeshConfig};
 use crate::translate::rule::Rule;
 use crate::translate::status::Status;
 use crate::translate::unread;
+use crate::translate::virtual_service::retry;
 use allocator::{Allocator, Prefixes};
 use discovery::Aside;
 use for_waypoints::ForWaypoints;
@@ -289,7 +290,8 @@ impl Index {
         let map = self.shelf.config_map(namespace, mesh_config::NAME);
         let text = map.and_then(|map| map.data.get(mesh_config::DATA_KEY));
         let findings = match mesh_config::parse(text.map_or("", String::as_str)) {
-            Ok((config, findings)) => {
+            Ok((config, mut findings)) => {
+                findings.extend(retry::findings_of_mesh(&config.traffic));
                 if config.trust_domain != self.mesh_config.trust_domain {
                     tracing::info!(trust_domain = %config.trust_domain, "trust domain is set");
                 }

@@ -153,7 +153,11 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
     };
     for fault in authorizers::faults(&shape.extension_providers) {
         let reason = format!("{fault}: it has no effect");
-        findings.push(Finding::new(Rule::InvalidValue, &["data", DATA_KEY], reason));
+        findings.push(Finding::new(
+            Rule::InvalidValue,
+            &["data", DATA_KEY],
+            reason,
+        ));
     }
     let traffic = Traffic {
         connect_timeout: shape

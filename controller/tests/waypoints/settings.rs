@@ -80,13 +80,23 @@ fn mesh_config_says_the_rest_and_has_defaults() {
     world.apply(changes(&mesh_config(
         "trustDomain: td
 connectTimeout: 3s
-pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}",
+pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}
+defaultHttpRetryPolicy: {attempts: 5, retryOn: 'reset,503,retriable-headers'}",
     )));
+    let found = world.problems.all();
+    let found: Vec<&str> = found.iter().map(|it| it.problem.reason.as_str()).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("defaultHttpRetryPolicy.retryOn: `retriable-headers` has no effect")
+    );
     let told = told(&world).unwrap();
     assert_eq!(told.trust_domain.as_str(), "td");
     assert_eq!(told.connect_timeout, Duration::from_secs(3));
     let expected = PathNormalization::DecodeAndMergeSlashes;
     assert_eq!(told.path_normalization, expected);
+    let retry = &told.default_retry;
+    assert!(retry.attempts == 5 && retry.on.reset && !retry.on.connect_failure);
+    assert_eq!(retry.codes, [503]);
 }
 
 #[test]

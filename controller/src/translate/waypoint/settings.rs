@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use mesh::model::http::{Retry, RetryOn};
 use mesh::model::observe::Telemetry;
 use mesh::model::waypoint::Waypoint;
 use mesh::names::NamespacedName;
 
 use super::gateway::Candidate;
 use crate::translate::Cluster;
+use crate::translate::virtual_service::retry;
 
 /// How long connecting may take where MeshConfig does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Tries after the first where nobody says.
-const ATTEMPTS: u32 = 2;
 
 /// The settings of a gateway, if it is a waypoint.
 pub fn of_gateway(
@@ -31,24 +29,9 @@ pub fn of_gateway(
         serves: candidate.for_traffic(),
         trust_domain: cluster.trust_domain.clone(),
         path_normalization: cluster.traffic.path_normalization,
-        default_retry: default_retry(),
+        default_retry: retry::of_mesh(&cluster.traffic),
         connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
         authorizers: cluster.authorizers.to_vec(),
         telemetry,
     })
-}
-
-/// Retries where nobody says: of what has certainly not been acted upon. Source: docs/compat.md#retries.
-fn default_retry() -> Retry {
-    Retry {
-        attempts: ATTEMPTS,
-        on: RetryOn {
-            connect_failure: true,
-            refused_stream: true,
-            unavailable: true,
-            cancelled: true,
-            ..RetryOn::default()
-        },
-        ..Retry::default()
-    }
 }
