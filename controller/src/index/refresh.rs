@@ -1,5 +1,6 @@
 //! Pure. Recomputes one output from the objects on the shelf by calling `translate`.
 
+mod gateways;
 mod pods;
 mod entries;
 mod attached;
@@ -61,10 +62,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Slice(name) => slice(view, name),
         Output::ServiceEntry(name) => entries::service_entry(view, name),
         Output::WorkloadEntry(name) => entries::workload_entry(view, name),
-        Output::Gateway(name) => view.find(name).map(|gateway| Computed {
-            findings: gateway.findings(),
-            ..Computed::default()
-        }),
+        Output::Gateway(name) => gateways::gateway(view, name),
         Output::Namespace(name) => {
             let namespace = view.shelf.namespace(&name.name);
             namespace.map(|namespace| Computed {
