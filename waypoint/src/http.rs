@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ::http::header::CONNECTION;
 use ::http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
+use mesh::authz::Token;
 use mesh::model::http::{Abort, Fraction};
 use mesh::model::waypoint::PathNormalization;
 
@@ -19,9 +20,10 @@ use crate::filter::{cors, redirect};
 use crate::matcher::Facts;
 use crate::reply::Reply;
 use crate::routes::compile::{Action, Port, Rule, Share};
-use crate::served::{Bound, Served};
+use crate::served::{Bound, Policies, Served};
 
 pub mod serve;
+mod guard;
 pub mod attempt;
 pub mod outgoing;
 pub mod change;
@@ -98,7 +100,9 @@ enum Course {
 
 impl Exchange<'_> {
     async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
-        let course = self.course(&asked)?;
+        let policies = self.policies();
+        let passed = guard::pass(self, policies, &mut asked).await?;
+        let course = self.course(&asked, passed.token.as_ref())?;
         if asked
             .upgrade
             .as_ref()
@@ -141,11 +145,14 @@ impl Exchange<'_> {
             rule.response_headers.apply(response.headers_mut());
             cors::put(&cors, response.headers_mut());
         }
+        if let Some(additions) = &passed.additions {
+            additions.to_response(response.headers_mut());
+        }
         Ok(response)
     }
 
     /// Which rule a request is for.
-    fn course(&self, asked: &Asked) -> Result<Course, Reply> {
+    fn course(&self, asked: &Asked, token: Option<&Token>) -> Result<Course, Reply> {
         let (key, port) = match &self.call.target {
             Target::Service { key, port, .. } => (key, *port),
             Target::Workload { .. } => return Err(Ending::NoHealthyEndpoint.into()),
@@ -165,12 +172,21 @@ impl Exchange<'_> {
             scheme: asked.scheme(),
             authority: asked.host(),
             headers: &asked.headers,
-            claim: &|_| Vec::new(),
+            claim: &|path| claim(token, path),
         });
         let number = number.and_then(|it| usize::try_from(it).ok());
         let rule = number.and_then(|it| found.rules.get(it));
         rule.map(|it| Course::Rule(Arc::clone(it)))
             .ok_or_else(|| Ending::NoRoute.into())
+    }
+
+    /// Policies that hold for what was dialled.
+    fn policies(&self) -> &Policies {
+        let service = match &self.call.target {
+            Target::Service { key, .. } => self.served.service(key),
+            Target::Workload { .. } => None,
+        };
+        service.map_or(&self.served.general, |it| &it.policies)
     }
 
     /// Delays or refuses the share of requests that a rule wants broken.
@@ -252,6 +268,14 @@ impl Exchange<'_> {
             Target::Workload { address, .. } => address.port(),
         }
     }
+}
+
+/// Values of a claim whose path has `\u{1f}` between its parts.
+fn claim(token: Option<&Token>, path: &str) -> Vec<String> {
+    let texts = token
+        .into_iter()
+        .flat_map(|it| it.texts(path.split('\u{1f}')));
+    texts.map(str::to_owned).collect()
 }
 
 /// What a rule did with a request.
