@@ -7,6 +7,7 @@
 pub mod refresh;
 pub mod for_waypoints;
 pub mod policies;
+pub mod guides;
 pub mod links;
 pub mod outcome;
 pub mod allocator;
@@ -39,6 +40,7 @@ use crate::translate::unread;
 use allocator::{Allocator, Prefixes};
 use discovery::Aside;
 use for_waypoints::ForWaypoints;
+use guides::Guides;
 use links::{Dirty, Output};
 pub use outcome::{Changes, Outcome, Type};
 use policies::Book;
@@ -69,6 +71,7 @@ pub struct Index {
     /// Names of the resources of outputs that may have several, or may lose them to another.
     made: HashMap<Output, Vec<(Type, String)>>,
     book: Book,
+    guides: Guides,
     residents: Arc<RwLock<Residents>>,
     problems: Arc<Problems>,
     metrics: Metrics,
@@ -90,6 +93,7 @@ impl Index {
             aside: Aside::default(),
             made: HashMap::new(),
             book,
+            guides: Guides::default(),
             residents: Arc::default(),
             problems,
             metrics,
@@ -170,6 +174,7 @@ impl Index {
         self.metrics.count_event(replaced.key.kind);
         links::affected(&replaced, &self.shelf, &self.cluster, dirty);
         self.book.take_in(&replaced, &self.shelf, dirty);
+        self.guides.take_in(&replaced, &self.cluster, dirty);
         self.keep_residents(&replaced);
         if replaced.key.kind == Kind::ServiceEntry {
             let name = NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);
@@ -239,6 +244,7 @@ impl Index {
             cluster: &self.cluster,
             allocator: &self.allocator,
             book: &self.book,
+            guides: &self.guides,
         }
     }
 
@@ -377,6 +383,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
             | Kind::RequestAuthentication
+            | Kind::VirtualService
             | Kind::DestinationRule
     )
 }

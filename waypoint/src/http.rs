@@ -7,32 +7,28 @@ use std::sync::Arc;
 use ::http::header::CONNECTION;
 use ::http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
+use mesh::authz::Token;
 use mesh::model::http::{Abort, Fraction};
 use mesh::model::waypoint::PathNormalization;
 
+use crate::asked::{self, Asked};
 use crate::body::Source;
 use crate::call::{Call, Target};
 use crate::destinations::Destination;
+use crate::ending::Ending;
 use crate::filter::{cors, redirect};
 use crate::matcher::Facts;
+use crate::reply::Reply;
 use crate::routes::compile::{Action, Port, Rule, Share};
-use crate::served::{Bound, Served};
+use crate::served::{Bound, Policies, Served};
 
 pub mod serve;
+mod guard;
 pub mod attempt;
-pub mod authenticate;
-pub mod authorize;
-pub mod reply;
-pub mod asked;
-pub mod path;
 pub mod outgoing;
 pub mod change;
-pub mod ending;
 
-use asked::Asked;
-use ending::Ending;
 use outgoing::Outgoing;
-use reply::Reply;
 use serve::Switch;
 
 /// Answers one request, whatever becomes of it.
@@ -62,7 +58,7 @@ pub async fn answer(
     };
     answered.unwrap_or_else(|reply| {
         let closes = is_http1 && reply.ending.closes();
-        let mut response = reply.write(is_grpc, is_head);
+        let mut response = reply.write(is_grpc, is_head).map(Outgoing::whole);
         if closes {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
@@ -104,7 +100,9 @@ enum Course {
 
 impl Exchange<'_> {
     async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
-        let course = self.course(&asked)?;
+        let policies = self.policies();
+        let passed = guard::pass(self, policies, &mut asked).await?;
+        let course = self.course(&asked, passed.token.as_ref())?;
         if asked
             .upgrade
             .as_ref()
@@ -147,11 +145,14 @@ impl Exchange<'_> {
             rule.response_headers.apply(response.headers_mut());
             cors::put(&cors, response.headers_mut());
         }
+        if let Some(additions) = &passed.additions {
+            additions.to_response(response.headers_mut());
+        }
         Ok(response)
     }
 
     /// Which rule a request is for.
-    fn course(&self, asked: &Asked) -> Result<Course, Reply> {
+    fn course(&self, asked: &Asked, token: Option<&Token>) -> Result<Course, Reply> {
         let (key, port) = match &self.call.target {
             Target::Service { key, port, .. } => (key, *port),
             Target::Workload { .. } => return Err(Ending::NoHealthyEndpoint.into()),
@@ -171,12 +172,21 @@ impl Exchange<'_> {
             scheme: asked.scheme(),
             authority: asked.host(),
             headers: &asked.headers,
-            claim: &|_| Vec::new(),
+            claim: &|path| claim(token, path),
         });
         let number = number.and_then(|it| usize::try_from(it).ok());
         let rule = number.and_then(|it| found.rules.get(it));
         rule.map(|it| Course::Rule(Arc::clone(it)))
             .ok_or_else(|| Ending::NoRoute.into())
+    }
+
+    /// Policies that hold for what was dialled.
+    fn policies(&self) -> &Policies {
+        let service = match &self.call.target {
+            Target::Service { key, .. } => self.served.service(key),
+            Target::Workload { .. } => None,
+        };
+        service.map_or(&self.served.general, |it| &it.policies)
     }
 
     /// Delays or refuses the share of requests that a rule wants broken.
@@ -258,6 +268,14 @@ impl Exchange<'_> {
             Target::Workload { address, .. } => address.port(),
         }
     }
+}
+
+/// Values of a claim whose path has `\u{1f}` between its parts.
+fn claim(token: Option<&Token>, path: &str) -> Vec<String> {
+    let texts = token
+        .into_iter()
+        .flat_map(|it| it.texts(path.split('\u{1f}')));
+    texts.map(str::to_owned).collect()
 }
 
 /// What a rule did with a request.

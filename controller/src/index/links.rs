@@ -13,7 +13,7 @@
 //!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
-//! - a DestinationRule: itself;
+//! - a VirtualService or a DestinationRule: see `guides`;
 //! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
 mod attached;
@@ -90,7 +90,6 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
             }
         }
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
-        Kind::DestinationRule => dirty.add(Output::DestinationRule(name(metadata))),
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
         _ => {}
@@ -156,7 +155,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     namespaces.for_each(|it| dirty.add(Output::Namespace(it)));
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.request_authentications());
-    let policies = policies.chain(shelf.destination_rules());
+    let policies = policies.chain(shelf.guides());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

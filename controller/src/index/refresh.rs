@@ -13,6 +13,7 @@ use objects::kubernetes::EndpointSlice;
 
 use super::allocator::Allocator;
 use super::for_waypoints::ForWaypoints;
+use super::guides::Guides;
 use super::links::Output;
 use super::policies::Book;
 use crate::shelf::Shelf;
@@ -48,6 +49,8 @@ pub struct View<'a> {
     pub allocator: &'a Allocator,
     /// Policies in force.
     pub book: &'a Book,
+    /// VirtualServices and DestinationRules in force.
+    pub guides: &'a Guides,
 }
 
 /// Computes an output as things are.
@@ -67,6 +70,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Authentication(name) => attached::tokens(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
+        Output::VirtualService(name) => traffic::virtual_service(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
     };
     computed.unwrap_or_default()
@@ -93,6 +97,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Slice(_)
         | Output::ServiceEntry(_)
         | Output::Authentication(_)
+        | Output::VirtualService(_)
         | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,

@@ -32,6 +32,8 @@ pub enum Output {
     Authentication(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a VirtualService.
+    VirtualService(NamespacedName),
     /// What is to be said about a DestinationRule.
     DestinationRule(NamespacedName),
     /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
@@ -51,6 +53,7 @@ impl Output {
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
+            Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
@@ -79,6 +82,7 @@ impl Output {
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }
