@@ -12,7 +12,9 @@ use std::sync::Arc;
 use mesh::names::NamespacedName;
 use objects::change::Change;
 use objects::gateway_api::{Gateway, GatewayClass};
-use objects::istio::{AuthorizationPolicy, RequestAuthentication, ServiceEntry, WorkloadEntry};
+use objects::istio::{
+    AuthorizationPolicy, RequestAuthentication, ServiceEntry, Telemetry, WorkloadEntry,
+};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
@@ -38,6 +40,7 @@ const KEPT: &[Kind] = &[
     Kind::RequestAuthentication,
     Kind::VirtualService,
     Kind::DestinationRule,
+    Kind::Telemetry,
 ];
 
 /// All objects the controller works from.
@@ -245,6 +248,17 @@ impl Shelf {
     /// All destination rules.
     pub fn destination_rules(&self) -> impl Iterator<Item = &Object> {
         self.all(Kind::DestinationRule)
+    }
+
+    /// All Telemetry objects.
+    pub fn telemetries(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::Telemetry)
+    }
+
+    /// The Telemetry objects of a namespace.
+    pub fn telemetries_in(&self, namespace: &str) -> impl Iterator<Item = &Telemetry> {
+        self.within(Kind::Telemetry, namespace)
+            .filter_map(Object::telemetry)
     }
 
     /// All pods.

@@ -14,6 +14,7 @@
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
 //! - a DestinationRule: itself;
+//! - a Telemetry: itself and those beside it, the waypoints that follow it, and what it is attached to;
 //! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
 mod attached;
@@ -21,6 +22,7 @@ mod dirty;
 mod members;
 mod contest;
 mod waypoints;
+mod telemetry;
 
 use mesh::names::NamespacedName;
 use objects::kinds::Kind;
@@ -90,6 +92,7 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
         }
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
         Kind::DestinationRule => dirty.add(Output::DestinationRule(name(metadata))),
+        Kind::Telemetry => telemetry::telemetry(replaced, shelf, cluster, dirty),
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
         _ => {}
@@ -144,6 +147,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.request_authentications());
     let policies = policies.chain(shelf.destination_rules());
+    let policies = policies.chain(shelf.telemetries());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

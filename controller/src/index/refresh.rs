@@ -5,6 +5,7 @@ mod entries;
 mod attached;
 mod policies;
 mod traffic;
+pub mod telemetry;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -73,6 +74,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
+        Output::Telemetry(name) => telemetry::telemetry(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -99,6 +101,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::ServiceEntry(_)
         | Output::Authentication(_)
         | Output::DestinationRule(_)
+        | Output::Telemetry(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }

@@ -32,6 +32,8 @@ pub enum Output {
     Authentication(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a Telemetry object.
+    Telemetry(NamespacedName),
     /// What is to be said about a DestinationRule.
     DestinationRule(NamespacedName),
     /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
@@ -52,6 +54,7 @@ impl Output {
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
+            Self::Telemetry(name) => (Kind::Telemetry, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
         Key::new(kind, &name.namespace, &name.name)
@@ -80,6 +83,7 @@ impl Output {
             Kind::PeerAuthentication => Some(Self::Peer(name)),
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
+            Kind::Telemetry => Some(Self::Telemetry(name)),
             _ => None,
         }
     }
