@@ -7,6 +7,7 @@
 pub mod refresh;
 pub mod for_waypoints;
 pub mod policies;
+pub mod guides;
 pub mod links;
 pub mod outcome;
 pub mod allocator;
@@ -32,13 +33,16 @@ use crate::shelf::residents::{Resident, Residents};
 use crate::shelf::{Replaced, Shelf};
 use crate::status::Wish;
 use crate::translate::Cluster;
+use crate::translate::backend_tls;
 use crate::translate::mesh_config::{self, MeshConfig};
 use crate::translate::rule::Rule;
 use crate::translate::status::Status;
 use crate::translate::unread;
+use crate::translate::virtual_service::retry;
 use allocator::{Allocator, Prefixes};
 use discovery::Aside;
 use for_waypoints::ForWaypoints;
+use guides::Guides;
 use links::{Dirty, Output};
 pub use outcome::{Changes, Outcome, Type};
 use policies::Book;
@@ -69,6 +73,7 @@ pub struct Index {
     /// Names of the resources of outputs that may have several, or may lose them to another.
     made: HashMap<Output, Vec<(Type, String)>>,
     book: Book,
+    guides: Guides,
     residents: Arc<RwLock<Residents>>,
     problems: Arc<Problems>,
     metrics: Metrics,
@@ -90,6 +95,7 @@ impl Index {
             aside: Aside::default(),
             made: HashMap::new(),
             book,
+            guides: Guides::default(),
             residents: Arc::default(),
             problems,
             metrics,
@@ -140,8 +146,13 @@ impl Index {
     /// Takes one change in, unless its namespace is not looked at.
     fn take(&mut self, change: Change, dirty: &mut Dirty) {
         let is_mesh_config = self.is_mesh_config(&change.key);
-        // Of all config maps only this one is worth its memory.
-        if change.key.kind == Kind::ConfigMap && !is_mesh_config {
+        // Of all config maps only this one, and those with certificates, are worth their memory.
+        if change.key.kind == Kind::ConfigMap
+            && !is_mesh_config
+            && !holds_certificates(&change)
+            && self.shelf.find(&change.key).is_none()
+            && self.aside.find(&change.key).is_none()
+        {
             return;
         }
         let namespace = &change.key.namespace;
@@ -170,6 +181,7 @@ impl Index {
         self.metrics.count_event(replaced.key.kind);
         links::affected(&replaced, &self.shelf, &self.cluster, dirty);
         self.book.take_in(&replaced, &self.shelf, dirty);
+        self.guides.take_in(&replaced, &self.cluster, dirty);
         self.keep_residents(&replaced);
         if replaced.key.kind == Kind::ServiceEntry {
             let name = NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);
@@ -195,11 +207,13 @@ impl Index {
     fn refresh(&mut self, dirty: Dirty) -> Outcome {
         let mut outcome = Outcome::default();
         for output in dirty.into_outputs() {
-            self.metrics.count_recomputed(output.key().kind);
+            self.metrics.count_recomputed(output.word());
             let computed = refresh::compute(&output, self.view());
-            self.record_findings(output.key(), computed.findings);
-            let wish = self.wish(&output.key(), computed.status);
-            outcome.statuses.extend(wish);
+            if output.speaks_of_its_object() {
+                self.record_findings(output.key(), computed.findings);
+                let wish = self.wish(&output.key(), computed.status);
+                outcome.statuses.extend(wish);
+            }
             let single = refresh::name_of(&output, &self.cluster);
             let single = single.map(|name| (output.main_type(), name));
             let mut gone = self.made.remove(&output).unwrap_or_default();
@@ -239,6 +253,7 @@ impl Index {
             cluster: &self.cluster,
             allocator: &self.allocator,
             book: &self.book,
+            guides: &self.guides,
         }
     }
 
@@ -283,7 +298,8 @@ impl Index {
         let map = self.shelf.config_map(namespace, mesh_config::NAME);
         let text = map.and_then(|map| map.data.get(mesh_config::DATA_KEY));
         let findings = match mesh_config::parse(text.map_or("", String::as_str)) {
-            Ok((config, findings)) => {
+            Ok((config, mut findings)) => {
+                findings.extend(retry::findings_of_mesh(&config.traffic));
                 if config.trust_domain != self.mesh_config.trust_domain {
                     tracing::info!(trust_domain = %config.trust_domain, "trust domain is set");
                 }
@@ -367,6 +383,12 @@ impl Index {
     }
 }
 
+/// Whether a change brings a config map with certificates of authorities.
+fn holds_certificates(change: &Change) -> bool {
+    let map = change.object.as_deref().and_then(Object::config_map);
+    map.is_some_and(|map| map.data.contains_key(backend_tls::CA_KEY))
+}
+
 /// Whether Weft says anything in the status of objects of a kind.
 fn has_status(kind: Kind) -> bool {
     matches!(
@@ -376,7 +398,13 @@ fn has_status(kind: Kind) -> bool {
             | Kind::WorkloadEntry
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
+            | Kind::HTTPRoute
+            | Kind::GRPCRoute
+            | Kind::TLSRoute
+            | Kind::TCPRoute
+            | Kind::BackendTLSPolicy
             | Kind::RequestAuthentication
+            | Kind::VirtualService
             | Kind::DestinationRule
     )
 }
@@ -398,8 +426,7 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         },
         authorizers: Arc::default(),
     };
-    let authorizers = config.authorizers.iter().filter_map(|it| it.read(&cluster));
-    cluster.authorizers = authorizers.collect();
+    cluster.authorizers = mesh_config::authorizers(&config.authorizers, &cluster);
     cluster
 }
 

@@ -129,10 +129,30 @@ rules! {
     DuplicateEndpoint = (Warning, "duplicate-endpoint", "remove one of the two"),
     /// A workload entry that no service selects.
     NobodySelects = (Info, "nobody-selects", "nothing, if it is to be reached by its address only"),
+    /// A rule of a route cannot be honoured, and its requests are refused.
+    RouteRuleRefused = (Error, "route-rule-refused", "correct or remove what the reason names"),
+    /// A match of a route cannot be read, and nothing matches it.
+    RouteMatchLeftOut = (Error, "route-match-left-out", "correct the match"),
+    /// A route names a backend that is not there, or that cannot be one.
+    BackendMissing = (Error, "backend-missing", "correct the reference, or create what it names"),
+    /// A route or a policy names something to be attached to that is not there, or that cannot be attached to.
+    ParentMissing = (Error, "parent-missing", "correct the reference, or create what it names"),
+    /// A route or a policy names something to be attached to that is none of the mesh's.
+    ForeignParent = (Info, "foreign-parent", "nothing: it is left to others"),
+    /// Another object has already what this one asks for.
+    Conflicted = (Error, "conflicted", "remove one of the two"),
+    /// TLS to an application that cannot be verified as asked: connections are refused.
+    BackendTlsRefused = (Error, "backend-tls-refused", "correct what the reason names"),
+    /// A route is for a service without a waypoint, and has no effect.
+    RouteWithoutWaypoint = (Error, "route-without-waypoint", "name a waypoint with the label `istio.io/use-waypoint` of the service or its namespace"),
     /// Something that counts at sidecars or gateways, and never at a waypoint.
     NotAtWaypoint = (Warning, "not-at-waypoint", "remove it, or do not rely on it for traffic through waypoints"),
     /// Something that is written changes nothing.
     WithoutEffect = (Warning, "without-effect", "complete it as the reason says, or remove it"),
+    /// A route names something that is not there, or a part of it that is not.
+    DestinationMissing = (Error, "destination-missing", "correct the name that the reason gives, or deploy what it means"),
+    /// A route that no request comes to, because one before it takes them all.
+    NeverReached = (Warning, "never-reached", "move it before the route that takes everything, or remove it"),
     /// TLS that is asked for and cannot be spoken: connections are refused.
     TlsNotUsable = (Error, "tls-not-usable", "name files with clientCertificate, privateKey and caCertificates"),
     /// An object that the mesh's configuration hides from everybody.

@@ -1,6 +1,7 @@
 //! Pure. Whose settings of logs, metrics and traces may have turned, because of a Telemetry object.
 
 use objects::istio::Telemetry;
+use objects::kinds::{Key, Kind};
 use objects::object::Object;
 
 use super::{Dirty, Output, name};
@@ -13,7 +14,7 @@ pub(super) fn telemetry(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, d
     let namespace = &*replaced.key.namespace;
     for form in replaced.both(Object::telemetry).into_iter().flatten() {
         dirty.add(Output::Telemetry(name(&form.metadata)));
-        services(form, shelf, dirty);
+        services(form, dirty);
     }
     for other in shelf.telemetries_in(namespace) {
         dirty.add(Output::Telemetry(name(&other.metadata)));
@@ -26,20 +27,13 @@ pub(super) fn telemetry(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, d
     }
 }
 
-fn services(object: &Telemetry, shelf: &Shelf, dirty: &mut Dirty) {
+fn services(object: &Telemetry, dirty: &mut Dirty) {
     let namespace = &*object.metadata.namespace;
+    let mut add = |kind, name: &str| dirty.add(Output::Routes(Key::new(kind, namespace, name)));
     for target in object.spec.targets() {
         match target.kind.as_str() {
-            "Service" => {
-                if let Some(service) = shelf.service(namespace, &target.name) {
-                    dirty.service(&service.metadata);
-                }
-            }
-            "ServiceEntry" => {
-                if let Some(entry) = shelf.service_entry(namespace, &target.name) {
-                    dirty.entry(&entry.metadata);
-                }
-            }
+            "Service" => add(Kind::Service, &target.name),
+            "ServiceEntry" => add(Kind::ServiceEntry, &target.name),
             _ => {}
         }
     }
