@@ -419,6 +419,7 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         trust_domain: config.trust_domain.clone(),
         entry_visibility: config.entry_visibility.clone(),
         traffic: Arc::clone(&config.traffic),
+        observing: Arc::clone(&config.observing),
         root_namespace: match &config.root_namespace {
             Some(namespace) => namespace.as_str().into(),
             None => Arc::clone(&settings.system_namespace),

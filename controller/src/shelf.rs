@@ -12,7 +12,9 @@ use std::sync::Arc;
 use mesh::names::NamespacedName;
 use objects::change::Change;
 use objects::gateway_api::{BackendTlsPolicy, Gateway, GatewayClass};
-use objects::istio::{AuthorizationPolicy, RequestAuthentication, ServiceEntry, WorkloadEntry};
+use objects::istio::{
+    AuthorizationPolicy, RequestAuthentication, ServiceEntry, Telemetry, WorkloadEntry,
+};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
@@ -38,6 +40,7 @@ const KEPT: &[Kind] = &[
     Kind::RequestAuthentication,
     Kind::VirtualService,
     Kind::DestinationRule,
+    Kind::Telemetry,
     Kind::HTTPRoute,
     Kind::GRPCRoute,
     Kind::TLSRoute,
@@ -300,6 +303,17 @@ impl Shelf {
         let keys = self.pointers.policies_on(key);
         let objects = keys.filter_map(|key| self.find(key));
         objects.filter_map(Object::backend_tls_policy)
+    }
+
+    /// All Telemetry objects.
+    pub fn telemetries(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::Telemetry)
+    }
+
+    /// The Telemetry objects of a namespace.
+    pub fn telemetries_in(&self, namespace: &str) -> impl Iterator<Item = &Telemetry> {
+        self.within(Kind::Telemetry, namespace)
+            .filter_map(Object::telemetry)
     }
 
     /// All pods.

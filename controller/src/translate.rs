@@ -21,6 +21,7 @@ pub mod namespaces;
 pub mod mesh_config;
 pub mod host;
 pub mod traffic;
+pub mod telemetry;
 pub mod request_authentication;
 pub mod policy;
 pub mod attachment;
@@ -42,6 +43,7 @@ use objects::labels::Labels;
 use objects::raw::Path;
 
 use rule::Rule;
+use telemetry::observing::Observing;
 use traffic::Traffic;
 use visibility::{EntryVisibility, Seen};
 
@@ -65,6 +67,8 @@ pub struct Cluster {
     pub entry_visibility: Option<Arc<EntryVisibility>>,
     /// What holds for traffic through waypoints, from MeshConfig.
     pub traffic: Arc<Traffic>,
+    /// What is logged, counted and traced where no object says, from MeshConfig.
+    pub observing: Arc<Observing>,
 }
 
 impl Cluster {

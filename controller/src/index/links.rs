@@ -13,6 +13,7 @@
 //!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
+//! - a Telemetry: itself and those beside it, the waypoints that follow it, and what it is attached to;
 //! - a VirtualService or a DestinationRule: see `guides`; the latter also the routes that send where it may hold;
 //! - a route: itself and the routes of its parents ([`routes`]); when what it is attached to changed, its siblings there;
 //! - what routes send to: the routes that do, and those of their parents, when it came or went or has other ports;
@@ -24,6 +25,7 @@ mod dirty;
 mod members;
 mod contest;
 mod waypoints;
+mod telemetry;
 mod routes;
 
 use mesh::names::NamespacedName;
@@ -95,6 +97,7 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
             }
         }
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
+        Kind::Telemetry => telemetry::telemetry(replaced, shelf, cluster, dirty),
         Kind::DestinationRule => {
             dirty.add(Output::DestinationRule(name(metadata)));
             routes::holding_rule(replaced, shelf, cluster, dirty);
@@ -174,6 +177,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.chain(shelf.request_authentications());
     let policies = policies.chain(shelf.guides());
+    let policies = policies.chain(shelf.telemetries());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

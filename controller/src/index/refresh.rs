@@ -8,6 +8,7 @@ mod policies;
 mod required;
 mod routes;
 mod traffic;
+pub mod telemetry;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -74,6 +75,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Routes(key) => routes::routes(view, key),
         Output::TlsPolicy(name) => routes::tls_policy(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
+        Output::Telemetry(name) => telemetry::telemetry(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -104,6 +106,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Authentication(_)
         | Output::VirtualService(_)
         | Output::DestinationRule(_)
+        | Output::Telemetry(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }

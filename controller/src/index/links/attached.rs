@@ -49,7 +49,11 @@ fn attachments(
         let output: fn(&Metadata) -> Output = |it| Output::Authentication(name(it));
         (&it.metadata, targets.collect(), output)
     });
-    let all: Vec<Attachment<'_>> = policies.chain(tokens).collect();
+    let telemetries = shelf.telemetries_in(namespace).map(|it| {
+        let output: fn(&Metadata) -> Output = |it| Output::Telemetry(name(it));
+        (&it.metadata, it.spec.targets().collect(), output)
+    });
+    let all: Vec<Attachment<'_>> = policies.chain(tokens).chain(telemetries).collect();
     for (metadata, targets, output) in all {
         if targets.into_iter().any(&is_meant) {
             dirty.add(output(metadata));

@@ -32,6 +32,8 @@ pub enum Output {
     Authentication(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a Telemetry object.
+    Telemetry(NamespacedName),
     /// What is to be said about a VirtualService.
     VirtualService(NamespacedName),
     /// What is to be said about a route, by the object.
@@ -61,6 +63,7 @@ impl Output {
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
             Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
+            Self::Telemetry(name) => (Kind::Telemetry, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
             Self::TlsPolicy(name) => (Kind::BackendTLSPolicy, name),
             Self::Route(key) | Self::Routes(key) => return key.clone(),
@@ -109,6 +112,7 @@ impl Output {
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
             Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
+            Kind::Telemetry => Some(Self::Telemetry(name)),
             _ => None,
         }
     }

@@ -4,16 +4,18 @@ mod around;
 mod attachments;
 mod parents;
 
+use mesh::model::observe::Telemetry;
 use mesh::names::NamespacedName;
 use objects::kinds::Key;
 
-use super::{Computed, View};
+use super::{Computed, View, telemetry};
 use crate::index::for_waypoints::{ForWaypoints, Guidance};
 use crate::resources::Audience;
 use crate::translate::backend_tls::report::Held;
 use crate::translate::backend_tls::{self, report as tls_report};
 use crate::translate::routes::destinations::Destinations;
 use crate::translate::routes::{self, Family, Written, report};
+use crate::translate::telemetry::{Target, Waypoint};
 use around::Around;
 use parents::Served;
 
@@ -34,9 +36,11 @@ pub(super) fn routes(view: View<'_>, key: &Key) -> Option<Computed> {
         false => Vec::new(),
     };
     let audience = Audience::gateways(gateways.iter().cloned());
+    let telemetry = observed(view, key, gateways.first()?);
     let for_waypoints = services.iter().map(|service| {
         let mut first = |_: u16, _: &mut Destinations<'_>| Family::default();
-        let routes = routes::of_service(&around, service, &attached, &mut first);
+        let mut routes = routes::of_service(&around, service, &attached, &mut first);
+        routes.telemetry.clone_from(&telemetry);
         ForWaypoints {
             guidance: Guidance::Routes(Box::new(routes)),
             audience: audience.clone(),
@@ -46,6 +50,21 @@ pub(super) fn routes(view: View<'_>, key: &Key) -> Option<Computed> {
         for_waypoints: for_waypoints.collect(),
         ..Computed::default()
     })
+}
+
+/// What is logged, counted and traced of a service in particular. Of several waypoints it is as at the first.
+fn observed(view: View<'_>, key: &Key, gateway: &NamespacedName) -> Option<Telemetry> {
+    let class = view.shelf.gateway(&gateway.namespace, &gateway.name)?;
+    let waypoint = Waypoint {
+        gateway,
+        class: &class.spec.gateway_class_name,
+    };
+    let service = Target {
+        kind: key.kind.facts().word,
+        namespace: &key.namespace,
+        name: &key.name,
+    };
+    telemetry::of_service(view, &waypoint, service)
 }
 
 /// What is to be said about a route.

@@ -52,6 +52,7 @@ fn cluster(mesh: &str) -> Cluster {
         entry_visibility: None,
         traffic: Arc::clone(&config.traffic),
         authorizers: Arc::default(),
+        observing: Arc::default(),
     }
 }
 
