@@ -7,6 +7,7 @@
 pub mod refresh;
 pub mod for_waypoints;
 pub mod policies;
+pub mod guides;
 pub mod links;
 pub mod outcome;
 pub mod allocator;
@@ -37,9 +38,11 @@ use crate::translate::mesh_config::{self, MeshConfig};
 use crate::translate::rule::Rule;
 use crate::translate::status::Status;
 use crate::translate::unread;
+use crate::translate::virtual_service::retry;
 use allocator::{Allocator, Prefixes};
 use discovery::Aside;
 use for_waypoints::ForWaypoints;
+use guides::Guides;
 use links::{Dirty, Output};
 pub use outcome::{Changes, Outcome, Type};
 use policies::Book;
@@ -70,6 +73,7 @@ pub struct Index {
     /// Names of the resources of outputs that may have several, or may lose them to another.
     made: HashMap<Output, Vec<(Type, String)>>,
     book: Book,
+    guides: Guides,
     residents: Arc<RwLock<Residents>>,
     problems: Arc<Problems>,
     metrics: Metrics,
@@ -91,6 +95,7 @@ impl Index {
             aside: Aside::default(),
             made: HashMap::new(),
             book,
+            guides: Guides::default(),
             residents: Arc::default(),
             problems,
             metrics,
@@ -176,6 +181,7 @@ impl Index {
         self.metrics.count_event(replaced.key.kind);
         links::affected(&replaced, &self.shelf, &self.cluster, dirty);
         self.book.take_in(&replaced, &self.shelf, dirty);
+        self.guides.take_in(&replaced, &self.cluster, dirty);
         self.keep_residents(&replaced);
         if replaced.key.kind == Kind::ServiceEntry {
             let name = NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);
@@ -247,6 +253,7 @@ impl Index {
             cluster: &self.cluster,
             allocator: &self.allocator,
             book: &self.book,
+            guides: &self.guides,
         }
     }
 
@@ -291,7 +298,8 @@ impl Index {
         let map = self.shelf.config_map(namespace, mesh_config::NAME);
         let text = map.and_then(|map| map.data.get(mesh_config::DATA_KEY));
         let findings = match mesh_config::parse(text.map_or("", String::as_str)) {
-            Ok((config, findings)) => {
+            Ok((config, mut findings)) => {
+                findings.extend(retry::findings_of_mesh(&config.traffic));
                 if config.trust_domain != self.mesh_config.trust_domain {
                     tracing::info!(trust_domain = %config.trust_domain, "trust domain is set");
                 }
@@ -396,6 +404,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::TCPRoute
             | Kind::BackendTLSPolicy
             | Kind::RequestAuthentication
+            | Kind::VirtualService
             | Kind::DestinationRule
     )
 }
@@ -416,8 +425,7 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         },
         authorizers: Arc::default(),
     };
-    let authorizers = config.authorizers.iter().filter_map(|it| it.read(&cluster));
-    cluster.authorizers = authorizers.collect();
+    cluster.authorizers = mesh_config::authorizers(&config.authorizers, &cluster);
     cluster
 }
 

@@ -256,9 +256,10 @@ impl Shelf {
         self.all(Kind::PeerAuthentication)
     }
 
-    /// All destination rules.
-    pub fn destination_rules(&self) -> impl Iterator<Item = &Object> {
-        self.all(Kind::DestinationRule)
+    /// All VirtualServices and DestinationRules.
+    pub fn guides(&self) -> impl Iterator<Item = &Object> {
+        let rules = self.all(Kind::DestinationRule);
+        self.all(Kind::VirtualService).chain(rules)
     }
 
     /// The destination rules of a namespace.

@@ -9,6 +9,7 @@ pub mod endpoint_slice;
 pub mod service;
 pub mod membership;
 pub mod waypoint;
+pub mod virtual_service;
 pub mod routes;
 pub mod backend_tls;
 pub mod destination_rule;

@@ -13,10 +13,10 @@
 //!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
+//! - a VirtualService or a DestinationRule: see `guides`; the latter also the routes that send where it may hold;
 //! - a route: itself and the routes of its parents ([`routes`]); when what it is attached to changed, its siblings there;
 //! - what routes send to: the routes that do, and those of their parents, when it came or went or has other ports;
 //! - a BackendTLSPolicy, or a config map that one reads: the routes that send to what it is about;
-//! - a DestinationRule: itself, and the routes that send where it may hold;
 //! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
 mod attached;
@@ -171,7 +171,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.chain(shelf.request_authentications());
-    let policies = policies.chain(shelf.destination_rules());
+    let policies = policies.chain(shelf.guides());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

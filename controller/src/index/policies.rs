@@ -18,7 +18,6 @@ use objects::selector::contains_all;
 
 use super::links::{Dirty, Output, name};
 use crate::shelf::{Replaced, Shelf};
-use crate::translate::destination_rule;
 use crate::translate::peer_authentication::{self, Peer};
 use crate::translate::policies::{Policies, Selecting, policies_of};
 use crate::translate::policy::{self, Translated};
@@ -104,12 +103,6 @@ impl Book {
                 dirty.add(Output::Authentication(name));
                 self.keep(replaced, |book, it| {
                     book.tokens(it).is_some_and(|it| it.is_rejected)
-                });
-            }
-            Kind::DestinationRule => {
-                self.keep(replaced, |_, it| {
-                    it.destination_rule()
-                        .is_some_and(destination_rule::is_rejected)
                 });
             }
             Kind::Pod | Kind::WorkloadEntry | Kind::ServiceEntry => {

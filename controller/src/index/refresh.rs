@@ -1,5 +1,6 @@
 //! Pure. Recomputes one output from the objects on the shelf by calling `translate`.
 
+mod gateways;
 mod pods;
 mod entries;
 mod attached;
@@ -13,6 +14,7 @@ use objects::kubernetes::EndpointSlice;
 
 use super::allocator::Allocator;
 use super::for_waypoints::ForWaypoints;
+use super::guides::Guides;
 use super::links::Output;
 use super::policies::Book;
 use crate::shelf::Shelf;
@@ -48,6 +50,8 @@ pub struct View<'a> {
     pub allocator: &'a Allocator,
     /// Policies in force.
     pub book: &'a Book,
+    /// VirtualServices and DestinationRules in force.
+    pub guides: &'a Guides,
 }
 
 /// Computes an output as things are.
@@ -58,10 +62,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Slice(name) => slice(view, name),
         Output::ServiceEntry(name) => entries::service_entry(view, name),
         Output::WorkloadEntry(name) => entries::workload_entry(view, name),
-        Output::Gateway(name) => view.find(name).map(|gateway| Computed {
-            findings: gateway.findings(),
-            ..Computed::default()
-        }),
+        Output::Gateway(name) => gateways::gateway(view, name),
         Output::Namespace(name) => {
             let namespace = view.shelf.namespace(&name.name);
             namespace.map(|namespace| Computed {
@@ -73,6 +74,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Authentication(name) => attached::tokens(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
+        Output::VirtualService(name) => traffic::virtual_service(view, name),
         Output::Route(key) => routes::route(view, key),
         Output::Routes(key) => routes::routes(view, key),
         Output::TlsPolicy(name) => routes::tls_policy(view, name),
@@ -105,6 +107,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Routes(_)
         | Output::TlsPolicy(_)
         | Output::Authentication(_)
+        | Output::VirtualService(_)
         | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,

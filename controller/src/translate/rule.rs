@@ -147,6 +147,10 @@ rules! {
     NotAtWaypoint = (Warning, "not-at-waypoint", "remove it, or do not rely on it for traffic through waypoints"),
     /// Something that is written changes nothing.
     WithoutEffect = (Warning, "without-effect", "complete it as the reason says, or remove it"),
+    /// A route names something that is not there, or a part of it that is not.
+    DestinationMissing = (Error, "destination-missing", "correct the name that the reason gives, or deploy what it means"),
+    /// A route that no request comes to, because one before it takes them all.
+    NeverReached = (Warning, "never-reached", "move it before the route that takes everything, or remove it"),
     /// TLS that is asked for and cannot be spoken: connections are refused.
     TlsNotUsable = (Error, "tls-not-usable", "name files with clientCertificate, privateKey and caCertificates"),
     /// An object that the mesh's configuration hides from everybody.

@@ -32,6 +32,8 @@ pub enum Output {
     Authentication(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a VirtualService.
+    VirtualService(NamespacedName),
     /// What is to be said about a route, by the object.
     Route(Key),
     /// What is to be said about a BackendTLSPolicy.
@@ -57,6 +59,7 @@ impl Output {
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
+            Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
             Self::TlsPolicy(name) => (Kind::BackendTLSPolicy, name),
@@ -104,6 +107,7 @@ impl Output {
                 Some(Self::Route(key.clone()))
             }
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }

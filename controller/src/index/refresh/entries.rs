@@ -20,6 +20,7 @@ pub(super) fn service_entry(view: View<'_>, name: &NamespacedName) -> Option<Com
         cluster,
         allocator,
         book,
+        ..
     } = view;
     let entry = shelf.service_entry(&name.namespace, &name.name)?;
     let namespace = shelf.namespace(&name.namespace);

@@ -3,7 +3,7 @@
 use objects::kinds::{Key, Kind};
 use serde_json::{Map, Value, json};
 
-use super::{CLASS, Deployer, MANAGED, Waypoint};
+use super::{CLASS, CONTAINER, Deployer, GATEWAY_NAME, MANAGED, Waypoint};
 use crate::kubelet::WAYPOINT_IMAGE;
 use crate::programs::{CLUSTER_DOMAIN, CLUSTER_ID, CONTROLLER_ADDRESS};
 use crate::roles::tokens::MESH_AUDIENCE;
@@ -15,8 +15,6 @@ const ROOT: &str = "istio-ca-root-cert";
 /// Below `/run`, which is a container's own: mount points can be made there.
 const ROOT_FOLDER: &str = "/run/secrets/istio";
 const TOKEN_FOLDER: &str = "/run/secrets/tokens";
-/// Which Gateway a pod, a service, a deployment belongs to.
-const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
 impl Deployer {
     /// All of them, by key.
@@ -96,7 +94,7 @@ impl Deployer {
             ("CLUSTER_DOMAIN", CLUSTER_DOMAIN),
             ("NETWORK", ""),
             // The machine is shared by all nodes.
-            ("WAYPOINT_WORKER_THREADS", "1"),
+            ("WEFT_WORKER_THREADS", "1"),
         ] {
             // What the sandbox's user says comes first and stays.
             if environment.iter().all(|(one, _)| one != name) {
@@ -108,15 +106,10 @@ impl Deployer {
             .map(|(name, value)| json!({"name": name, "value": value}))
             .collect();
         // The pod's name, namespace and node are in every pod's environment.
-        for (name, field) in [
-            ("INSTANCE_IP", "status.podIP"),
-            ("INSTANCE_IPS", "status.podIPs"),
-        ] {
-            environment
-                .push(json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}}));
-        }
+        let address = json!({"fieldRef": {"fieldPath": "status.podIP"}});
+        environment.push(json!({"name": "INSTANCE_IP", "valueFrom": address}));
         json!({
-            "name": "istio-proxy",
+            "name": CONTAINER,
             "image": WAYPOINT_IMAGE,
             "ports": [
                 {"name": "mesh", "containerPort": 15008},
