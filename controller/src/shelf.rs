@@ -49,8 +49,8 @@ const KEPT: &[Kind] = &[
     Kind::BackendTLSPolicy,
 ];
 
-/// Kinds of routes.
-const ROUTES: [Kind; 4] = [
+/// Kinds of routes, in the order in which they give way to one another.
+pub const ROUTES: [Kind; 4] = [
     Kind::GRPCRoute,
     Kind::HTTPRoute,
     Kind::TLSRoute,
@@ -278,6 +278,17 @@ impl Shelf {
     /// The routes that are attached to a service or a service entry.
     pub fn attached_to(&self, parent: &Key) -> impl Iterator<Item = &Object> {
         let keys = self.pointers.attached_to(parent);
+        keys.filter_map(|key| self.find(key))
+    }
+
+    /// Those of them of one kind and namespace.
+    pub fn attached_of(
+        &self,
+        parent: &Key,
+        kind: Kind,
+        namespace: &str,
+    ) -> impl Iterator<Item = &Object> {
+        let keys = self.pointers.attached_of(parent, kind, namespace);
         keys.filter_map(|key| self.find(key))
     }
 

@@ -29,7 +29,7 @@ mod telemetry;
 mod routes;
 
 use mesh::names::NamespacedName;
-use objects::kinds::Kind;
+use objects::kinds::{Key, Kind};
 use objects::kubernetes::{EndpointSlice, Service};
 use objects::object::Object;
 
@@ -98,17 +98,28 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
         }
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
         Kind::Telemetry => telemetry::telemetry(replaced, shelf, cluster, dirty),
-        Kind::DestinationRule => {
-            dirty.add(Output::DestinationRule(name(metadata)));
-            routes::holding_rule(replaced, shelf, cluster, dirty);
-        }
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
+        _ => routed(replaced, shelf, cluster, dirty),
+    }
+}
+
+/// Adds what depends on an object that is about requests.
+fn routed(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    match replaced.key.kind {
         Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
             routes::route(replaced, shelf, dirty);
         }
         Kind::BackendTLSPolicy => routes::tls_policy(replaced, shelf, cluster, dirty),
         Kind::ConfigMap => routes::certificates(&replaced.key, shelf, cluster, dirty),
+        Kind::DestinationRule => {
+            let Key {
+                namespace, name, ..
+            } = &replaced.key;
+            let rule = NamespacedName::new(&**namespace, &**name);
+            dirty.add(Output::DestinationRule(rule));
+            routes::holding_rule(replaced, shelf, cluster, dirty);
+        }
         _ => {}
     }
 }

@@ -80,6 +80,23 @@ impl Pointers {
         self.attached_to.get(parent).into_iter().flatten()
     }
 
+    /// Those of one kind and namespace, however many others there are.
+    pub(super) fn attached_of(
+        &self,
+        parent: &Key,
+        kind: Kind,
+        namespace: &str,
+    ) -> impl Iterator<Item = &Key> {
+        let first = Key {
+            kind,
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        let keys = self.attached_to.get(parent).into_iter();
+        let keys = keys.flat_map(move |keys| keys.range(&first..));
+        keys.take_while(move |key| key.kind == kind && key.namespace == namespace)
+    }
+
     pub(super) fn sending_to(&self, target: &Target) -> impl Iterator<Item = &Key> {
         self.sending_to.get(target).into_iter().flatten()
     }

@@ -10,7 +10,7 @@ use objects::object::Object;
 
 use super::{Dirty, Output, hosts};
 use crate::shelf::pointers::Target;
-use crate::shelf::{Replaced, Shelf};
+use crate::shelf::{ROUTES, Replaced, Shelf};
 use crate::translate::routes::{Written, parent};
 use crate::translate::{Cluster, destination_rule, host, membership};
 
@@ -33,7 +33,7 @@ pub(super) fn route(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
     let is_elsewhere = written[0] != written[1];
     for parent in forms.iter().flatten().flat_map(|it| parents(*it)) {
         if is_elsewhere {
-            siblings(&parent, shelf, dirty);
+            giving_way(&replaced.key, &parent, shelf, dirty);
         }
         dirty.add(Output::Routes(parent));
     }
@@ -215,6 +215,19 @@ fn turned(route: &Object, dirty: &mut Dirty) {
     dirty.add(Output::Route(route.key().clone()));
     let parents = Written::of(route).into_iter().flat_map(parents);
     parents.for_each(|parent| dirty.add(Output::Routes(parent)));
+}
+
+/// What is said of the routes of a parent that give way to one: those of the kinds after its own, for the same clients.
+fn giving_way(route: &Key, parent: &Key, shelf: &Shelf, dirty: &mut Dirty) {
+    let after = ROUTES
+        .into_iter()
+        .skip_while(|kind| *kind != route.kind)
+        .skip(1);
+    for kind in after {
+        for other in shelf.attached_of(parent, kind, &route.namespace) {
+            dirty.add(Output::Route(other.key().clone()));
+        }
+    }
 }
 
 /// What is said of the routes that are attached to a parent.

@@ -29,7 +29,7 @@ pub(super) fn routes(view: View<'_>, key: &Key) -> Option<Computed> {
     let client = gateways.first()?.namespace.clone();
     let around = Around {
         view,
-        client: &client,
+        client: Some(&client),
     };
     let attached = match is_parent {
         true => attachments::of(view, key),
@@ -71,10 +71,7 @@ fn observed(view: View<'_>, key: &Key, gateway: &NamespacedName) -> Option<Telem
 pub(super) fn route(view: View<'_>, key: &Key) -> Option<Computed> {
     let route = Written::of(view.shelf.find(key)?)?;
     let attachments = attachments::outcomes(view, route);
-    let around = Around {
-        view,
-        client: &key.namespace,
-    };
+    let around = Around { view, client: None };
     let (findings, status) = report::report(route, &around, &attachments);
     Some(Computed {
         findings,
@@ -108,8 +105,7 @@ pub(super) fn tls_policy(view: View<'_>, name: &NamespacedName) -> Option<Comput
         let taken = others.find_map(|it| it.filter(|it| it.metadata.name != policy.metadata.name));
         let holds_any = ours
             .iter()
-            .map(chosen)
-            .flatten()
+            .filter_map(chosen)
             .any(|it| it.metadata.name == policy.metadata.name);
         match taken {
             Some(other) if !holds_any => Held::Taken(format!(

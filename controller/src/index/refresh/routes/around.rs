@@ -18,8 +18,8 @@ use crate::translate::service_entry::{Standing, own_hosts};
 #[derive(Clone, Copy)]
 pub(super) struct Around<'a> {
     pub(super) view: View<'a>,
-    /// Namespace of the waypoint.
-    pub(super) client: &'a str,
+    /// Namespace of the waypoint; `None` where nobody asks how requests are spread.
+    pub(super) client: Option<&'a str>,
 }
 
 impl Surroundings for Around<'_> {
@@ -66,7 +66,10 @@ impl Surroundings for Around<'_> {
             book,
             ..
         } = self.view;
-        let mut places = vec![self.client, &*service.namespace, &*cluster.root_namespace];
+        let Some(client) = self.client else {
+            return (None, TrafficPolicy::default());
+        };
+        let mut places = vec![client, &*service.namespace, &*cluster.root_namespace];
         places.sort_unstable();
         places.dedup();
         let written = places.iter().flat_map(|it| shelf.destination_rules_in(it));
@@ -75,7 +78,7 @@ impl Surroundings for Around<'_> {
         let in_force: Vec<_> = in_force.filter(|it| !is_rejected(it)).collect();
         let rules = Rules {
             all: &in_force,
-            client: self.client,
+            client,
             cluster,
         };
         let (part, mut policy) = destination_rule::policy_of(&rules, service, port, subset);
