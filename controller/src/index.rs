@@ -137,6 +137,7 @@ impl Index {
         for entry in self.allocator.settle() {
             dirty.add(Output::ServiceEntry(entry));
         }
+        links::attached(&self.shelf, &self.cluster, &mut dirty);
         self.refresh(dirty)
     }
 
@@ -382,6 +383,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
             | Kind::VirtualService
+            | Kind::RequestAuthentication
             | Kind::DestinationRule
     )
 }
@@ -389,7 +391,7 @@ fn has_status(kind: Kind) -> bool {
 fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
     let system = shelf.namespace(&settings.system_namespace);
     let network = system.and_then(|it| it.metadata.labels.get("topology.istio.io/network"));
-    Cluster {
+    let mut cluster = Cluster {
         id: settings.cluster.clone(),
         domain: settings.domain.clone(),
         network: network.unwrap_or_default().into(),
@@ -400,7 +402,11 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
             Some(namespace) => namespace.as_str().into(),
             None => Arc::clone(&settings.system_namespace),
         },
-    }
+        authorizers: Arc::default(),
+    };
+    let authorizers = config.authorizers.iter().filter_map(|it| it.read(&cluster));
+    cluster.authorizers = authorizers.collect();
+    cluster
 }
 
 /// A resource, encoded, with what on-demand clients find it by.

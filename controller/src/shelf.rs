@@ -12,7 +12,7 @@ use std::sync::Arc;
 use mesh::names::NamespacedName;
 use objects::change::Change;
 use objects::gateway_api::{Gateway, GatewayClass};
-use objects::istio::{AuthorizationPolicy, ServiceEntry, WorkloadEntry};
+use objects::istio::{AuthorizationPolicy, RequestAuthentication, ServiceEntry, WorkloadEntry};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
@@ -35,6 +35,7 @@ const KEPT: &[Kind] = &[
     Kind::GatewayClass,
     Kind::AuthorizationPolicy,
     Kind::PeerAuthentication,
+    Kind::RequestAuthentication,
     Kind::VirtualService,
     Kind::DestinationRule,
 ];
@@ -220,6 +221,20 @@ impl Shelf {
     pub fn policies_in(&self, namespace: &str) -> impl Iterator<Item = &AuthorizationPolicy> {
         self.within(Kind::AuthorizationPolicy, namespace)
             .filter_map(Object::authorization_policy)
+    }
+
+    /// All request authentications.
+    pub fn request_authentications(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::RequestAuthentication)
+    }
+
+    /// The request authentications of a namespace.
+    pub fn request_authentications_in(
+        &self,
+        namespace: &str,
+    ) -> impl Iterator<Item = &RequestAuthentication> {
+        self.within(Kind::RequestAuthentication, namespace)
+            .filter_map(Object::request_authentication)
     }
 
     /// All peer authentications.

@@ -20,7 +20,9 @@ pub mod mesh_config;
 pub mod host;
 pub mod pattern;
 pub mod traffic;
+pub mod request_authentication;
 pub mod policy;
+pub mod attachment;
 pub mod policies;
 pub mod peer_authentication;
 pub mod age;
@@ -32,6 +34,7 @@ pub mod rule;
 use std::sync::Arc;
 
 use mesh::identity::TrustDomain;
+use mesh::model::provider::ExternalAuthorizer;
 use mesh::names::NamespacedHostname;
 use objects::labels::Labels;
 use objects::raw::Path;
@@ -54,6 +57,8 @@ pub struct Cluster {
     pub trust_domain: TrustDomain,
     /// Namespace whose policies are for the whole mesh, from MeshConfig; else the system namespace.
     pub root_namespace: Arc<str>,
+    /// External authorization servers, from MeshConfig.
+    pub authorizers: Arc<[ExternalAuthorizer]>,
     /// Who sees service entries, from MeshConfig; `None` when it does not say.
     pub entry_visibility: Option<Arc<EntryVisibility>>,
     /// What holds for traffic through waypoints, from MeshConfig.

@@ -2,6 +2,7 @@
 //!
 //! What Istio's admission would refuse is refused here, with the field: [`Refused`].
 
+pub mod request_authentication;
 pub mod authorization_policy;
 pub mod virtual_service;
 pub mod destination_rule;
@@ -21,6 +22,7 @@ use crate::raw::Path;
 pub use authorization_policy::AuthorizationPolicy;
 pub use destination_rule::DestinationRule;
 pub use peer_authentication::PeerAuthentication;
+pub use request_authentication::RequestAuthentication;
 pub use service_entry::{EntryPort, Location, Resolution, ServiceEntry};
 pub use span::Span;
 pub use string_match::StringMatch;

@@ -85,6 +85,8 @@ kinds! {
     Job { "batch", ["v1"], "jobs", namespaced: true, report_unread: false }
     /// Who may connect to what.
     AuthorizationPolicy { "security.istio.io", ["v1", "v1beta1"], "authorizationpolicies", namespaced: true, report_unread: true }
+    /// Which tokens of requests count.
+    RequestAuthentication { "security.istio.io", ["v1", "v1beta1"], "requestauthentications", namespaced: true, report_unread: true }
     /// Whether workloads take plain text.
     PeerAuthentication { "security.istio.io", ["v1", "v1beta1"], "peerauthentications", namespaced: true, report_unread: true }
     /// A service that Kubernetes does not know.

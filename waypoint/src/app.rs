@@ -92,7 +92,6 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
         node: node.name.as_str().into(),
         preferred_namespace: node.namespace.as_str().into(),
         on_demand: true,
-        keeps_labels: true,
     });
     let demand = discover(&config, Picture::new(store, writer), &gates);
     let certificates =

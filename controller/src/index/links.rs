@@ -14,8 +14,9 @@
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
 //! - a VirtualService or a DestinationRule: see `guides`;
-//! - a policy: see `policies`.
+//! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
+mod attached;
 mod dirty;
 mod members;
 mod contest;
@@ -29,6 +30,7 @@ use objects::object::Object;
 use super::hosts;
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::{Cluster, locality, membership, service, workload, workload_entry};
+pub use attached::attached;
 pub use dirty::{Dirty, Output, name};
 
 /// Adds what depends on a changed object. `shelf` holds its new form already.
@@ -140,6 +142,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     shelf.gateways().for_each(|it| dirty.gateway(&it.metadata));
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.guides());
+    let policies = policies.chain(shelf.request_authentications());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

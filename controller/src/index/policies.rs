@@ -10,6 +10,7 @@ use std::sync::Arc;
 use mesh::identity::TrustDomain;
 use mesh::model::Policy;
 use mesh::names::NamespacedName;
+use objects::istio::authorization_policy::Action;
 use objects::kinds::{Key, Kind};
 use objects::labels::Labels;
 use objects::object::{Object, Typed};
@@ -20,7 +21,7 @@ use crate::shelf::{Replaced, Shelf};
 use crate::translate::peer_authentication::{self, Peer};
 use crate::translate::policies::{Policies, Selecting, policies_of};
 use crate::translate::policy::{self, Translated};
-use crate::translate::{Cluster, Finding};
+use crate::translate::{Cluster, Finding, request_authentication};
 
 /// The policies in force.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +73,12 @@ impl Book {
         Some(policy::translate(mesh, policy, &object.unread()))
     }
 
+    /// What a RequestAuthentication comes to; `None` for other kinds.
+    pub fn tokens(&self, object: &Object) -> Option<request_authentication::Translated> {
+        let tokens = object.request_authentication()?;
+        Some(request_authentication::translate(self.policies.root(), tokens))
+    }
+
     /// Whether an earlier version of an object is in force.
     pub fn has_last_good(&self, key: &Key) -> bool {
         self.last_good.contains_key(key)
@@ -87,6 +94,14 @@ impl Book {
         match replaced.key.kind {
             Kind::AuthorizationPolicy => self.policy(replaced, shelf, dirty),
             Kind::PeerAuthentication => self.peer(replaced, shelf, dirty),
+            Kind::RequestAuthentication => {
+                let key = &replaced.key;
+                let name = NamespacedName::new(&*key.namespace, &*key.name);
+                dirty.add(Output::Authentication(name));
+                self.keep(replaced, |book, it| {
+                    book.tokens(it).is_some_and(|it| it.is_rejected)
+                });
+            }
             Kind::Pod | Kind::WorkloadEntry | Kind::ServiceEntry => {
                 let labels = [&replaced.before, &replaced.after];
                 let labels = labels.map(|it| it.as_deref().map(labels_of).unwrap_or_default());
@@ -94,13 +109,6 @@ impl Book {
                 self.member(&replaced.key.namespace, before, after, dirty);
             }
             _ => {}
-        }
-        let can_be_target = matches!(
-            replaced.key.kind,
-            Kind::Service | Kind::ServiceEntry | Kind::Gateway
-        );
-        if can_be_target && (replaced.before.is_none() || replaced.after.is_none()) {
-            attached(&replaced.key, shelf, dirty);
         }
     }
 
@@ -145,6 +153,11 @@ impl Book {
             &*key.namespace,
             &*key.name,
         )));
+        if [&replaced.before, &replaced.after].into_iter().flatten().any(|it| asks_somebody(it)) {
+            let others = shelf.policies_in(&key.namespace);
+            let others = others.filter(|it| it.spec.action == Action::Custom);
+            others.for_each(|it| dirty.add(Output::Policy(name(&it.metadata))));
+        }
         let is_bad = |book: &Self, it: &Object| book.translate(it).is_some_and(|it| it.is_rejected);
         let in_force = self.keep(replaced, is_bad);
         let after = in_force.and_then(|it| self.translate(&it)?.selector);
@@ -279,6 +292,12 @@ impl Book {
     }
 }
 
+/// Whether a policy is CUSTOM: others of its kind contradict it, perhaps.
+fn asks_somebody(object: &Object) -> bool {
+    let policy = object.authorization_policy();
+    policy.is_some_and(|it| it.spec.action == Action::Custom)
+}
+
 fn set(chosen: &mut HashMap<Key, usize>, key: &Key, count: usize) {
     match count {
         0 => chosen.remove(key),
@@ -292,17 +311,6 @@ fn selecting_output(selecting: Selecting<'_>, namespace: &str) -> Output {
         Selecting::Policy(place, name) => Output::Policy(NamespacedName::new(place, name)),
         Selecting::Peer(name) => Output::Peer(NamespacedName::new(namespace, name)),
     }
-}
-
-/// The policies that are attached to an object.
-fn attached(key: &Key, shelf: &Shelf, dirty: &mut Dirty) {
-    let kind = key.kind.facts().word;
-    let attached = shelf.policies_in(&key.namespace).filter(|it| {
-        let spec = &it.spec;
-        let mut targets = spec.target_ref.iter().chain(&spec.target_refs);
-        targets.any(|it| it.kind == kind && it.name == key.name)
-    });
-    attached.for_each(|it| dirty.add(Output::Policy(name(&it.metadata))));
 }
 
 /// The workloads that policies can choose, of a namespace or of all, with their labels.

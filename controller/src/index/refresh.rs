@@ -2,6 +2,7 @@
 
 mod pods;
 mod entries;
+mod attached;
 mod policies;
 mod traffic;
 
@@ -71,6 +72,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
             })
         }
         Output::Policy(name) => policies::policy(view, name),
+        Output::Authentication(name) => attached::tokens(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::VirtualService(name) => traffic::virtual_service(view, name),
@@ -100,6 +102,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Slice(_)
         | Output::ServiceEntry(_)
         | Output::VirtualService(_)
+        | Output::Authentication(_)
         | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,

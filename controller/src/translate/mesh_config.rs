@@ -1,5 +1,7 @@
 //! Pure. MeshConfig: ConfigMap `istio`, key `mesh`, in the system namespace.
 
+mod authorizers;
+
 use std::sync::Arc;
 
 use mesh::identity::{ParseError, TrustDomain};
@@ -13,10 +15,11 @@ use objects::selector::Selector;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Finding;
+use super::{Cluster, Finding};
 use super::rule::Rule;
 use super::traffic::Traffic;
 use super::visibility::EntryVisibility;
+pub use authorizers::Authorizer;
 
 /// Name of the ConfigMap.
 pub const NAME: &str = "istio";
@@ -36,6 +39,8 @@ pub struct MeshConfig {
     pub discovery_selectors: Vec<Selector>,
     /// What holds for traffic through waypoints where objects say nothing.
     pub traffic: Arc<Traffic>,
+    /// Providers beside the data path, as far as they are about authorization.
+    pub authorizers: Vec<Authorizer>,
     /// Everything that was written, also what this version does not read.
     pub document: Value,
 }
@@ -76,6 +81,7 @@ struct Shape {
     default_http_retry_policy: Option<Retries>,
     default_virtual_service_export_to: Vec<String>,
     default_destination_rule_export_to: Vec<String>,
+    extension_providers: Vec<Authorizer>,
 }
 
 impl MeshConfig {
@@ -134,6 +140,7 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             entry_visibility: shape.service_entry_visibility.map(Arc::new),
             discovery_selectors: shape.discovery_selectors,
             traffic: Arc::new(traffic),
+            authorizers: shape.extension_providers,
             document: value.clone(),
         },
         findings,

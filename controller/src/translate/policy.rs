@@ -1,16 +1,19 @@
-//! Pure. AuthorizationPolicy to Authorization. Source: docs/compat.md#authorization-policies.
+//! Pure. AuthorizationPolicy to what node proxies enforce, or waypoints. Source: docs/compat.md#authorization-policies.
 //!
 //! What cannot be honoured never widens what is admitted: an ALLOW rule that cannot be enforced in full is left out,
 //! and what cannot be enforced of a DENY rule is left out of the rule, so that it refuses more.
 
+mod attached;
 mod rule;
 mod condition;
 mod source;
+mod request;
 mod value;
 mod notes;
 pub mod report;
 
 use mesh::identity::TrustDomain;
+use mesh::model::attached::RequestAuthorization;
 use mesh::model::{self, Origin, PolicyScope};
 use mesh::names::NamespacedName;
 use objects::istio::AuthorizationPolicy;
@@ -19,22 +22,14 @@ use objects::labels::Labels;
 use objects::object::Unread;
 use objects::raw::Path;
 
-use super::Finding;
 use super::rule::Rule;
+use super::{Finding, attachment};
 use notes::Notes;
 
 /// Only reports what it would do.
 const DRY_RUN: &str = "istio.io/dry-run";
 /// `ignore` reads L7 parts of DENY rules as Istio does.
 const L7_DENY: &str = "weft.dev/l7-deny-at-l4";
-
-/// Kinds that a policy can be attached to, with their groups.
-const TARGETS: [(&str, &[&str]); 4] = [
-    ("Service", &["", "core"]),
-    ("ServiceEntry", &["networking.istio.io"]),
-    ("Gateway", &["gateway.networking.k8s.io"]),
-    ("GatewayClass", &["gateway.networking.k8s.io"]),
-];
 
 /// What an AuthorizationPolicy comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +38,10 @@ pub struct Translated {
     pub policy: Option<model::Policy>,
     /// Labels of the workloads that name it in their record, when it is for some only.
     pub selector: Option<Labels>,
-    /// What it is attached to instead of workloads.
-    pub targets: Vec<TargetRef>,
-    /// Where each of them is written.
-    target_paths: Vec<Path>,
+    /// What it is attached to instead of workloads, and where each of them is written.
+    pub targets: Vec<(TargetRef, Path)>,
+    /// What waypoints enforce of one that is attached to something.
+    pub attached: Option<RequestAuthorization>,
     /// What its owner should know.
     pub findings: Vec<Finding>,
     /// Whether a value in it cannot be read: its last good version stays in force where there is one.
@@ -77,19 +72,22 @@ pub struct Mesh<'a> {
 pub fn translate(mesh: Mesh<'_>, object: &AuthorizationPolicy, unread: &[Unread]) -> Translated {
     let mut notes = Notes::new(unread, mesh.trust_domain);
     let spec = &object.spec;
-    let targets: Vec<_> = spec.target_ref.iter().chain(&spec.target_refs).collect();
-    let target_paths: Vec<Path> = (0..targets.len()).map(|it| target_path(spec, it)).collect();
+    let targets = attachment::references(spec.target_ref.as_ref(), &spec.target_refs);
+    let targets: Vec<_> = targets.map(|(it, path)| (it.clone(), path)).collect();
     let selector = spec.selector.as_ref().map(|it| &it.match_labels);
     let selector = selector.filter(|labels| !labels.is_empty());
-    for (target, path) in targets.iter().zip(&target_paths) {
-        if let Some((key, reason)) = complaint(mesh.root, &object.metadata.namespace, target) {
+    for (target, path) in &targets {
+        let complaint = attachment::complaint(mesh.root, &object.metadata.namespace, target);
+        if let Some((key, reason)) = complaint {
             notes.invalid(path.clone().key(key), reason);
         }
     }
-    let policy = if targets.is_empty() {
-        enforced(mesh.root, object, selector.is_some(), &mut notes)
-    } else {
-        None
+    let (policy, attached) = match targets.is_empty() {
+        true => (
+            enforced(mesh.root, object, selector.is_some(), &mut notes),
+            None,
+        ),
+        false => (None, attached::enforced(object, &mut notes)),
     };
     if !targets.is_empty() && selector.is_some() {
         let path = Path::of_keys(&["spec", "selector"]);
@@ -104,34 +102,11 @@ pub fn translate(mesh: Mesh<'_>, object: &AuthorizationPolicy, unread: &[Unread]
     Translated {
         selector: selector.filter(|_| policy.is_some()).cloned(),
         policy,
-        targets: targets.into_iter().cloned().collect(),
-        target_paths,
+        targets,
+        attached,
         is_rejected: notes.is_rejected(),
         findings: notes.into_findings(),
     }
-}
-
-/// Why a policy of `namespace` cannot be attached to this: the field and the reason.
-fn complaint(
-    root: &str,
-    namespace: &str,
-    target: &TargetRef,
-) -> Option<(&'static str, &'static str)> {
-    let known = TARGETS.iter().find(|(kind, _)| *kind == target.kind);
-    let Some((_, groups)) = known else {
-        return Some(("kind", "nothing that a policy can be attached to"));
-    };
-    if !groups.contains(&target.group.as_str()) {
-        return Some(("group", "not the group of this kind"));
-    }
-    if target.kind == "GatewayClass" && namespace != root {
-        return Some((
-            "kind",
-            "for a whole class a policy stands in the root namespace",
-        ));
-    }
-    let elsewhere = target.namespace.as_deref().filter(|it| *it != namespace);
-    elsewhere.map(|_| ("namespace", "a policy is for what is in its own namespace"))
 }
 
 /// What node proxies enforce of a policy that is for workloads.
@@ -174,15 +149,6 @@ fn enforced(
         dry_run: dry_run(object, notes),
         origin: Some(Origin::object("AuthorizationPolicy", namespace, name)),
     })
-}
-
-/// Where the target of this number is written.
-fn target_path(spec: &AuthorizationPolicySpec, index: usize) -> Path {
-    match (&spec.target_ref, index) {
-        (Some(_), 0) => Path::of_keys(&["spec", "targetRef"]),
-        (Some(_), index) => Path::of_keys(&["spec", "targetRefs"]).at(index - 1),
-        (None, index) => Path::of_keys(&["spec", "targetRefs"]).at(index),
-    }
 }
 
 /// Service accounts without a namespace, in a policy that workloads of any namespace may be under.

@@ -91,6 +91,10 @@ rules! {
     ForeignIdentity = (Warning, "foreign-identity", "write identities as `<trust domain>/ns/<namespace>/sa/<service account>`, with MeshConfig's trustDomain"),
     /// A policy is for a waypoint, and no waypoint enforces it.
     PolicyWithoutWaypoint = (Error, "policy-without-waypoint", "use a selector for what L4 can enforce, or deploy a waypoint for the target"),
+    /// A CUSTOM policy names an external authorization server that MeshConfig does not have.
+    UnknownProvider = (Error, "unknown-provider", "add the server to `extensionProviders` of MeshConfig, or name one that is there"),
+    /// Several external authorization servers are named for one target.
+    SeveralProviders = (Error, "several-providers", "name the same provider in all CUSTOM policies of a target"),
     /// An older PeerAuthentication takes the place of this one.
     DuplicatePeerAuthentication = (Error, "duplicate-peer-authentication", "remove one of the two"),
     /// A PeerAuthentication, or a part of one, stands where it has no effect.

@@ -83,7 +83,8 @@ pub fn of_service(
     Some((record, findings, status))
 }
 
-fn waypoint(context: &Context<'_>, metadata: &Metadata) -> Bound {
+/// The waypoint of a service with this metadata.
+pub fn waypoint(context: &Context<'_>, metadata: &Metadata) -> Bound {
     let wish = Wish {
         labels: &metadata.labels,
         annotations: &metadata.annotations,

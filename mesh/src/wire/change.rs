@@ -97,6 +97,7 @@ pub(super) fn redirect(subject: Subject<'_>, message: pb::Redirect) -> Result<Re
     let port = match subject.known("redirect.port", message.port)? {
         pb::RedirectPort::FromScheme => RedirectPort::FromScheme,
         pb::RedirectPort::FromRequest => RedirectPort::FromRequest,
+        pb::RedirectPort::AsHost => RedirectPort::AsHost,
         pb::RedirectPort::Fixed => {
             RedirectPort::Fixed(subject.port("redirect.fixed_port", message.fixed_port)?)
         }
@@ -122,6 +123,7 @@ pub(super) fn redirect_message(redirect: &Redirect) -> pb::Redirect {
     let (port, fixed_port) = match port {
         RedirectPort::FromScheme => (pb::RedirectPort::FromScheme, 0),
         RedirectPort::FromRequest => (pb::RedirectPort::FromRequest, 0),
+        RedirectPort::AsHost => (pb::RedirectPort::AsHost, 0),
         RedirectPort::Fixed(port) => (pb::RedirectPort::Fixed, *port),
     };
     pb::Redirect {

@@ -56,7 +56,17 @@ mod tests {
     #[test]
     fn everything_else_is_none() {
         for text in [
-            "", "10", "s", "1.5s", "-1s", "1d", "1 s", "100000s", "1h1h1h1h1h", "1µs", "1S",
+            "",
+            "10",
+            "s",
+            "1.5s",
+            "-1s",
+            "1d",
+            "1 s",
+            "100000s",
+            "1h1h1h1h1h",
+            "1µs",
+            "1S",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -32,6 +32,8 @@ pub struct AuthorizationPolicySpec {
     pub rules: Vec<Rule>,
     /// What happens to what matches.
     pub action: Action,
+    /// Who decides, with CUSTOM.
+    pub provider: Option<Provider>,
 }
 
 /// What happens to what matches.
@@ -47,6 +49,14 @@ pub enum Action {
     Audit,
     /// Somebody else decides.
     Custom,
+}
+
+/// Who decides instead.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Provider {
+    /// Its name in MeshConfig's `extensionProviders`.
+    pub name: String,
 }
 
 /// Something that a policy is attached to.

@@ -60,6 +60,7 @@ typed! {
     CronJob, cron_job, kubernetes::CronJob;
     Job, job, kubernetes::Job;
     AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;
+    RequestAuthentication, request_authentication, istio::RequestAuthentication;
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
     ServiceEntry, service_entry, istio::ServiceEntry;
     WorkloadEntry, workload_entry, istio::WorkloadEntry;

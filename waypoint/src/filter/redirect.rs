@@ -57,6 +57,11 @@ impl Answer {
         let port = match self.port {
             RedirectPort::Fixed(port) => Some(port),
             RedirectPort::FromRequest => host_port.or(own_port).or(Some(asked.port)),
+            RedirectPort::AsHost if self.host.is_some() => host_port,
+            RedirectPort::AsHost if self.scheme.is_some() => {
+                own_port.filter(|it| ![80, 443].contains(it))
+            }
+            RedirectPort::AsHost => own_port,
             RedirectPort::FromScheme => match &self.scheme {
                 Some(_) => host_port,
                 None => host_port.or(Some(asked.port)),
@@ -121,7 +126,7 @@ mod tests {
             })
             .unwrap()
         };
-        use RedirectPort::{Fixed, FromRequest, FromScheme};
+        use RedirectPort::{AsHost, Fixed, FromRequest, FromScheme};
         for (scheme, host, port, from, expected) in [
             (
                 None,
@@ -171,6 +176,27 @@ mod tests {
                 FromRequest,
                 asked("shop:9000", 80),
                 "http://shop:9000/a/b?q=1",
+            ),
+            (
+                Some("https"),
+                None,
+                AsHost,
+                asked("shop:8080", 80),
+                "https://shop:8080/a/b?q=1",
+            ),
+            (
+                Some("https"),
+                None,
+                AsHost,
+                asked("shop:80", 80),
+                "https://shop/a/b?q=1",
+            ),
+            (
+                None,
+                Some("other:81"),
+                AsHost,
+                asked("shop:8080", 80),
+                "http://other:81/a/b?q=1",
             ),
             (
                 None,

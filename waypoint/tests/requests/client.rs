@@ -37,7 +37,6 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: http::HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) trailers: Option<http::HeaderMap>,
 }
 
 impl Answer {
@@ -206,11 +205,9 @@ async fn read(response: Response<hyper::body::Incoming>) -> Answer {
         .await
         .expect("the end");
     let whole = whole.unwrap();
-    let trailers = whole.trailers().cloned();
     Answer {
         status: head.status,
         headers: head.headers,
         body: whole.to_bytes(),
-        trailers,
     }
 }

@@ -28,6 +28,8 @@ pub enum Output {
     Namespace(NamespacedName),
     /// An AuthorizationPolicy.
     Policy(NamespacedName),
+    /// A RequestAuthentication.
+    Authentication(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
     /// What is to be said about a VirtualService.
@@ -51,6 +53,7 @@ impl Output {
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::VirtualService(name) => (Kind::VirtualService, name),
+            Self::Authentication(name) => (Kind::RequestAuthentication, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
@@ -79,6 +82,7 @@ impl Output {
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
             Kind::VirtualService => Some(Self::VirtualService(name)),
+            Kind::RequestAuthentication => Some(Self::Authentication(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }
@@ -95,6 +99,11 @@ impl Dirty {
     /// The outputs in a fixed order.
     pub fn into_outputs(self) -> BTreeSet<Output> {
         self.outputs
+    }
+
+    /// The outputs so far.
+    pub fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter()
     }
 
     /// Adds one.

@@ -1,36 +1,64 @@
 //! Pure. What policies come to, and what is to be said about them.
 
 use mesh::model::Policy;
+use mesh::model::attached::{PolicyBody, RequestAction};
 use mesh::names::NamespacedName;
 use mesh::wire::Update;
-use objects::istio::authorization_policy::TargetRef;
+use objects::istio::authorization_policy::{Action, TargetRef};
 
-use super::{Computed, View};
+use super::{Computed, View, attached};
 use crate::index::links::Output;
-use crate::shelf::Shelf;
 use crate::translate::status::Status;
 use crate::translate::{Finding, peer_authentication, policy as translate};
 
 pub(super) fn policy(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
-    let View { shelf, book, .. } = view;
+    let View { shelf, book, cluster, .. } = view;
     let key = Output::Policy(name.clone()).key();
     let object = shelf.find(&key)?;
     let written = book.translate(object)?;
-    let in_force = book.translate(book.in_force(object));
-    let targets = written.targets.iter();
+    let in_force = book.translate(book.in_force(object))?;
+    let asked = written.attached.as_ref().and_then(|it| match &it.action {
+        RequestAction::Custom(provider) => Some(&**provider),
+        _ => None,
+    });
     let situation = translate::report::Situation {
         selects_any: book.selects_any(&key),
         has_last_good: book.has_last_good(&key),
-        targets: targets
-            .map(|it| exists(it, &name.namespace, shelf))
-            .collect(),
+        places: attached::places(view, &name.namespace, &written.targets),
+        has_provider: cluster.authorizers.iter().any(|it| Some(&*it.name) == asked),
+        rival: asked.and_then(|asked| rival(view, name, &written, asked)),
     };
     let (findings, status) = translate::report::report(&written, &situation);
-    Some(computed(
-        in_force.and_then(|it| it.policy),
-        findings,
-        status,
-    ))
+    let told = in_force.attached.and_then(|body| {
+        attached::told(view, &key, &in_force.targets, PolicyBody::Authorization(body))
+    });
+    Some(Computed {
+        for_waypoints: told.into_iter().collect(),
+        ..computed(in_force.policy, findings, status)
+    })
+}
+
+/// Another CUSTOM policy of one of the targets, with another provider.
+fn rival(
+    view: View<'_>,
+    name: &NamespacedName,
+    written: &translate::Translated,
+    asked: &str,
+) -> Option<String> {
+    let is_shared = |other: &TargetRef| {
+        let mut own = written.targets.iter().map(|(it, _)| it);
+        own.any(|it| it.kind == other.kind && it.name == other.name)
+    };
+    let mut others = view.shelf.policies_in(&name.namespace).filter(|it| {
+        let spec = &it.spec;
+        let provider = spec.provider.as_ref().map(|it| it.name.as_str());
+        let mut targets = spec.target_ref.iter().chain(&spec.target_refs);
+        *it.metadata.name != *name.name
+            && spec.action == Action::Custom
+            && provider.is_some_and(|it| it != asked)
+            && targets.any(is_shared)
+    });
+    others.next().map(|it| it.metadata.name.clone())
 }
 
 fn computed(policy: Option<Policy>, findings: Vec<Finding>, status: Status) -> Computed {
@@ -40,16 +68,6 @@ fn computed(policy: Option<Policy>, findings: Vec<Finding>, status: Status) -> C
         findings,
         status: Some(status),
         ..Computed::default()
-    }
-}
-
-/// Whether what a policy is attached to is there; of kinds that are not read nobody knows.
-fn exists(target: &TargetRef, namespace: &str, shelf: &Shelf) -> bool {
-    match target.kind.as_str() {
-        "Service" => shelf.service(namespace, &target.name).is_some(),
-        "ServiceEntry" => shelf.service_entry(namespace, &target.name).is_some(),
-        "Gateway" => shelf.gateway(namespace, &target.name).is_some(),
-        _ => true,
     }
 }
 

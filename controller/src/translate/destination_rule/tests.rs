@@ -35,6 +35,7 @@ fn cluster(mesh: &str) -> Cluster {
     let (config, findings) = mesh_config::parse(mesh).unwrap();
     assert_eq!(findings, []);
     Cluster {
+        authorizers: Arc::default(),
         id: "c".into(),
         domain: "cluster.local".into(),
         network: "".into(),

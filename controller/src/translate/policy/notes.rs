@@ -15,6 +15,19 @@ pub(super) struct Notes<'a> {
     /// Fields that nobody reads; each is a finding anyway, wherever it stands.
     unread: &'a [Unread],
     trust_domain: &'a TrustDomain,
+    /// Who enforces it.
+    enforcer: Enforcer,
+}
+
+/// Who enforces a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enforcer {
+    /// Node proxies: they know connections.
+    Node,
+    /// Waypoints: they know requests too.
+    Waypoint,
+    /// Waypoints, before tokens are looked at.
+    WaypointBeforeTokens,
 }
 
 impl<'a> Notes<'a> {
@@ -23,7 +36,23 @@ impl<'a> Notes<'a> {
             findings: Vec::new(),
             unread,
             trust_domain,
+            enforcer: Enforcer::Node,
         }
+    }
+
+    /// Who enforces what is read.
+    pub(super) fn enforcer(&self) -> Enforcer {
+        self.enforcer
+    }
+
+    /// The same policy, enforced by waypoints.
+    pub(super) fn at_waypoints(&mut self, enforcer: Enforcer) {
+        self.enforcer = enforcer;
+    }
+
+    /// Whether requests are known where it is enforced.
+    pub(super) fn knows_requests(&self) -> bool {
+        self.enforcer != Enforcer::Node
     }
 
     /// Says so when nobody who can connect has an identity like that.

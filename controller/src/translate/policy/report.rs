@@ -1,13 +1,13 @@
 //! Pure. What a policy's owner hears: findings, and the conditions in its status.
 
 use mesh::model::PolicyScope;
-use objects::istio::authorization_policy::TargetRef;
-use objects::raw::Path;
+use mesh::model::attached::RequestAction;
 
 use super::Translated;
-use crate::translate::Finding;
+use crate::translate::attachment::{self, Place};
 use crate::translate::rule::Rule;
 use crate::translate::status::{Condition, Status};
+use crate::translate::Finding;
 
 /// What decides what becomes of a policy beside its own words.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +16,12 @@ pub struct Situation {
     pub selects_any: bool,
     /// Whether a value in it cannot be read and an earlier version is in force instead.
     pub has_last_good: bool,
-    /// Of each of its targets, whether it exists.
-    pub targets: Vec<bool>,
+    /// Where each of its targets leads.
+    pub places: Vec<Place>,
+    /// Whether MeshConfig has the provider of a CUSTOM policy.
+    pub has_provider: bool,
+    /// Another CUSTOM policy of its targets, with another provider.
+    pub rival: Option<String>,
 }
 
 /// Findings and status of a policy as it is written now.
@@ -33,8 +37,15 @@ pub fn report(written: &Translated, situation: &Situation) -> (Vec<Finding>, Sta
         }
         Condition::ztunnel_accepted(&findings, effect(written, situation))
     } else {
-        findings.extend(unattached(written, situation));
-        waypoint_accepted(&findings, situation, written.is_rejected)
+        let references = written.targets.iter().map(|(it, path)| (it, path.clone()));
+        findings.extend(attachment::findings(references, &situation.places));
+        findings.extend(of_provider(written, situation));
+        attachment::waypoint_accepted(
+            &findings,
+            &situation.places,
+            written.is_rejected,
+            effect_at_waypoints(written, situation),
+        )
     };
     let status = Status {
         conditions: vec![condition],
@@ -62,34 +73,40 @@ fn effect(written: &Translated, situation: &Situation) -> &'static str {
     }
 }
 
-/// Each target, as long as no waypoint can enforce anything for it.
-fn unattached(written: &Translated, situation: &Situation) -> Vec<Finding> {
-    let targets = written.targets.iter().zip(&written.target_paths);
-    let finding = |((target, path), exists): ((&TargetRef, &Path), &bool)| {
-        let what = format!("{} {}", target.kind, target.name);
-        let reason = match exists {
-            true => format!("no waypoint serves {what}: nothing of this policy is enforced there"),
-            false => format!("there is no {what}: nothing of this policy is enforced"),
-        };
-        Finding {
-            rule: Rule::PolicyWithoutWaypoint,
-            path: path.clone(),
-            reason,
+/// What waypoints enforce, in words.
+fn effect_at_waypoints(written: &Translated, situation: &Situation) -> &'static str {
+    let is_bound = |it: &Place| matches!(it, Place::Bound { .. });
+    if !situation.places.iter().any(is_bound) {
+        return "not in force";
+    }
+    let is_dry_run = written.attached.as_ref().is_some_and(|it| it.dry_run);
+    match (written.is_rejected, situation.has_last_good, is_dry_run) {
+        (true, true, _) => "rejected: its last good version stays in force",
+        (true, false, _) => {
+            "rejected, and there is no last good version: until it is corrected it admits less than it says"
         }
-    };
-    targets.zip(&situation.targets).map(finding).collect()
+        (false, _, true) => "reported, not enforced",
+        (false, _, false) => "in force at the waypoints of its targets",
+    }
 }
 
-fn waypoint_accepted(findings: &[Finding], situation: &Situation, is_rejected: bool) -> Condition {
-    let is_missing = situation.targets.iter().any(|exists| !exists);
-    Condition {
-        kind: "WaypointAccepted",
-        holds: false,
-        reason: match (is_rejected, is_missing) {
-            (true, _) => "Invalid",
-            (false, true) => "TargetNotFound",
-            (false, false) => "AncestorNotBound",
-        },
-        message: Condition::message("not in force", findings),
-    }
+/// What is wrong with whom a CUSTOM policy wants asked.
+fn of_provider(written: &Translated, situation: &Situation) -> Vec<Finding> {
+    let path = ["spec", "provider", "name"];
+    let Some(RequestAction::Custom(name)) = written.attached.as_ref().map(|it| &it.action) else {
+        return Vec::new();
+    };
+    let unknown = (!situation.has_provider && !name.is_empty()).then(|| {
+        let reason = format!(
+            "MeshConfig has no external authorization server {name:?}: requests that this policy is about are refused"
+        );
+        Finding::new(Rule::UnknownProvider, &path, reason)
+    });
+    let several = situation.rival.as_ref().map(|rival| {
+        let reason = format!(
+            "AuthorizationPolicy {rival} names another server for the same target: requests that either is about are refused"
+        );
+        Finding::new(Rule::SeveralProviders, &path, reason)
+    });
+    unknown.into_iter().chain(several).collect()
 }

@@ -81,6 +81,7 @@ fn clauses(
     let when = path.clone().key("when");
     for (index, one) in rule.when.iter().flatten().enumerate() {
         clauses.push(vec![condition::translate(
+            namespace,
             one,
             &when.clone().at(index),
             notes,

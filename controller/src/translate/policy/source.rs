@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use mesh::model::{Match, StringMatch};
+use mesh::model::{Match, RequestMatch, StringMatch};
 use objects::istio::authorization_policy::{Operation, Source, Values};
 use objects::raw::Path;
 
-use super::notes::Notes;
-use super::value;
+use super::notes::{Enforcer, Notes};
+use super::{request, value};
 use crate::translate::rule::Rule;
+
+/// Why CUSTOM policies have no conditions on tokens.
+pub(super) const BEFORE_TOKENS: &str =
+    "CUSTOM policies are evaluated before tokens are looked at: no condition on tokens can hold";
 
 /// One alternative of a clause.
 #[derive(Debug, Default)]
@@ -69,15 +73,36 @@ impl<'a, 'n> Reader<'a, 'n> {
         found
     }
 
-    /// Lists that only a waypoint can enforce.
-    fn beyond(&mut self, lists: &[(&str, &Values)]) {
-        for (key, _) in lists.iter().filter(|(_, values)| values.is_some()) {
+    /// A list that only a waypoint can enforce.
+    fn beyond<T>(
+        &mut self,
+        key: &str,
+        values: &Values,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        if self.notes.knows_requests() {
+            return self.list(key, values, read);
+        }
+        if values.is_some() {
             self.is_written = true;
             self.is_partial = true;
             let reason = format!("{key} cannot be enforced at L4");
             self.notes
                 .add(Rule::L7AtL4, self.path.clone().key(key), reason);
         }
+        Vec::new()
+    }
+
+    /// The same about tokens, which are looked at after CUSTOM policies.
+    fn of_token(&mut self, key: &str, values: &Values) -> Vec<StringMatch> {
+        if self.notes.enforcer() == Enforcer::WaypointBeforeTokens && values.is_some() {
+            self.is_written = true;
+            self.is_partial = true;
+            let path = self.path.clone().key(key);
+            self.notes.invalid(path, BEFORE_TOKENS);
+            return Vec::new();
+        }
+        self.beyond(key, values, value::pattern)
     }
 
     pub(super) fn piece(mut self, found: Match) -> Piece {
@@ -105,20 +130,34 @@ pub(super) fn source(
     notes: &mut Notes<'_>,
 ) -> Piece {
     let mut reader = Reader::new(path, notes);
-    reader.beyond(&[
-        ("requestPrincipals", &source.request_principals),
-        ("notRequestPrincipals", &source.not_request_principals),
-        ("remoteIpBlocks", &source.remote_ip_blocks),
-        ("notRemoteIpBlocks", &source.not_remote_ip_blocks),
-    ]);
+    let mut request = RequestMatch {
+        request_principals: reader.of_token("requestPrincipals", &source.request_principals),
+        not_request_principals: reader
+            .of_token("notRequestPrincipals", &source.not_request_principals),
+        remote_ips: reader.beyond("remoteIpBlocks", &source.remote_ip_blocks, value::range),
+        not_remote_ips: reader.beyond(
+            "notRemoteIpBlocks",
+            &source.not_remote_ip_blocks,
+            value::range,
+        ),
+        ..RequestMatch::default()
+    };
     let account = |text: &str| value::account(namespace, text);
     let principals = reader.identities("principals", &source.principals, value::principal);
-    let domains = reader.identities("trustDomains", &source.trust_domains, value::trust_domain);
     let mut not_principals =
         reader.identities("notPrincipals", &source.not_principals, value::principal);
-    // Both are about the identity, and none of either may match.
-    let not_domains = &source.not_trust_domains;
-    not_principals.extend(reader.identities("notTrustDomains", not_domains, value::trust_domain));
+    let (domains, not_domains) = (&source.trust_domains, &source.not_trust_domains);
+    let domains = if reader.notes.knows_requests() {
+        request.trust_domains = reader.list("trustDomains", domains, request::trust_domain);
+        request.not_trust_domains =
+            reader.list("notTrustDomains", not_domains, request::trust_domain);
+        Vec::new()
+    } else {
+        // Both are about the identity, and none of either may match.
+        let not_domains = reader.identities("notTrustDomains", not_domains, value::trust_domain);
+        not_principals.extend(not_domains);
+        reader.identities("trustDomains", domains, value::trust_domain)
+    };
     let found = Match {
         namespaces: reader.list("namespaces", &source.namespaces, value::pattern),
         not_namespaces: reader.list("notNamespaces", &source.not_namespaces, value::pattern),
@@ -131,6 +170,7 @@ pub(super) fn source(
         ),
         source_ips: reader.list("ipBlocks", &source.ip_blocks, value::range),
         not_source_ips: reader.list("notIpBlocks", &source.not_ip_blocks, value::range),
+        request: boxed(request),
         ..Match::default()
     };
     match both(principals, domains) {
@@ -161,20 +201,27 @@ pub(super) fn source(
 /// What is done.
 pub(super) fn operation(operation: &Operation, path: &Path, notes: &mut Notes<'_>) -> Piece {
     let mut reader = Reader::new(path, notes);
-    reader.beyond(&[
-        ("hosts", &operation.hosts),
-        ("notHosts", &operation.not_hosts),
-        ("methods", &operation.methods),
-        ("notMethods", &operation.not_methods),
-        ("paths", &operation.paths),
-        ("notPaths", &operation.not_paths),
-    ]);
+    let request = RequestMatch {
+        hosts: reader.beyond("hosts", &operation.hosts, value::pattern),
+        not_hosts: reader.beyond("notHosts", &operation.not_hosts, value::pattern),
+        methods: reader.beyond("methods", &operation.methods, value::pattern),
+        not_methods: reader.beyond("notMethods", &operation.not_methods, value::pattern),
+        paths: reader.beyond("paths", &operation.paths, request::path),
+        not_paths: reader.beyond("notPaths", &operation.not_paths, request::path),
+        ..RequestMatch::default()
+    };
     let found = Match {
         destination_ports: reader.list("ports", &operation.ports, value::port),
         not_destination_ports: reader.list("notPorts", &operation.not_ports, value::port),
+        request: boxed(request),
         ..Match::default()
     };
     reader.piece(found)
+}
+
+/// Conditions on requests, where there are any.
+pub(super) fn boxed(request: RequestMatch) -> Option<Box<RequestMatch>> {
+    (request != RequestMatch::default()).then(|| Box::new(request))
 }
 
 /// Why two lists of patterns are not one.

@@ -15,7 +15,7 @@ use crate::translate::waypoint::gateway::Traffic;
 use crate::translate::waypoint::{self, Wish};
 
 /// The waypoint in front of all of its hosts.
-pub(super) fn waypoint(
+pub fn waypoint(
     context: &Context<'_>,
     entry: &ServiceEntry,
     visibility: Visibility,

@@ -42,6 +42,8 @@ pub struct Bound {
     pub waypoint: Option<GatewayAddress>,
     /// Several by weight.
     pub weighted: Vec<WeightedWaypoint>,
+    /// The gateways whose waypoints serve the object, or will as soon as they are ready.
+    pub gateways: Vec<NamespacedName>,
     /// What the owner should know.
     pub findings: Vec<Finding>,
     /// What the object's status should say.
@@ -93,6 +95,7 @@ impl Asker<'_> {
     fn bound(&self, asked: &Asked<'_>, address: GatewayAddress, metadata: &Path) -> Bound {
         let mut bound = Bound {
             condition: Some(self.accepted(asked)),
+            gateways: vec![asked.gateway.clone()],
             ..Bound::default()
         };
         if self.traffic == Traffic::Service {
@@ -102,7 +105,10 @@ impl Asker<'_> {
             });
             match canary::split(asked, &address, second) {
                 None => {}
-                Some(Ok(weighted)) => bound.weighted = weighted,
+                Some(Ok(weighted)) => {
+                    bound.weighted = weighted;
+                    bound.gateways.extend(asked.canary.clone());
+                }
                 Some(Err(unused)) => {
                     let at = asked.is_own.then(|| metadata.clone());
                     bound.findings.push(unused.finding(at));
@@ -150,9 +156,12 @@ impl Asker<'_> {
         // What a namespace says is meant for those of its objects that the waypoint is for.
         let is_worth_telling = asked.is_own || !is_for_others;
         let finding = is_worth_telling.then(|| refusal.finding(path, message.clone()));
+        // One that is not ready becomes so with what it is told.
+        let gateways = matches!(refusal, Refusal::NotReady).then(|| asked.gateway.clone());
         Bound {
             waypoint,
             weighted: Vec::new(),
+            gateways: gateways.into_iter().collect(),
             findings: finding.into_iter().collect(),
             condition: Some(refusal.condition(message)),
         }

@@ -132,9 +132,10 @@ impl Draw {
             scheme: self.maybe(Self::text),
             host: self.maybe(Self::text),
             path: self.maybe(Self::path_rewrite),
-            port: match self.below(3) {
+            port: match self.below(4) {
                 0 => RedirectPort::FromScheme,
                 1 => RedirectPort::FromRequest,
+                2 => RedirectPort::AsHost,
                 _ => RedirectPort::Fixed(self.port()),
             },
             status: self.status(),
