@@ -1,7 +1,7 @@
 //! Compiles `wire/` with protox, so that no protoc binary is needed.
 
 /// Message files of others' contracts and what extends them, relative to `wire/`.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 8] = [
     "istio/workload.proto",
     "istio/authorization.proto",
     "istio/citadel.proto",
@@ -9,6 +9,7 @@ const PUBLIC: [&str; 7] = [
     "envoy/discovery.proto",
     "envoy/external_auth.proto",
     "mesh/origin.proto",
+    "mesh/labels.proto",
 ];
 
 /// What waypoints are told. They use messages of [`PUBLIC`] files.

@@ -9,6 +9,7 @@ mod observe;
 mod outside;
 mod policy;
 mod renewal;
+mod books;
 mod broken;
 mod repeat;
 mod report;
@@ -132,6 +133,48 @@ const SCRIPT: &[Scene] = &[
         "renewal",
         "certificates are renewed under traffic without a lost byte",
         renewal::under_traffic,
+    ),
+    (
+        "waypoint",
+        "a Gateway starts a waypoint, and requests to its services go through it",
+        books::waypoint,
+    ),
+    (
+        "split",
+        "nine in ten requests go to one version, one to the other",
+        books::split,
+    ),
+    ("canary", "a header chooses the new version", books::canary),
+    ("retry", "retries hide a failing server", books::retry),
+    (
+        "timeout",
+        "a request that takes too long ends with 504",
+        books::timeout,
+    ),
+    (
+        "mirror",
+        "a copy of every request goes to another version",
+        books::mirror,
+    ),
+    (
+        "fault",
+        "an injected 503 and an injected delay, where a route says so",
+        books::fault,
+    ),
+    (
+        "l7-deny",
+        "a policy refuses a method and a path, and nothing else",
+        books::denied,
+    ),
+    (
+        "token",
+        "only requests with a good token are answered",
+        books::tokens,
+    ),
+    (
+        "ejection",
+        "a server that fails again and again is left out",
+        books::ejection,
     ),
     (
         "controller-gone",

@@ -382,8 +382,13 @@ fn has_status(kind: Kind) -> bool {
             | Kind::WorkloadEntry
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
+<<<<<<< HEAD
             | Kind::VirtualService
             | Kind::RequestAuthentication
+=======
+            | Kind::RequestAuthentication
+            | Kind::VirtualService
+>>>>>>> main
             | Kind::DestinationRule
     )
 }

@@ -85,6 +85,9 @@ fn a_pod_becomes_a_workload_with_every_field_of_the_contract() {
         ("web", WorkloadKind::Pod)
     );
     assert_eq!(&*workload.cluster, "Kubernetes");
+    let labels = workload.labels.iter();
+    let labels: Vec<String> = labels.map(|(key, it)| format!("{key}={it}")).collect();
+    assert_eq!(labels, ["app=web", "pod-template-hash=5d4f", "version=v2"]);
     assert_eq!(workload.health, Health::Healthy);
     let locality = &workload.locality;
     assert_eq!(

@@ -4,6 +4,7 @@ pub mod client;
 pub mod impostor;
 pub mod runtime;
 pub mod server;
+pub mod upgrade;
 
 use std::hash::Hasher;
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use sandbox::app::echo::{Answer, Ask};
 use sandbox::messages::PodStatus;
 use sandbox::sandbox::{Output, Running};
 use sandbox::{Options, PodName, Sandbox, Target};
@@ -274,6 +275,27 @@ impl World {
             .map_err(Into::into)
     }
 
+    /// Lets the built-in client in a pod ask as a script says, and reads every answer.
+    ///
+    /// # Errors
+    /// When the script is bad; a request without an answer is no failure, but an answer with its reason.
+    pub fn ask(&self, pod: &str, asks: &[Ask]) -> Result<Vec<Answer>> {
+        let script = serde_json::to_string(asks)?;
+        let program = self.program.to_string_lossy();
+        let command = [&program, "run", "echo", "--ask", &script];
+        let target = Target::Pod(PodName::parse(pod));
+        let output = self.sandbox.exec(&target, &command)?;
+        if !output.exit.is_success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            bail!("{script} in {pod}: {said}");
+        }
+        let text = output.text();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+            .collect()
+    }
+
     /// Runs this executable in a pod.
     ///
     /// # Errors
@@ -399,8 +421,20 @@ impl World {
         for pod in status.pods {
             text.push_str(&format!("pod {pod:?}\n"));
         }
+        for file in waypoint_logs(&status.logs) {
+            text.push_str(&format!("--- {}\n{}\n", file.display(), tail(&file)));
+        }
         text
     }
+}
+
+/// Logs of waypoints' pods, which are no programs of the sandbox.
+fn waypoint_logs(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .map(|file| file.path())
+        .filter(|file| file.to_string_lossy().ends_with("_istio-proxy.log"))
+        .collect()
 }
 
 fn tail(file: &Path) -> String {

@@ -62,6 +62,8 @@ pub struct Settings {
     pub preferred_namespace: Box<str>,
     /// Only what was asked for is known: look-ups that find nothing say what to ask for.
     pub on_demand: bool,
+    /// Whether labels of workloads are kept. Node proxies have no use for them.
+    pub keeps_labels: bool,
 }
 
 /// A name that is gone, as the removals of a delta response have it.

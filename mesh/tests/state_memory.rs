@@ -103,6 +103,7 @@ fn pod(number: usize) -> Workload {
         },
         network_mode: NetworkMode::Standard,
         capacity: 1,
+        labels: Vec::new(),
         origin: Some(Origin::object("Pod", namespace.as_str(), name.as_str())),
     }
 }

@@ -7,6 +7,7 @@ pub mod authorization_policy;
 pub mod virtual_service;
 pub mod destination_rule;
 pub mod peer_authentication;
+pub mod telemetry;
 pub mod service_entry;
 pub mod workload_entry;
 pub mod host;
@@ -27,6 +28,7 @@ pub use service_entry::{EntryPort, Location, Resolution, ServiceEntry};
 pub use span::Span;
 pub use string_match::StringMatch;
 pub use subnet::Subnet;
+pub use telemetry::Telemetry;
 pub use virtual_service::VirtualService;
 pub use workload_entry::{WorkloadEntry, WorkloadEntrySpec};
 

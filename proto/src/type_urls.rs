@@ -12,6 +12,11 @@ pub const ORIGIN: &str = "type.googleapis.com/weft.mesh.v1.Origin";
 /// Name of the extension that carries [`ORIGIN`] on the public messages. Weft's own.
 pub const ORIGIN_EXTENSION: &str = "weft.dev/origin";
 
+/// Labels of a workload; the content of [`LABELS_EXTENSION`]. Weft's own.
+pub const LABELS: &str = "type.googleapis.com/weft.mesh.v1.Labels";
+/// Name of the extension that carries [`LABELS`] on workloads. Weft's own.
+pub const LABELS_EXTENSION: &str = "weft.dev/labels";
+
 /// For waypoints: the routes of one bound service. Weft's own.
 pub const SERVICE_ROUTES: &str = "type.googleapis.com/weft.waypoint.v1.ServiceRoutes";
 /// For waypoints: a policy that names its targets. Weft's own.

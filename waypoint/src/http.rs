@@ -10,29 +10,23 @@ use hyper::body::Incoming;
 use mesh::model::http::{Abort, Fraction};
 use mesh::model::waypoint::PathNormalization;
 
+use crate::asked::{self, Asked};
 use crate::body::Source;
 use crate::call::{Call, Target};
 use crate::destinations::Destination;
+use crate::ending::Ending;
 use crate::filter::{cors, redirect};
 use crate::matcher::Facts;
+use crate::reply::Reply;
 use crate::routes::compile::{Action, Port, Rule, Share};
 use crate::served::{Bound, Served};
 
 pub mod serve;
 pub mod attempt;
-pub mod authenticate;
-pub mod authorize;
-pub mod reply;
-pub mod asked;
-pub mod path;
 pub mod outgoing;
 pub mod change;
-pub mod ending;
 
-use asked::Asked;
-use ending::Ending;
 use outgoing::Outgoing;
-use reply::Reply;
 use serve::Switch;
 
 /// Answers one request, whatever becomes of it.
@@ -62,7 +56,7 @@ pub async fn answer(
     };
     answered.unwrap_or_else(|reply| {
         let closes = is_http1 && reply.ending.closes();
-        let mut response = reply.write(is_grpc, is_head);
+        let mut response = reply.write(is_grpc, is_head).map(Outgoing::whole);
         if closes {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);

@@ -43,6 +43,7 @@ pub(crate) fn pod(name: &str, addresses: &[&str]) -> Workload {
         locality: Locality::default(),
         network_mode: NetworkMode::Standard,
         capacity: 1,
+        labels: Vec::new(),
         origin: None,
     }
 }

@@ -22,7 +22,7 @@ use serde_json::Value;
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// Steps that the demo must show, in order.
-const STEPS: [&str; 19] = [
+const STEPS: [&str; 29] = [
     "cluster",
     "plain-before",
     "enrol",
@@ -41,6 +41,16 @@ const STEPS: [&str; 19] = [
     "policy-edit",
     "broken-manifest",
     "renewal",
+    "waypoint",
+    "split",
+    "canary",
+    "retry",
+    "timeout",
+    "mirror",
+    "fault",
+    "l7-deny",
+    "token",
+    "ejection",
     "controller-gone",
 ];
 

@@ -76,7 +76,10 @@ impl Book {
     /// What a RequestAuthentication comes to; `None` for other kinds.
     pub fn tokens(&self, object: &Object) -> Option<request_authentication::Translated> {
         let tokens = object.request_authentication()?;
-        Some(request_authentication::translate(self.policies.root(), tokens))
+        Some(request_authentication::translate(
+            self.policies.root(),
+            tokens,
+        ))
     }
 
     /// Whether an earlier version of an object is in force.
@@ -153,7 +156,11 @@ impl Book {
             &*key.namespace,
             &*key.name,
         )));
-        if [&replaced.before, &replaced.after].into_iter().flatten().any(|it| asks_somebody(it)) {
+        if [&replaced.before, &replaced.after]
+            .into_iter()
+            .flatten()
+            .any(|it| asks_somebody(it))
+        {
             let others = shelf.policies_in(&key.namespace);
             let others = others.filter(|it| it.spec.action == Action::Custom);
             others.for_each(|it| dirty.add(Output::Policy(name(&it.metadata))));

@@ -160,10 +160,22 @@ mod tests {
         for (places, is_rejected, expected) in [
             (vec![bound.clone()], false, (true, "Accepted")),
             (vec![bound.clone()], true, (false, "Invalid")),
-            (vec![bound.clone(), unbound.clone()], false, (false, "PartiallyInvalid")),
-            (vec![bound, Place::Missing], false, (false, "PartiallyInvalid")),
+            (
+                vec![bound.clone(), unbound.clone()],
+                false,
+                (false, "PartiallyInvalid"),
+            ),
+            (
+                vec![bound, Place::Missing],
+                false,
+                (false, "PartiallyInvalid"),
+            ),
             (vec![unbound.clone()], false, (false, "AncestorNotBound")),
-            (vec![unbound, Place::Missing], false, (false, "TargetNotFound")),
+            (
+                vec![unbound, Place::Missing],
+                false,
+                (false, "TargetNotFound"),
+            ),
         ] {
             let condition = waypoint_accepted(&[], &places, is_rejected, "");
             assert_eq!((condition.holds, condition.reason), expected, "{places:?}");

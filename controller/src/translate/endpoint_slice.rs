@@ -105,6 +105,7 @@ fn workload(
         // Its address may be anybody's: it is never found by address.
         network_mode: NetworkMode::HostNetwork,
         capacity: 1,
+        labels: Vec::new(),
         origin: Some(Origin::object("EndpointSlice", namespace, name)),
     }
 }

@@ -15,10 +15,10 @@ use objects::selector::Selector;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Cluster, Finding};
 use super::rule::Rule;
 use super::traffic::Traffic;
 use super::visibility::EntryVisibility;
+use super::{Cluster, Finding};
 pub use authorizers::Authorizer;
 
 /// Name of the ConfigMap.

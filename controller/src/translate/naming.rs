@@ -32,6 +32,14 @@ pub fn canonical_revision(labels: &Labels) -> Arc<str> {
     labels.first_of(&keys).unwrap_or("latest").into()
 }
 
+/// Its labels, by which parts of services are chosen.
+pub fn labels(labels: &Labels) -> Vec<(Arc<str>, Arc<str>)> {
+    let pairs = labels.iter();
+    pairs
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
+}
+
 /// How connections to it are opened, and whether it speaks HBONE itself.
 pub fn tunnel(labels: &Labels, annotations: &Labels) -> (TunnelKind, bool) {
     let is_native = labels.is(TUNNEL, "http");

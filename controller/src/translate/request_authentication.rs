@@ -12,11 +12,11 @@ use objects::istio::authorization_policy::TargetRef;
 use objects::istio::request_authentication as written;
 use objects::raw::Path;
 
+use super::Finding;
 use super::attachment::{self, Place};
 use super::remarks::Remarks;
 use super::rule::Rule;
 use super::status::Status;
-use super::Finding;
 
 /// How long fetching keys may take where nobody says.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +48,11 @@ pub fn translate(root: &str, object: &RequestAuthentication) -> Translated {
     }
     if targets.is_empty() {
         let reason = "only waypoints read tokens, and they look at what targetRefs name: nothing of this is enforced";
-        remarks.add(Rule::PolicyWithoutWaypoint, Path::of_keys(&["spec"]), reason);
+        remarks.add(
+            Rule::PolicyWithoutWaypoint,
+            Path::of_keys(&["spec"]),
+            reason,
+        );
     } else if spec.selector.is_some() {
         let path = Path::of_keys(&["spec", "selector"]);
         remarks.invalid(path, "it has a selector or targetRefs, not both");
@@ -80,8 +84,7 @@ pub fn report(
         (true, false) => "rejected: tokens of rules that cannot be read are refused",
         (false, _) => "in force at the waypoints of its targets",
     };
-    let condition =
-        attachment::waypoint_accepted(&findings, places, written.is_rejected, effect);
+    let condition = attachment::waypoint_accepted(&findings, places, written.is_rejected, effect);
     let status = Status {
         conditions: vec![condition],
         ..Status::default()
@@ -101,7 +104,10 @@ fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Optio
     }
     let keys = match (&written.jwks, &written.jwks_uri) {
         (Some(_), Some(_)) => {
-            bad(at("jwksUri"), "keys come from jwks or from jwksUri, not both".to_owned());
+            bad(
+                at("jwksUri"),
+                "keys come from jwks or from jwksUri, not both".to_owned(),
+            );
             return None;
         }
         (Some(keys), None) => {
@@ -112,13 +118,17 @@ fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Optio
         }
         (None, Some(url)) => {
             if !is_url(url) {
-                bad(at("jwksUri"), format!("{url:?} is not an http or https URL"));
+                bad(
+                    at("jwksUri"),
+                    format!("{url:?} is not an http or https URL"),
+                );
             }
             JwtKeys::Url(url.as_str().into())
         }
         (None, None) => {
             if !is_url(&written.issuer) {
-                let reason = "without jwks and jwksUri the issuer is a URL, where its discovery document is";
+                let reason =
+                    "without jwks and jwksUri the issuer is a URL, where its discovery document is";
                 bad(at("issuer"), reason.to_owned());
             }
             JwtKeys::Discovery
@@ -130,7 +140,10 @@ fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Optio
             bad(path, format!("{:?} is not the name of a header", one.name));
         }
     }
-    let payload = written.output_payload_to_header.as_deref().unwrap_or_default();
+    let payload = written
+        .output_payload_to_header
+        .as_deref()
+        .unwrap_or_default();
     if !payload.is_empty() && !is_header(payload) {
         let reason = format!("{payload:?} is not the name of a header");
         bad(at("outputPayloadToHeader"), reason);
@@ -138,7 +151,10 @@ fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Optio
     for (index, one) in written.output_claim_to_headers.iter().enumerate() {
         let path = at("outputClaimToHeaders").at(index);
         if !is_header(&one.header) {
-            bad(path.clone().key("header"), format!("{:?} is not the name of a header", one.header));
+            bad(
+                path.clone().key("header"),
+                format!("{:?} is not the name of a header", one.header),
+            );
         }
         if one.claim.is_empty() {
             bad(path.key("claim"), "a claim has a name".to_owned());
@@ -148,7 +164,8 @@ fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Optio
 }
 
 fn good(written: &written::JwtRule, keys: JwtKeys, payload: &str) -> JwtRule {
-    let texts = |all: &[String]| -> Vec<Arc<str>> { all.iter().map(|it| it.as_str().into()).collect() };
+    let texts =
+        |all: &[String]| -> Vec<Arc<str>> { all.iter().map(|it| it.as_str().into()).collect() };
     let lower = |text: &str| -> Arc<str> { text.to_ascii_lowercase().into() };
     let headers = written.from_headers.iter();
     let claims = written.output_claim_to_headers.iter();
@@ -156,11 +173,15 @@ fn good(written: &written::JwtRule, keys: JwtKeys, payload: &str) -> JwtRule {
         issuer: written.issuer.as_str().into(),
         audiences: texts(&written.audiences),
         keys,
-        headers: headers.map(|it| (lower(&it.name), it.prefix.as_str().into())).collect(),
+        headers: headers
+            .map(|it| (lower(&it.name), it.prefix.as_str().into()))
+            .collect(),
         params: texts(&written.from_params),
         cookies: texts(&written.from_cookies),
         payload_header: lower(payload),
-        claim_headers: claims.map(|it| (lower(&it.header), it.claim.as_str().into())).collect(),
+        claim_headers: claims
+            .map(|it| (lower(&it.header), it.claim.as_str().into()))
+            .collect(),
         forward: written.forward_original_token,
         fetch_timeout: written.timeout.map_or(TIMEOUT, |it| it.0),
         space_delimited: texts(&written.space_delimited_claims),
@@ -173,8 +194,12 @@ fn good(written: &written::JwtRule, keys: JwtKeys, payload: &str) -> JwtRule {
 }
 
 fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|it| !it.is_empty() && !it.starts_with('/') && !it.contains(char::is_whitespace))
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|it| {
+        !it.is_empty() && !it.starts_with('/') && !it.contains(char::is_whitespace)
+    })
 }
 
 fn is_header(text: &str) -> bool {

@@ -68,6 +68,7 @@ pub fn of_pod(
             false => NetworkMode::Standard,
         },
         capacity: 1,
+        labels: naming::labels(&metadata.labels),
         origin: Some(Origin::object(
             "Pod",
             metadata.namespace.as_str(),

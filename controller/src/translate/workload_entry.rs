@@ -45,6 +45,7 @@ pub fn of_entry<'a>(
         canonical_revision: naming::canonical_revision(&labels),
         workload_name,
         services: members,
+        labels: naming::labels(&labels),
         origin: Some(Origin::object(
             "WorkloadEntry",
             metadata.namespace.as_str(),
@@ -93,6 +94,7 @@ pub fn outline(cluster: &Cluster, spec: &WorkloadEntrySpec) -> Workload {
         network_mode: NetworkMode::Standard,
         // Nothing said and nothing wished look the same.
         capacity: spec.weight.max(1),
+        labels: naming::labels(&spec.labels),
         origin: None,
     }
 }

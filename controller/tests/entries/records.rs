@@ -109,6 +109,8 @@ fn an_endpoint_of_a_service_entry_becomes_a_workload_with_every_field_of_the_con
         ("base", "v3"),
         "the labels of the entry, not of the endpoint"
     );
+    let label = ("app".into(), "other".into());
+    assert_eq!(one.labels, [label], "the endpoint's, for parts of the host");
     assert_eq!(
         (one.workload_kind, &*one.workload_name),
         (WorkloadKind::Pod, "db")
@@ -278,7 +280,7 @@ fn fields_of_a_workload_entry_decide_fields_of_its_workload() {
             &*it.canonical_name == "a" && &*it.canonical_revision == "v"
         }),
         ("labels: {app: a}", "labels: {app: b}", |it| {
-            &*it.canonical_name == "b"
+            &*it.canonical_name == "b" && it.labels == [("app".into(), "b".into())]
         }),
         (
             "labels: {service.istio.io/workload-name: q}",

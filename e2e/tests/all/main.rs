@@ -14,6 +14,7 @@ mod on_demand;
 mod policies;
 mod renewals;
 mod streams;
+mod waypoint;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ fn tests() -> ExitCode {
     journeys.extend(entries::JOURNEYS);
     journeys.extend(policies::JOURNEYS);
     journeys.extend(enrolment::JOURNEYS);
+    journeys.extend(waypoint::journeys());
     #[cfg(feature = "packages")]
     journeys.extend(envoy::JOURNEYS);
     let trials = journeys.into_iter().map(|(name, journey)| {
@@ -68,6 +70,9 @@ fn app(arguments: &[String]) -> ExitCode {
     let done = match words.as_slice() {
         ["serve"] => e2e::app::server::serve(),
         ["client", server, task] => client(server, task),
+        ["upgrade", authority] => {
+            e2e::app::upgrade::run(authority).map(|()| say("frames came back"))
+        }
         ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
         ["mint", wish] => mint(wish),
         ["count", server, port] => count(server, port),

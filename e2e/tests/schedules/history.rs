@@ -336,6 +336,7 @@ fn workload(
         locality: Locality::default(),
         network_mode: NetworkMode::Standard,
         capacity: 1,
+        labels: Vec::new(),
         origin: None,
     }
 }

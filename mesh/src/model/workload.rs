@@ -131,6 +131,8 @@ pub struct Workload {
     pub network_mode: NetworkMode,
     /// Share of its services' traffic relative to other endpoints; 0 takes none. Default 1.
     pub capacity: u32,
+    /// Labels, sorted by key; parts of services are chosen by them.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
     /// The user's object behind it, when the sender said.
     pub origin: Option<Origin>,
 }

@@ -27,8 +27,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
+            shared: Shared::new(settings.keeps_labels),
             snapshot: Snapshot::new(settings),
-            shared: Shared::default(),
             next_workload: 0,
             next_service: 0,
             policies_changed: false,

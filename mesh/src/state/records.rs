@@ -65,6 +65,8 @@ pub(super) struct Profile {
     pub(super) tunnel: TunnelKind,
     pub(super) native_tunnel: bool,
     pub(super) network_mode: NetworkMode,
+    /// Sorted by key; empty where nobody keeps them.
+    pub(super) labels: Box<[(Arc<str>, Arc<str>)]>,
 }
 
 /// A profile's part in one service.
@@ -98,9 +100,17 @@ pub(super) struct Shared {
     pub(super) names: Names,
     profiles: Pool<Profile>,
     places: Pool<Place>,
+    keeps_labels: bool,
 }
 
 impl Shared {
+    pub(super) fn new(keeps_labels: bool) -> Self {
+        Self {
+            keeps_labels,
+            ..Self::default()
+        }
+    }
+
     /// Notes that `count` records changed or went, which may leave shared values without users.
     pub(super) fn released(&mut self, count: usize) {
         self.profiles.release(count);
@@ -195,7 +205,10 @@ fn addresses(addresses: &[IpAddr]) -> Addresses {
 }
 
 fn profile(workload: &Workload, shared: &mut Shared) -> Arc<Profile> {
+    let labels = workload.labels.iter().filter(|_| shared.keeps_labels);
     let names = &mut shared.names;
+    let labels = labels.map(|(key, value)| (names.text(key), names.text(value)));
+    let labels = labels.collect();
     let membership = |endpoint: &ServiceEndpoint, names: &mut Names| Membership {
         service: names.service(&endpoint.service),
         ports: endpoint.ports.as_slice().into(),
@@ -230,6 +243,7 @@ fn profile(workload: &Workload, shared: &mut Shared) -> Arc<Profile> {
         tunnel: workload.tunnel,
         native_tunnel: workload.native_tunnel,
         network_mode: workload.network_mode,
+        labels,
     };
     shared.profiles.share(profile)
 }

@@ -59,6 +59,7 @@ fn pod(name: &str, address: &str) -> Workload {
         locality: Locality::default(),
         network_mode: NetworkMode::Standard,
         capacity: 1,
+        labels: Vec::new(),
         origin: None,
     }
 }

@@ -176,6 +176,11 @@ impl<'a> WorkloadView<'a> {
         self.record.profile.capacity
     }
 
+    /// Its labels, sorted by key; none unless [`super::Settings::keeps_labels`].
+    pub fn labels(self) -> &'a [(Arc<str>, Arc<str>)] {
+        &self.record.profile.labels
+    }
+
     /// The user's object behind it.
     pub fn origin(self) -> Option<Origin> {
         if self.record.origin_is_pod {
@@ -244,6 +249,7 @@ impl<'a> WorkloadView<'a> {
             locality: self.locality().clone(),
             network_mode: self.network_mode(),
             capacity: self.capacity(),
+            labels: self.labels().to_vec(),
             origin: self.origin(),
         }
     }

@@ -1,4 +1,4 @@
-//! Small shared pieces: addresses, ports, gateways, times, indexes, enums that may be unknown, origins.
+//! Small shared pieces: addresses, ports, gateways, times, indexes, enums that may be unknown, origins, labels.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -262,12 +262,8 @@ pub(super) fn text_or(text: String, default: &str) -> Arc<str> {
 
 /// The origin among the extensions. It only informs, so one that cannot be read is left out rather
 /// than costing the resource.
-pub(super) fn origin(extensions: Vec<pb::Extension>) -> Option<Origin> {
-    let config = extensions
-        .into_iter()
-        .find(|extension| extension.name == type_urls::ORIGIN_EXTENSION)?
-        .config
-        .filter(|config| config.type_url == type_urls::ORIGIN)?;
+pub(super) fn origin(extensions: &[pb::Extension]) -> Option<Origin> {
+    let config = extension(extensions, type_urls::ORIGIN_EXTENSION, type_urls::ORIGIN)?;
     let message = weft::Origin::decode(config.value.as_slice()).ok()?;
     Some(origin_of(message))
 }
@@ -290,17 +286,62 @@ pub(super) fn origin_message(origin: &Origin) -> weft::Origin {
     }
 }
 
+/// The content of the extension of this name, if it is of this type.
+fn extension<'a>(
+    extensions: &'a [pb::Extension],
+    name: &str,
+    type_url: &str,
+) -> Option<&'a prost_types::Any> {
+    let config = extensions
+        .iter()
+        .find(|it| it.name == name)?
+        .config
+        .as_ref();
+    config.filter(|config| config.type_url == type_url)
+}
+
+impl Subject<'_> {
+    /// The labels among the extensions. They decide which endpoints may be used, so those that cannot be read refuse
+    /// the resource.
+    pub(super) fn labels(
+        self,
+        extensions: &[pb::Extension],
+    ) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+        let name = type_urls::LABELS_EXTENSION;
+        let Some(config) = extension(extensions, name, type_urls::LABELS) else {
+            return Ok(Vec::new());
+        };
+        let message = weft::Labels::decode(config.value.as_slice())
+            .map_err(|error| self.error("extensions.labels", Problem::Malformed(error)))?;
+        let one = |(key, value): (String, String)| (key.into(), value.into());
+        Ok(message.labels.into_iter().map(one).collect())
+    }
+}
+
 pub(super) fn extensions(origin: Option<&Origin>) -> Vec<pb::Extension> {
     origin.map(origin_extension).into_iter().collect()
 }
 
 fn origin_extension(origin: &Origin) -> pb::Extension {
-    let message = origin_message(origin);
+    let (name, url) = (type_urls::ORIGIN_EXTENSION, type_urls::ORIGIN);
+    extension_message(name, url, origin_message(origin).encode_to_vec())
+}
+
+pub(super) fn labels_extension(labels: &[(Arc<str>, Arc<str>)]) -> Option<pb::Extension> {
+    let one = |(key, value): &(Arc<str>, Arc<str>)| (key.to_string(), value.to_string());
+    let message = weft::Labels {
+        labels: labels.iter().map(one).collect(),
+    };
+    let (name, url) = (type_urls::LABELS_EXTENSION, type_urls::LABELS);
+    (!labels.is_empty()).then(|| extension_message(name, url, message.encode_to_vec()))
+}
+
+fn extension_message(name: &str, type_url: &str, value: Vec<u8>) -> pb::Extension {
     pb::Extension {
-        name: type_urls::ORIGIN_EXTENSION.into(),
+        name: name.into(),
         config: Some(prost_types::Any {
-            type_url: type_urls::ORIGIN.into(),
-            value: message.encode_to_vec(),
+            type_url: type_url.into(),
+            value,
         }),
     }
 }

@@ -52,7 +52,7 @@ pub fn decode(bytes: &[u8]) -> Result<Policy, Error> {
         },
         rules: rules.collect::<Result<_, _>>()?,
         dry_run: message.dry_run,
-        origin: field::origin(message.extensions),
+        origin: field::origin(&message.extensions),
     })
 }
 

@@ -58,7 +58,7 @@ pub(super) fn decode(message: pb::Service) -> Result<Service, Error> {
             Ok(pb::service::Visibility::Namespace) => Visibility::Namespace,
             Ok(pb::service::Visibility::Public) | Err(_) => Visibility::Public,
         },
-        origin: field::origin(message.extensions),
+        origin: field::origin(&message.extensions),
     })
 }
 

@@ -74,7 +74,8 @@ pub(super) fn decode(message: pb::Workload) -> Result<Workload, Error> {
             pb::NetworkMode::HostNetwork => NetworkMode::HostNetwork,
         },
         capacity: message.capacity.unwrap_or(DEFAULT_CAPACITY),
-        origin: field::origin(message.extensions),
+        labels: subject.labels(&message.extensions)?,
+        origin: field::origin(&message.extensions),
         uid: WorkloadUid(uid),
     })
 }
@@ -122,7 +123,10 @@ pub(super) fn encode(workload: &Workload) -> pb::Workload {
             NetworkMode::Standard => pb::NetworkMode::Standard.into(),
             NetworkMode::HostNetwork => pb::NetworkMode::HostNetwork.into(),
         },
-        extensions: field::extensions(workload.origin.as_ref()),
+        extensions: field::extensions(workload.origin.as_ref())
+            .into_iter()
+            .chain(field::labels_extension(&workload.labels))
+            .collect(),
         capacity: Some(workload.capacity).filter(|it| *it != DEFAULT_CAPACITY),
     }
 }

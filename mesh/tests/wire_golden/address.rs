@@ -16,7 +16,7 @@ use mesh::wire::{Update, address};
 use crate::hex;
 
 const WORKLOAD: &str = "
-0a 9b02                                                    # Address.workload = 1
+0a e602                                                    # Address.workload = 1
   0a 01 61                                                 #   name = 1: a
   12 01 6e                                                 #   namespace = 2: n
   1a 04 0a000001                                           #   addresses = 3 (10.0.0.1)
@@ -75,6 +75,15 @@ const WORKLOAD: &str = "
         12 01 6e                                           #         namespace = 2: n
         1a 01 61                                           #         name = 3: a
         22 01 30                                           #         rule = 4: 0
+  d201 48                                                  #   extensions = 26
+    0a 0f 776566742e6465762f6c6162656c73                   #     name = 1: weft.dev/labels
+    12 35                                                  #     config = 2
+      0a 27 747970652e676f6f676c65617069732e636f6d2f776566742e6d6573
+    682e76312e4c6162656c73                                 #       type_url = 1: type.googleapis.com/weft.mesh.v1.Labels
+      12 0a                                                #       value = 2
+        0a 08                                              #         labels = 1
+          0a 03 617070                                     #           key = 1: app
+          12 01 61                                         #           value = 2: a
   da01 02                                                  #   capacity = 27
     08 07                                                  #     value = 1: 7
 ";
@@ -188,6 +197,7 @@ fn workload() -> Workload {
         },
         network_mode: NetworkMode::HostNetwork,
         capacity: 7,
+        labels: vec![("app".into(), "a".into())],
         origin: Some(origin()),
     }
 }

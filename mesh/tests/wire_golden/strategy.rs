@@ -109,6 +109,7 @@ pub(crate) fn workload() -> impl Strategy<Value = Workload> {
             0..3,
         ),
         origin(),
+        btree_map(text(), text(), 0..3),
     );
     (names, place, plain, links).prop_map(|(names, place, plain, links)| Workload {
         uid: WorkloadUid(names.0),
@@ -134,6 +135,7 @@ pub(crate) fn workload() -> impl Strategy<Value = Workload> {
         workload_kind: plain.4,
         native_tunnel: plain.5.0,
         capacity: plain.5.1,
+        labels: links.6.into_iter().collect(),
         trust_domain: TrustDomain::parse(&plain.6).unwrap(),
         services: links.0,
         waypoint: links.1,

@@ -3,14 +3,12 @@
 //! Readers never wait: they read one version of the table. A lock is taken only where the list, the
 //! policy or the availability of an endpoint changes.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use foldhash::fast::RandomState;
 use mesh::model::destination::TrafficPolicy;
 
 use super::choose::{Choice, NoEndpoint};
@@ -140,17 +138,19 @@ impl Cluster {
     }
 
     /// Changes the endpoints. Those that were there before keep requests under way, ejections and age;
-    /// one that was unhealthy begins anew. Of several with one id the first counts.
-    pub fn set_endpoints(&self, endpoints: Vec<EndpointSpec>, now: Instant) {
+    /// one that was unhealthy begins anew. Of several with one id the first counts. The order does not
+    /// count, and a list that says nothing new costs no more than reading it.
+    pub fn set_endpoints(&self, mut endpoints: Vec<EndpointSpec>, now: Instant) {
         let _guard = self.change();
         let old = self.table.load_full();
         let now = self.at(now);
-        let mut members: Vec<Member> = Vec::with_capacity(endpoints.len());
-        let mut seen: HashMap<u64, (), RandomState> = HashMap::default();
-        for spec in endpoints {
-            if seen.insert(spec.id.key(), ()).is_some() {
-                continue;
-            }
+        endpoints.sort_by_key(|spec| spec.id.key());
+        endpoints.dedup_by_key(|spec| spec.id.key());
+        let mut pairs = old.members.iter().zip(&endpoints);
+        if old.members.len() == endpoints.len() && pairs.all(|(member, spec)| member.is_as(spec)) {
+            return;
+        }
+        let member = |spec: EndpointSpec| {
             let known = old.by_key(spec.id.key()).map(|(_, member)| member);
             let endpoint = match known.filter(|m| m.endpoint.id == spec.id) {
                 Some(known) => {
@@ -159,19 +159,14 @@ impl Cluster {
                     }
                     Arc::clone(&known.endpoint)
                 }
-                None => Arc::new(Endpoint::new(spec.id, now)),
+                None => Arc::new(Endpoint::new(spec.id.clone(), now)),
             };
-            members.push(Member {
-                endpoint,
-                weight: spec.weight,
-                locality: spec.locality,
-                labels: spec.labels,
-                is_healthy: spec.is_healthy,
-            });
-        }
+            Member::new(spec, endpoint)
+        };
+        let members: Arc<[Member]> = endpoints.into_iter().map(member).collect();
         outlier::keep_within(&members, old.policy.outlier.as_ref());
         let policy = Arc::clone(&old.policy);
-        self.publish(Table::new(policy, &self.place, members.into(), Some(&old)));
+        self.publish(Table::new(policy, &self.place, members, Some(&old)));
     }
 
     /// The policy now.

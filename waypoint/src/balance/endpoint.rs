@@ -132,20 +132,54 @@ impl Endpoint {
     }
 }
 
-/// An endpoint as one version of the list has it.
+/// An endpoint as one version of the list has it. Small, because choices read it.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) endpoint: Arc<Endpoint>,
+    /// What else is known of it.
+    pub(super) about: Arc<About>,
     pub(super) weight: u32,
-    pub(super) locality: Locality,
-    pub(super) labels: Labels,
     pub(super) is_healthy: bool,
 }
 
+/// What is read only when a list is made ready.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct About {
+    pub(super) locality: Locality,
+    pub(super) labels: Labels,
+}
+
 impl Member {
+    /// What `spec` says, with the counts of `endpoint`.
+    pub(super) fn new(spec: EndpointSpec, endpoint: Arc<Endpoint>) -> Self {
+        let (locality, labels) = (spec.locality, spec.labels);
+        Self {
+            endpoint,
+            about: Arc::new(About { locality, labels }),
+            weight: spec.weight,
+            is_healthy: spec.is_healthy,
+        }
+    }
+
     /// Whether it should get requests now.
     pub(super) fn is_available(&self) -> bool {
         self.is_healthy && !self.endpoint.is_ejected()
+    }
+
+    /// Whether a list says the same of it.
+    pub(super) fn is_as(&self, spec: &EndpointSpec) -> bool {
+        let EndpointSpec {
+            id,
+            weight,
+            locality,
+            labels,
+            is_healthy,
+        } = spec;
+        self.endpoint.id == *id
+            && self.weight == *weight
+            && self.is_healthy == *is_healthy
+            && self.about.locality == *locality
+            && self.about.labels == *labels
     }
 }
 

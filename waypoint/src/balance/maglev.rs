@@ -2,6 +2,9 @@
 //! is one look. When an endpoint goes, little but its own hashes moves.
 //! Source: docs/compat.md#balancing.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use twox_hash::XxHash64;
 
 /// Larger tables there are none.
@@ -21,44 +24,43 @@ const FREE: u32 = u32::MAX;
 
 struct Filler {
     index: u32,
-    /// Weight relative to the largest.
     weight: f64,
-    /// Sum of turns that the weight gives.
-    due: f64,
     /// Next slot it wants.
     next: u64,
     step: u64,
 }
 
 impl Maglev {
-    /// A table of `size` slots, or the next prime; endpoints are `(index, key, weight)`.
+    /// A table of `size` slots, or the next prime; endpoints are `(index, key, weight)`. The cost grows
+    /// with the size alone, whatever the weights are.
     pub(super) fn new(endpoints: &[(u32, u64, f64)], size: u32) -> Self {
         let size = prime_from(size);
         let wide = u64::from(size);
-        let most = endpoints.iter().map(|(_, _, w)| *w).fold(0.0, f64::max);
         let weighty = endpoints.iter().filter(|(_, _, weight)| *weight > 0.0);
         let mut fillers: Vec<Filler> = weighty
             .map(|(index, key, weight)| Filler {
                 index: *index,
-                weight: weight / most,
-                due: 0.0,
+                weight: *weight,
                 next: XxHash64::oneshot(0, &key.to_le_bytes()) % wide,
                 step: XxHash64::oneshot(1, &key.to_le_bytes()) % (wide - 1) + 1,
             })
             .collect();
-        if fillers.is_empty() {
-            return Self { slots: Vec::new() };
-        }
-        let mut slots = vec![FREE; size as usize];
-        let mut free = size;
-        while free > 0 {
-            for filler in &mut fillers {
-                filler.due += filler.weight;
-                if filler.due >= 1.0 && free > 0 {
-                    filler.due -= 1.0;
-                    free -= u32::from(filler.take(&mut slots));
-                }
-            }
+        // Whose turn it is: the earliest first, who has more weight comes more often. The bits of
+        // positive numbers are in the order of the numbers.
+        let mut turns: BinaryHeap<Reverse<(u64, usize)>> = fillers
+            .iter()
+            .enumerate()
+            .map(|(at, filler)| Reverse(((1.0 / filler.weight).to_bits(), at)))
+            .collect();
+        let mut free = if turns.is_empty() { 0 } else { size };
+        let mut slots = vec![FREE; free as usize];
+        while free > 0
+            && let Some(Reverse((time, at))) = turns.pop()
+            && let Some(filler) = fillers.get_mut(at)
+        {
+            free -= u32::from(filler.take(&mut slots));
+            let next = f64::from_bits(time) + 1.0 / filler.weight;
+            turns.push(Reverse((next.to_bits(), at)));
         }
         Self { slots }
     }

@@ -6,6 +6,10 @@ use twox_hash::XxHash64;
 /// More points than this a ring never has.
 const MOST_POINTS: f64 = 8_388_608.0;
 
+/// More than this on average an endpoint gets only where the least number of points asks for it: one
+/// whose share is smaller still has its one point.
+const MOST_EACH: f64 = 64.0;
+
 /// Points by hash.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -128,7 +132,9 @@ mod tests {
 
     #[test]
     fn a_ring_has_an_end() {
-        assert_eq!(points_per_weight(&endpoints(&[1, 16_777_215]), 1), 0.5);
+        let unequal = endpoints(&[1, 16_777_215]);
+        assert!((128..=129).contains(&Ring::new(&unequal, 1).points.len()));
+        assert!((1024..=1025).contains(&Ring::new(&unequal, 1024).points.len()));
         assert_eq!(points_per_weight(&endpoints(&[1]), u32::MAX), MOST_POINTS);
     }
 

@@ -87,8 +87,8 @@ impl Table {
         let spots: Vec<Spot<'_>> = members
             .iter()
             .map(|m| Spot {
-                locality: &m.locality,
-                labels: &m.labels,
+                locality: &m.about.locality,
+                labels: &m.about.labels,
             })
             .collect();
         let arrangement = locality::arrange(&policy.locality, place, &spots);

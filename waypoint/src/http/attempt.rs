@@ -12,16 +12,16 @@ use mesh::model::http::Retry;
 use mesh::telemetry::report;
 
 use super::Exchange;
-use super::asked::{self, Asked};
-use super::ending::Ending;
 use super::outgoing::{Ended, Outgoing, Watch};
-use super::reply::{Reply, SERVER_NAME};
+use crate::asked::{self, Asked};
 use crate::balance::{
     EndpointId, LocalFailure, Outcome, Overflow, Picked, Question, RequestPermit, RetryPermit,
     retry,
 };
 use crate::body::Replay;
 use crate::destinations::Destination;
+use crate::ending::Ending;
+use crate::reply::{Reply, SERVER_NAME};
 use crate::routes::compile::{Rule, Share};
 use crate::upstream::{Answer, Key, SendError, Terms, Version};
 

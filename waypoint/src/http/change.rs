@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::asked::Asked;
+use crate::asked::Asked;
 use crate::routes::compile::{Rule, Share};
 
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");

@@ -222,6 +222,7 @@ fn workload(name: &str, node: &str, addresses: Vec<IpAddr>) -> Workload {
         locality: Locality::default(),
         network_mode: NetworkMode::Standard,
         capacity: 1,
+        labels: Vec::new(),
         origin: None,
     }
 }

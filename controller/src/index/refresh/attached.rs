@@ -85,7 +85,10 @@ fn place(view: View<'_>, namespace: &str, target: &TargetRef) -> Option<Place> {
             let gateway = view.shelf.gateway(namespace, &target.name)?;
             let is_waypoint = gateway.spec.gateway_class_name == WAYPOINT_CLASS;
             let gateways = is_waypoint.then(|| name.clone());
-            Some(Place::of(vec![Target::Gateway(name)], gateways.into_iter().collect()))
+            Some(Place::of(
+                vec![Target::Gateway(name)],
+                gateways.into_iter().collect(),
+            ))
         }
         _ => Some(of_class(view)),
     }
@@ -125,7 +128,10 @@ fn of_entry(view: View<'_>, name: &NamespacedName) -> Option<Place> {
     let bound = records::waypoint(&context, entry, visibility);
     let hosts = own_hosts(entry, &standing).into_iter();
     let services = hosts.map(|host| NamespacedHostname::new(name.namespace.clone(), host));
-    Some(Place::of(services.map(Target::Service).collect(), bound.gateways))
+    Some(Place::of(
+        services.map(Target::Service).collect(),
+        bound.gateways,
+    ))
 }
 
 /// All waypoints there are.

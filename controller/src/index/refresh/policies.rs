@@ -12,7 +12,12 @@ use crate::translate::status::Status;
 use crate::translate::{Finding, peer_authentication, policy as translate};
 
 pub(super) fn policy(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
-    let View { shelf, book, cluster, .. } = view;
+    let View {
+        shelf,
+        book,
+        cluster,
+        ..
+    } = view;
     let key = Output::Policy(name.clone()).key();
     let object = shelf.find(&key)?;
     let written = book.translate(object)?;
@@ -25,12 +30,20 @@ pub(super) fn policy(view: View<'_>, name: &NamespacedName) -> Option<Computed> 
         selects_any: book.selects_any(&key),
         has_last_good: book.has_last_good(&key),
         places: attached::places(view, &name.namespace, &written.targets),
-        has_provider: cluster.authorizers.iter().any(|it| Some(&*it.name) == asked),
+        has_provider: cluster
+            .authorizers
+            .iter()
+            .any(|it| Some(&*it.name) == asked),
         rival: asked.and_then(|asked| rival(view, name, &written, asked)),
     };
     let (findings, status) = translate::report::report(&written, &situation);
     let told = in_force.attached.and_then(|body| {
-        attached::told(view, &key, &in_force.targets, PolicyBody::Authorization(body))
+        attached::told(
+            view,
+            &key,
+            &in_force.targets,
+            PolicyBody::Authorization(body),
+        )
     });
     Some(Computed {
         for_waypoints: told.into_iter().collect(),

@@ -24,7 +24,10 @@ pub(super) fn enforced(
         Action::Custom => {
             if provider.is_none_or(str::is_empty) {
                 let path = Path::of_keys(&["spec", "provider", "name"]);
-                notes.invalid(path, "a CUSTOM policy names an extension provider of MeshConfig");
+                notes.invalid(
+                    path,
+                    "a CUSTOM policy names an extension provider of MeshConfig",
+                );
             }
             let action = RequestAction::Custom(provider.unwrap_or_default().into());
             (action, Reading::Deny, Enforcer::WaypointBeforeTokens)

@@ -4,10 +4,10 @@ use mesh::model::PolicyScope;
 use mesh::model::attached::RequestAction;
 
 use super::Translated;
+use crate::translate::Finding;
 use crate::translate::attachment::{self, Place};
 use crate::translate::rule::Rule;
 use crate::translate::status::{Condition, Status};
-use crate::translate::Finding;
 
 /// What decides what becomes of a policy beside its own words.
 #[derive(Clone, Debug, Default)]

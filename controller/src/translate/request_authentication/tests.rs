@@ -14,7 +14,9 @@ fn with_rule(rule: Value) -> Translated {
 
 fn found(translated: &Translated) -> Vec<String> {
     let shown = translated.findings.iter();
-    shown.map(|it| format!("{} {}", it.rule.word(), it.path)).collect()
+    shown
+        .map(|it| format!("{} {}", it.rule.word(), it.path))
+        .collect()
 }
 
 #[test]
@@ -61,9 +63,18 @@ fn a_rule_that_cannot_be_read_is_left_out_and_named() {
         (json!({"issuer": "me"}), "issuer"),
         (json!({"issuer": "me", "jwks": "no json"}), "jwks"),
         (json!({"issuer": "me", "jwksUri": "ftp://x"}), "jwksUri"),
-        (json!({"issuer": "me", "jwksUri": "https://x", "jwks": "{}"}), "jwksUri"),
-        (json!({"issuer": "me", "jwks": "{}", "fromHeaders": [{"name": "a b"}]}), "fromHeaders[0].name"),
-        (json!({"issuer": "me", "jwks": "{}", "outputPayloadToHeader": "a b"}), "outputPayloadToHeader"),
+        (
+            json!({"issuer": "me", "jwksUri": "https://x", "jwks": "{}"}),
+            "jwksUri",
+        ),
+        (
+            json!({"issuer": "me", "jwks": "{}", "fromHeaders": [{"name": "a b"}]}),
+            "fromHeaders[0].name",
+        ),
+        (
+            json!({"issuer": "me", "jwks": "{}", "outputPayloadToHeader": "a b"}),
+            "outputPayloadToHeader",
+        ),
         (
             json!({"issuer": "me", "jwks": "{}", "outputClaimToHeaders": [{"header": "x"}]}),
             "outputClaimToHeaders[0].claim",

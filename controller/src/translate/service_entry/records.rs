@@ -15,11 +15,7 @@ use crate::translate::waypoint::gateway::Traffic;
 use crate::translate::waypoint::{self, Wish};
 
 /// The waypoint in front of all of its hosts.
-pub fn waypoint(
-    context: &Context<'_>,
-    entry: &ServiceEntry,
-    visibility: Visibility,
-) -> Bound {
+pub fn waypoint(context: &Context<'_>, entry: &ServiceEntry, visibility: Visibility) -> Bound {
     let metadata = &entry.metadata;
     if waypoint::is_managed(&metadata.labels) {
         return Bound::default();

@@ -50,6 +50,7 @@ fn cluster(mesh: &str) -> Cluster {
         trust_domain: config.trust_domain.clone(),
         root_namespace: "root".into(),
         entry_visibility: None,
+        authorizers: Arc::default(),
         traffic: Arc::clone(&config.traffic),
     }
 }

@@ -1,8 +1,10 @@
 //! Tables of look-ups: who wins where several could answer.
 
+use std::sync::Arc;
+
 use super::super::{Hit, Lookup, Settings, Snapshot, Store};
 use super::{gone, ip, key, picture, pod, service, serving, store};
-use crate::model::{Health, HealthPolicy, NetworkMode, Service, TunnelKind, Visibility};
+use crate::model::{Health, HealthPolicy, NetworkMode, Service, TunnelKind, Visibility, Workload};
 use crate::names::WorkloadUid;
 
 /// Uid or key of what an address leads to.
@@ -368,4 +370,29 @@ fn a_view_shows_the_whole_record() {
         snapshot.workload_by_hostname("b.example").unwrap().name(),
         "b"
     );
+}
+
+#[test]
+fn labels_are_kept_only_where_they_are_wanted() {
+    let labels: Vec<(Arc<str>, Arc<str>)> = vec![("app".into(), "web".into())];
+    let labelled = |labels: &[(Arc<str>, Arc<str>)]| Workload {
+        labels: labels.to_vec(),
+        ..pod("web", "10.0.0.1")
+    };
+    for keeps_labels in [false, true] {
+        let (mut store, reader) = Store::new(Settings {
+            keeps_labels,
+            ..Settings::default()
+        });
+        let mut seen = |pod: Workload| {
+            store.apply([pod.clone().into()], []);
+            let snapshot = reader.load();
+            let view = snapshot.workload_by_uid(&pod.uid.0).found().unwrap();
+            assert_eq!(view.to_model().labels, view.labels());
+            view.labels().to_vec()
+        };
+        let expected = if keeps_labels { &labels[..] } else { &[] };
+        assert_eq!(seen(labelled(&labels)), expected);
+        assert_eq!(seen(labelled(&[])), []);
+    }
 }

@@ -48,6 +48,13 @@ fn origin() -> Vec<u8> {
     [text(1, "weft.dev/origin"), field(2, &config)].concat()
 }
 
+fn labels() -> Vec<u8> {
+    let value = field(1, &[text(1, "app"), text(2, "web")].concat());
+    let url = "type.googleapis.com/weft.mesh.v1.Labels";
+    let config = [text(1, url), field(2, &value)].concat();
+    [text(1, "weft.dev/labels"), field(2, &config)].concat()
+}
+
 /// Address resources: a workload, a service.
 pub(super) fn addresses() -> Vec<Vec<u8>> {
     let ports = field(1, &[number(1, 80), number(2, 8080)].concat());
@@ -79,6 +86,7 @@ pub(super) fn addresses() -> Vec<Vec<u8>> {
         field(24, &locality),
         number(25, 1),
         field(26, &origin()),
+        field(26, &labels()),
         field(27, &number(1, 7)),
     ];
     let by_name = [

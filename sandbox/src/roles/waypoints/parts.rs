@@ -96,7 +96,7 @@ impl Deployer {
             ("CLUSTER_DOMAIN", CLUSTER_DOMAIN),
             ("NETWORK", ""),
             // The machine is shared by all nodes.
-            ("WAYPOINT_WORKER_THREADS", "1"),
+            ("WEFT_WORKER_THREADS", "1"),
         ] {
             // What the sandbox's user says comes first and stays.
             if environment.iter().all(|(one, _)| one != name) {
@@ -108,13 +108,8 @@ impl Deployer {
             .map(|(name, value)| json!({"name": name, "value": value}))
             .collect();
         // The pod's name, namespace and node are in every pod's environment.
-        for (name, field) in [
-            ("INSTANCE_IP", "status.podIP"),
-            ("INSTANCE_IPS", "status.podIPs"),
-        ] {
-            environment
-                .push(json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}}));
-        }
+        let address = json!({"fieldRef": {"fieldPath": "status.podIP"}});
+        environment.push(json!({"name": "INSTANCE_IP", "valueFrom": address}));
         json!({
             "name": "istio-proxy",
             "image": WAYPOINT_IMAGE,

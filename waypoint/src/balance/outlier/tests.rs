@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mesh::model::Locality;
 use mesh::names::WorkloadUid;
 
-use super::super::endpoint::EndpointId;
+use super::super::endpoint::{EndpointId, EndpointSpec};
 use super::*;
 
 fn outlier() -> Outlier {
@@ -22,15 +22,16 @@ fn outlier() -> Outlier {
 }
 
 fn members(count: usize) -> Vec<Member> {
-    let member = |n: usize| Member {
-        endpoint: Arc::new(Endpoint::new(
-            EndpointId::new(WorkloadUid(format!("e{n}").into()), 80),
-            0,
-        )),
-        weight: 1,
-        locality: Locality::default(),
-        labels: Arc::new([]),
-        is_healthy: true,
+    let member = |n: usize| {
+        let id = EndpointId::new(WorkloadUid(format!("e{n}").into()), 80);
+        let spec = EndpointSpec {
+            id: id.clone(),
+            weight: 1,
+            locality: Locality::default(),
+            labels: Arc::new([]),
+            is_healthy: true,
+        };
+        Member::new(spec, Arc::new(Endpoint::new(id, 0)))
     };
     (0..count).map(member).collect()
 }

@@ -7,10 +7,10 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use mesh::model::destination::{Balancing, TrafficPolicy};
 use mesh::model::http::{SessionBy, SessionPersistence};
 
+use crate::asked::Asked;
 use crate::balance::EndpointId;
 use crate::balance::hash::{self, Hashable, Hashed};
 use crate::balance::session::{self, Announcement, Session};
-use crate::http::asked::Asked;
 
 /// The same for all tries of a request.
 #[derive(Default)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::asked::Asked;
 use crate::body::Source;
-use crate::http::asked::Asked;
-use crate::http::ending::Ending;
+use crate::ending::Ending;
 
 /// How long all tries together may take.
 pub(super) struct Limit {

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::balance::{LocalFailure, retry};
-use crate::http::ending::Ending;
+use crate::ending::Ending;
 use crate::upstream::{ConnectError, SendError};
 
 /// What a try failed of.

@@ -96,15 +96,43 @@ mod tests {
             id
         };
         for (context, id, asked, share, random, expected) in [
-            (Some(false), Some(marked(b'9')), true, WHOLE, 0, Decision::Context(false)),
+            (
+                Some(false),
+                Some(marked(b'9')),
+                true,
+                WHOLE,
+                0,
+                Decision::Context(false),
+            ),
             (Some(true), None, false, 0, 0, Decision::Context(true)),
             (None, Some(marked(b'9')), false, 0, 0, Decision::Remembered),
             (None, Some(marked(b'a')), false, 0, 0, Decision::Remembered),
             (None, Some(ID.to_vec()), true, 0, 0, Decision::Asked),
             // 0x64 is 100: the share must be above it.
-            (None, Some(ID.to_vec()), false, 100, 0, Decision::Share(false)),
-            (None, Some(ID.to_vec()), false, 101, 9999, Decision::Share(true)),
-            (None, Some(b"not a uuid".to_vec()), false, 100, 99, Decision::Share(true)),
+            (
+                None,
+                Some(ID.to_vec()),
+                false,
+                100,
+                0,
+                Decision::Share(false),
+            ),
+            (
+                None,
+                Some(ID.to_vec()),
+                false,
+                101,
+                9999,
+                Decision::Share(true),
+            ),
+            (
+                None,
+                Some(b"not a uuid".to_vec()),
+                false,
+                100,
+                99,
+                Decision::Share(true),
+            ),
             (None, None, false, 100, 100, Decision::Share(false)),
             (None, None, false, 0, 0, Decision::Share(false)),
             (None, None, false, WHOLE, u32::MAX, Decision::Share(true)),

@@ -77,10 +77,35 @@ fn idle_endpoints_take_by_weight_whatever_the_way() {
 
 #[test]
 fn turns_go_on_over_updates() {
-    let mut world = World::with(Balancing::RoundRobin, endpoints(&[1, 1, 1]));
+    let mut world = World::with(Balancing::RoundRobin, endpoints(&[1, 1]));
     let first = world.pick();
-    world.set(endpoints(&[1, 1, 1]));
+    world.set(endpoints(&[2, 2]));
     assert_ne!(*first, *world.pick());
+}
+
+#[test]
+fn a_list_that_says_nothing_new_changes_nothing() {
+    let world = World::with(Balancing::RoundRobin, endpoints(&[1, 2, 3]));
+    let before = world.cluster.table.load_full();
+    let mut again = endpoints(&[1, 2, 3]);
+    again.reverse();
+    world.set(again);
+    assert!(Arc::ptr_eq(&before, &world.cluster.table.load_full()));
+    let changes: [fn(&mut EndpointSpec); 5] = [
+        |e| e.weight = 9,
+        |e| e.is_healthy = false,
+        |e| e.locality.zone = "z".into(),
+        |e| e.labels = Arc::new([("a".into(), "b".into())]),
+        |e| e.id = id("other"),
+    ];
+    for change in changes {
+        world.set(endpoints(&[1, 2, 3]));
+        let before = world.cluster.table.load_full();
+        let mut changed = endpoints(&[1, 2, 3]);
+        change(&mut changed[1]);
+        world.set(changed);
+        assert!(!Arc::ptr_eq(&before, &world.cluster.table.load_full()));
+    }
 }
 
 #[test]

@@ -181,3 +181,27 @@ fn no_client_can_forge_a_line() {
         }
     }
 }
+
+#[test]
+fn a_filter_sees_the_request() {
+    let mut failed = record();
+    failed.answered.status = 503;
+    for (filter, ended_well, has_failed) in [
+        ("response.code >= 400", false, true),
+        ("request.headers['x-debug'] == 'on'", true, true),
+        ("connection.mtls && request.url_path == '/a'", true, true),
+        ("destination.port == 443", false, false),
+        ("request.duration >= duration('12ms')", true, true),
+    ] {
+        let settings = observe::AccessLog {
+            filter: filter.into(),
+            ..observe::AccessLog::default()
+        };
+        let log = AccessLog::compile(&settings, |_| None).unwrap();
+        let captured = log.capture_request(&headers(&[("x-debug", b"on")]));
+        for (mut record, expected) in [(record(), ended_well), (failed.clone(), has_failed)] {
+            record.asked.captured = captured.clone();
+            assert_eq!(log.wants(&record), expected, "{filter}");
+        }
+    }
+}

@@ -25,20 +25,53 @@ fn read(pairs: &[(&str, &str)], b3: bool) -> (bool, Option<bool>, Form) {
 #[test]
 fn traceparent_is_read_as_its_specification_says() {
     for (value, expected) in [
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some(true)),
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", Some(false)),
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03", Some(true)),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            Some(true),
+        ),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+            Some(false),
+        ),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+            Some(true),
+        ),
         // A later version may have more behind the flags, this one may not.
-        ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x", Some(true)),
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x", None),
-        ("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
-        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", None),
-        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", None),
-        ("00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01", None),
+        (
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            Some(true),
+        ),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            None,
+        ),
+        (
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            None,
+        ),
+        (
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            None,
+        ),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            None,
+        ),
+        (
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            None,
+        ),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            None,
+        ),
         ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", None),
         ("", None),
-        ("00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
+        (
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            None,
+        ),
     ] {
         let read = read(&[("traceparent", value)], false);
         assert_eq!(read, (expected.is_some(), expected, Form::W3c), "{value}");
@@ -53,7 +86,11 @@ fn b3_is_read_in_one_header_and_in_several() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let span = "00f067aa0ba902b7";
     for (value, has_parent, sampled) in [
-        (format!("{trace}-{span}-1-05e3ac9a4f6e3b90"), true, Some(true)),
+        (
+            format!("{trace}-{span}-1-05e3ac9a4f6e3b90"),
+            true,
+            Some(true),
+        ),
         (format!("{trace}-{span}-d"), true, Some(true)),
         (format!("{trace}-{span}-0"), true, Some(false)),
         (format!("{trace}-{span}"), true, None),

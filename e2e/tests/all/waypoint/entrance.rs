@@ -1,0 +1,142 @@
+//! What goes through a waypoint without any route, what goes around it, and what happens when it goes.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use e2e::expect::eventually;
+use e2e::world::PATIENCE;
+use sandbox::app::echo::{Ask, Speech};
+use sandbox::{PodName, Target};
+
+use super::{CLIENT, Shop, get, journey, route, seen};
+use crate::{Journey, ensure};
+
+pub(crate) const JOURNEYS: [Journey; 3] = [
+    (
+        "waypoint_every_protocol_passes_without_a_route_and_a_pod_s_address_goes_around",
+        passes,
+    ),
+    (
+        "waypoint_a_route_holds_for_the_port_it_names_and_for_all_ports_when_it_names_none",
+        ports,
+    ),
+    (
+        "waypoint_without_its_waypoint_a_service_is_not_reached_and_no_request_goes_around",
+        closes,
+    ),
+];
+
+/// Header that a waypoint's answers have in these journeys, set by a route.
+const MARK: &str = "x-through";
+
+fn marking(name: &str, parent: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop}}\n\
+         spec:\n  parentRefs:\n  - {{group: \"\", kind: Service, name: echo{parent}}}\n  rules:\n  - filters:\n    \
+         - type: ResponseHeaderModifier\n      responseHeaderModifier:\n        set:\n        \
+         - {{name: {MARK}, value: gate}}\n    backendRefs:\n    - {{name: echo, port: 8080}}\n"
+    )
+}
+
+fn passes() -> Result<()> {
+    journey("wp-passes", |shop| {
+        for speech in [Speech::Http1, Speech::Http2] {
+            let mut ask = get("/plain?x=1").with("x-mine", "kept");
+            ask.speech = speech;
+            ask.body = "hello".to_owned();
+            let answer = shop.answered_with(&ask, 200)?;
+            let seen = seen(&answer)?;
+            let is_whole = seen.path == "/plain?x=1"
+                && seen.headers.get("x-mine").map(String::as_str) == Some("kept")
+                && seen.host.starts_with("echo")
+                && seen.body == 5;
+            ensure(is_whole, || format!("{seen:?}"))?;
+        }
+        let call = Ask::call("http://echo:7070/weft.echo.Echo/Say", "hello");
+        shop.becomes(CLIENT, &call, "gRPC passes", |it| {
+            it.grpc_status() == Some(0) && it.messages.len() == 1
+        })?;
+        // Status codes and big bodies are the server's own.
+        shop.answered_with(&get("/status/418"), 418)?;
+        let mut big = get("/big");
+        (big.method, big.body) = ("POST".to_owned(), "x".repeat(100_000));
+        let answer = shop.answered_with(&big, 200)?;
+        ensure(seen(&answer)?.body == 100_000, || format!("{answer:?}"))?;
+        upgraded(shop)?;
+
+        // The address of a pod is no service: no route, no waypoint.
+        shop.apply(&marking("mark", ", port: 80"))?;
+        let marked = |it: &sandbox::app::echo::Answer| it.header(MARK) == Some("gate");
+        shop.becomes(CLIENT, &get("/"), "the route marks answers", marked)?;
+        let pod = shop.world.address("shop/v1")?;
+        let direct = Ask::get(&format!("http://{}/", SocketAddr::new(pod, 8080)));
+        let around = |it: &sandbox::app::echo::Answer| it.status == 200 && !marked(it);
+        shop.becomes(CLIENT, &direct, "a pod's address goes around", around)?;
+        shop.route_is_accepted("httproutes", "mark")
+    })
+}
+
+/// WebSocket and whatever else a client upgrades to: asked for with curl, which holds the connection.
+fn upgraded(shop: &Shop) -> Result<()> {
+    let program = std::env::current_exe()?;
+    let program = program.to_string_lossy();
+    let command = [&program, "app", "upgrade", "echo:80"];
+    let target = Target::Pod(PodName::parse(CLIENT));
+    eventually("an upgraded connection carries bytes", PATIENCE, || {
+        let output = shop.world.sandbox.exec(&target, &command)?;
+        let said = output.text();
+        ensure(said.trim() == "frames came back", || format!("{output:?}"))?;
+        Ok(Some(()))
+    })
+}
+
+fn ports() -> Result<()> {
+    journey("wp-ports", |shop| {
+        let has_mark = |port: &str, wanted: bool| {
+            let ask = Ask::get(&format!("http://echo{port}/"));
+            let what = format!("{}{port} is marked: {wanted}", ask.url);
+            shop.becomes(CLIENT, &ask, &what, |it| {
+                it.status == 200 && it.header(MARK).is_some() == wanted
+            })
+            .map(drop)
+        };
+        shop.apply(&marking("mark", ", port: 80"))?;
+        has_mark("", true)?;
+        has_mark(":8080", false)?;
+        shop.delete("HTTPRoute", "mark")?;
+        has_mark("", false)?;
+        shop.apply(&marking("mark", ""))?;
+        has_mark("", true)?;
+        has_mark(":8080", true)?;
+        // A port that the service does not have.
+        shop.apply(&marking("nowhere", ", port: 81"))?;
+        let resource = "httproutes.gateway.networking.k8s.io";
+        shop.status(resource, "shop", "nowhere", |status| {
+            super::condition(status, "Accepted")
+                .is_some_and(|(status, reason)| status == "False" && reason == "NoMatchingParent")
+        })?;
+        has_mark("", true)
+    })
+}
+
+fn closes() -> Result<()> {
+    journey("wp-closes", |shop| {
+        shop.apply(&route(
+            "all",
+            "  - backendRefs: [{name: echo, port: 8080}]\n",
+        ))?;
+        shop.answered_with(&get("/"), 200)?;
+        shop.delete("Gateway", "gate")?;
+        shop.becomes(CLIENT, &get("/"), "nobody answers any more", |it| {
+            it.status == 0
+        })?;
+        let answers = shop.answers(CLIENT, &get("/").times(20))?;
+        let through = answers.iter().find(|it| it.status != 0);
+        ensure(through.is_none(), || format!("{through:?}"))?;
+        let gateway = super::SHOP
+            .split("---\n")
+            .find(|it| it.contains("kind: Gateway"));
+        shop.apply(gateway.context("the gateway's document")?)?;
+        shop.answered_with(&get("/"), 200).map(drop)
+    })
+}
