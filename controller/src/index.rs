@@ -382,13 +382,8 @@ fn has_status(kind: Kind) -> bool {
             | Kind::WorkloadEntry
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
-<<<<<<< HEAD
-            | Kind::VirtualService
-            | Kind::RequestAuthentication
-=======
             | Kind::RequestAuthentication
             | Kind::VirtualService
->>>>>>> main
             | Kind::DestinationRule
     )
 }

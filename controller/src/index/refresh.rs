@@ -101,13 +101,8 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         Output::Service(_)
         | Output::Slice(_)
         | Output::ServiceEntry(_)
-<<<<<<< HEAD
-        | Output::VirtualService(_)
-        | Output::Authentication(_)
-=======
         | Output::Authentication(_)
         | Output::VirtualService(_)
->>>>>>> main
         | Output::DestinationRule(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,

@@ -52,13 +52,8 @@ impl Output {
             Self::Gateway(name) => (Kind::Gateway, name),
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
-<<<<<<< HEAD
-            Self::VirtualService(name) => (Kind::VirtualService, name),
-            Self::Authentication(name) => (Kind::RequestAuthentication, name),
-=======
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
             Self::VirtualService(name) => (Kind::VirtualService, name),
->>>>>>> main
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
         };
@@ -86,13 +81,8 @@ impl Output {
             Kind::Namespace => Some(Self::Namespace(name)),
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
-<<<<<<< HEAD
-            Kind::VirtualService => Some(Self::VirtualService(name)),
-            Kind::RequestAuthentication => Some(Self::Authentication(name)),
-=======
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
             Kind::VirtualService => Some(Self::VirtualService(name)),
->>>>>>> main
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }
