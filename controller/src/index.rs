@@ -33,6 +33,7 @@ use crate::shelf::residents::{Resident, Residents};
 use crate::shelf::{Replaced, Shelf};
 use crate::status::Wish;
 use crate::translate::Cluster;
+use crate::translate::backend_tls;
 use crate::translate::mesh_config::{self, MeshConfig};
 use crate::translate::rule::Rule;
 use crate::translate::status::Status;
@@ -144,8 +145,13 @@ impl Index {
     /// Takes one change in, unless its namespace is not looked at.
     fn take(&mut self, change: Change, dirty: &mut Dirty) {
         let is_mesh_config = self.is_mesh_config(&change.key);
-        // Of all config maps only this one is worth its memory.
-        if change.key.kind == Kind::ConfigMap && !is_mesh_config {
+        // Of all config maps only this one, and those with certificates, are worth their memory.
+        if change.key.kind == Kind::ConfigMap
+            && !is_mesh_config
+            && !holds_certificates(&change)
+            && self.shelf.find(&change.key).is_none()
+            && self.aside.find(&change.key).is_none()
+        {
             return;
         }
         let namespace = &change.key.namespace;
@@ -174,7 +180,8 @@ impl Index {
         self.metrics.count_event(replaced.key.kind);
         links::affected(&replaced, &self.shelf, &self.cluster, dirty);
         self.book.take_in(&replaced, &self.shelf, dirty);
-        self.guides.take_in(&replaced, &self.cluster, dirty);
+        self.guides
+            .take_in(&replaced, &self.shelf, &self.cluster, dirty);
         self.keep_residents(&replaced);
         if replaced.key.kind == Kind::ServiceEntry {
             let name = NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);
@@ -200,11 +207,13 @@ impl Index {
     fn refresh(&mut self, dirty: Dirty) -> Outcome {
         let mut outcome = Outcome::default();
         for output in dirty.into_outputs() {
-            self.metrics.count_recomputed(output.key().kind);
+            self.metrics.count_recomputed(output.word());
             let computed = refresh::compute(&output, self.view());
-            self.record_findings(output.key(), computed.findings);
-            let wish = self.wish(&output.key(), computed.status);
-            outcome.statuses.extend(wish);
+            if output.speaks_of_its_object() {
+                self.record_findings(output.key(), computed.findings);
+                let wish = self.wish(&output.key(), computed.status);
+                outcome.statuses.extend(wish);
+            }
             let single = refresh::name_of(&output, &self.cluster);
             let single = single.map(|name| (output.main_type(), name));
             let mut gone = self.made.remove(&output).unwrap_or_default();
@@ -373,6 +382,12 @@ impl Index {
     }
 }
 
+/// Whether a change brings a config map with certificates of authorities.
+fn holds_certificates(change: &Change) -> bool {
+    let map = change.object.as_deref().and_then(Object::config_map);
+    map.is_some_and(|map| map.data.contains_key(backend_tls::CA_KEY))
+}
+
 /// Whether Weft says anything in the status of objects of a kind.
 fn has_status(kind: Kind) -> bool {
     matches!(
@@ -385,6 +400,11 @@ fn has_status(kind: Kind) -> bool {
             | Kind::RequestAuthentication
             | Kind::VirtualService
             | Kind::DestinationRule
+            | Kind::HTTPRoute
+            | Kind::GRPCRoute
+            | Kind::TLSRoute
+            | Kind::TCPRoute
+            | Kind::BackendTLSPolicy
     )
 }
 

@@ -14,6 +14,9 @@
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
 //! - a VirtualService or a DestinationRule: see `guides`;
+//! - a route: itself and the routes of its parents ([`routes`]); when what it is attached to changed, its siblings there;
+//! - what routes send to: the routes that do, and those of their parents, when it came or went or has other ports;
+//! - a BackendTLSPolicy, or a config map that one reads: the routes that send to what it is about;
 //! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
 mod attached;
@@ -21,6 +24,7 @@ mod dirty;
 mod members;
 mod contest;
 mod waypoints;
+pub(super) mod routes;
 
 use mesh::names::NamespacedName;
 use objects::kinds::Kind;
@@ -67,6 +71,7 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
                 let named = named.flat_map(|entry| &entry.spec.hosts);
                 named.for_each(|host| contest::host(host, shelf, dirty));
             }
+            routes::entry(replaced, shelf, dirty);
             if before.map(membership::entry_facts) != after.map(membership::entry_facts) {
                 let entries = [before, after].into_iter().flatten();
                 entries.for_each(|entry| members::of_entry(entry, shelf, dirty));
@@ -91,6 +96,11 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
+        Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
+            routes::route(replaced, shelf, dirty);
+        }
+        Kind::BackendTLSPolicy => routes::tls_policy(replaced, shelf, cluster, dirty),
+        Kind::ConfigMap => routes::certificates(&replaced.key, shelf, cluster, dirty),
         _ => {}
     }
 }
@@ -105,6 +115,7 @@ fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Di
             members::of_service(service, shelf, dirty);
         }
     }
+    routes::service(replaced, shelf, cluster, dirty);
     if hosts::has_host(before) != hosts::has_host(after) {
         let key = cluster.service_key(&replaced.key.namespace, &replaced.key.name);
         contest::host(&key.hostname, shelf, dirty);
@@ -120,9 +131,9 @@ fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut 
     let [before, after] = metadata.map(service::namespace_facts);
     if before != after {
         let services = shelf.services_in(name);
-        services.for_each(|it| dirty.service(&it.metadata));
+        services.for_each(|it| routes::rebound(Kind::Service, &it.metadata, shelf, dirty));
         let entries = shelf.service_entries_in(name);
-        entries.for_each(|it| dirty.entry(&it.metadata));
+        entries.for_each(|it| routes::rebound(Kind::ServiceEntry, &it.metadata, shelf, dirty));
     }
     contest::namespace(replaced, shelf, cluster, dirty);
     waypoints::namespace(replaced, shelf, dirty);
@@ -131,11 +142,13 @@ fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut 
 /// Adds everything there is.
 pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     shelf.pods().for_each(|it| dirty.pod(&it.metadata));
-    shelf.services().for_each(|it| dirty.service(&it.metadata));
+    shelf
+        .services()
+        .for_each(|it| dirty.bound_service(&it.metadata));
     shelf.slices().for_each(|it| dirty.slice_alone(it));
     shelf
         .service_entries()
-        .for_each(|it| dirty.entry(&it.metadata));
+        .for_each(|it| dirty.bound_entry(&it.metadata));
     shelf
         .workload_entries()
         .for_each(|it| dirty.workload_entry(&it.metadata));
@@ -143,6 +156,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.request_authentications());
     let policies = policies.chain(shelf.guides());
+    let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

@@ -5,6 +5,7 @@ mod entries;
 mod attached;
 mod policies;
 mod traffic;
+mod routes;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -77,6 +78,9 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Strict(name) => policies::strict(view, name),
         Output::VirtualService(name) => traffic::virtual_service(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
+        Output::Route(key) => routes::route(view, key),
+        Output::Routes(key) => routes::routes(view, key),
+        Output::TlsPolicy(name) => routes::tls_policy(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -104,6 +108,9 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Authentication(_)
         | Output::VirtualService(_)
         | Output::DestinationRule(_)
+        | Output::Route(_)
+        | Output::Routes(_)
+        | Output::TlsPolicy(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }

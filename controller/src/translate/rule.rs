@@ -137,6 +137,22 @@ rules! {
     NeverReached = (Warning, "never-reached", "move it before the route that takes everything, or remove it"),
     /// TLS that is asked for and cannot be spoken: connections are refused.
     TlsNotUsable = (Error, "tls-not-usable", "name files with clientCertificate, privateKey and caCertificates"),
+    /// A rule of a route cannot be honoured, and its requests are refused.
+    RouteRuleRefused = (Error, "route-rule-refused", "correct or remove what the reason names"),
+    /// A match of a route cannot be read, and nothing matches it.
+    RouteMatchLeftOut = (Error, "route-match-left-out", "correct the match"),
+    /// A route names a backend that is not there, or that cannot be one.
+    BackendMissing = (Error, "backend-missing", "correct the reference, or create what it names"),
+    /// A route or a policy names something to be attached to that is not there, or that cannot be attached to.
+    ParentMissing = (Error, "parent-missing", "correct the reference, or create what it names"),
+    /// A route or a policy names something to be attached to that is none of the mesh's.
+    ForeignParent = (Info, "foreign-parent", "nothing: it is left to others"),
+    /// Another object has already what this one asks for.
+    Conflicted = (Error, "conflicted", "remove one of the two"),
+    /// TLS to an application that cannot be verified as asked: connections are refused.
+    BackendTlsRefused = (Error, "backend-tls-refused", "correct what the reason names"),
+    /// A route is for a service without a waypoint, and has no effect.
+    RouteWithoutWaypoint = (Error, "route-without-waypoint", "name a waypoint with the label `istio.io/use-waypoint` of the service or its namespace"),
     /// An object that the mesh's configuration hides from everybody.
     Hidden = (Warning, "hidden", "remove it, or let serviceEntryVisibility of MeshConfig show it"),
 }

@@ -76,9 +76,10 @@ fn wish(uid: &str, reason: Option<&'static str>) -> Wish {
         generation: 1,
         status: Status {
             conditions: conditions.into_iter().collect(),
-            fields: Map::new(),
+            ..Status::default()
         },
         present: Vec::new(),
+        present_entries: Vec::new(),
     }
 }
 
