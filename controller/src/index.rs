@@ -38,6 +38,7 @@ use crate::translate::mesh_config::{self, MeshConfig};
 use crate::translate::rule::Rule;
 use crate::translate::status::Status;
 use crate::translate::unread;
+use crate::translate::virtual_service::retry;
 use allocator::{Allocator, Prefixes};
 use discovery::Aside;
 use for_waypoints::ForWaypoints;
@@ -298,7 +299,8 @@ impl Index {
         let map = self.shelf.config_map(namespace, mesh_config::NAME);
         let text = map.and_then(|map| map.data.get(mesh_config::DATA_KEY));
         let findings = match mesh_config::parse(text.map_or("", String::as_str)) {
-            Ok((config, findings)) => {
+            Ok((config, mut findings)) => {
+                findings.extend(retry::findings_of_mesh(&config.traffic));
                 if config.trust_domain != self.mesh_config.trust_domain {
                     tracing::info!(trust_domain = %config.trust_domain, "trust domain is set");
                 }
@@ -397,14 +399,14 @@ fn has_status(kind: Kind) -> bool {
             | Kind::WorkloadEntry
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
-            | Kind::RequestAuthentication
-            | Kind::VirtualService
-            | Kind::DestinationRule
             | Kind::HTTPRoute
             | Kind::GRPCRoute
             | Kind::TLSRoute
             | Kind::TCPRoute
             | Kind::BackendTLSPolicy
+            | Kind::RequestAuthentication
+            | Kind::VirtualService
+            | Kind::DestinationRule
     )
 }
 
@@ -424,8 +426,7 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         },
         authorizers: Arc::default(),
     };
-    let authorizers = config.authorizers.iter().filter_map(|it| it.read(&cluster));
-    cluster.authorizers = authorizers.collect();
+    cluster.authorizers = mesh_config::authorizers(&config.authorizers, &cluster);
     cluster
 }
 

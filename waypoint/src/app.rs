@@ -10,8 +10,11 @@ use mesh::settings::Reader;
 use mesh::state::{self, Store};
 use mesh::telemetry::{log, metrics};
 use mesh::{tls, xds};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::authenticate::fetch::Direct;
+use crate::authenticate::keys::KeyRing;
 use crate::balance::Place;
 use crate::config::{self, Config, env};
 use crate::destinations::Destinations;
@@ -86,12 +89,14 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
         locality: node.locality.clone(),
         ..Place::default()
     }));
-    let (writer, served) = served::new(node.key(), Arc::clone(&destinations));
+    let keys = KeyRing::new(Arc::new(Direct::new(foreign_roots()?)), Handle::current());
+    let (writer, served) = served::new(node.key(), Arc::clone(&destinations), keys);
     let (store, state) = Store::new(state::Settings {
         network: node.network.as_str().into(),
         node: node.name.as_str().into(),
         preferred_namespace: node.namespace.as_str().into(),
         on_demand: true,
+        keeps_labels: true,
     });
     let demand = discover(&config, Picture::new(store, writer), &gates);
     let certificates =
@@ -154,6 +159,19 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
     tracing::info!("waypoint stopped");
     Ok(())
 }
+
+/// Whom to trust of servers outside of the mesh: the roots of the operating system, none where it has none.
+fn foreign_roots() -> anyhow::Result<Arc<rustls::ClientConfig>> {
+    let pem = ROOT_FILES.iter().find_map(|path| std::fs::read(path).ok());
+    tls::foreign::https(&pem.unwrap_or_default()).context("cannot use the system's trust roots")
+}
+
+/// Where distributions keep their roots.
+const ROOT_FILES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
 
 /// Has this waypoint's certificate ready before anybody calls.
 fn certify(shared: &Shared, gates: &Gates) {

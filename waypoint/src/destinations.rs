@@ -17,7 +17,7 @@ use mesh::model::{AppProtocol, TunnelKind};
 use mesh::names::{NamespacedHostname, WorkloadUid};
 use mesh::state::{ClientPlace, Snapshot, WorkloadId};
 
-use crate::balance::{Cluster, EndpointId, EndpointSpec, Place, is_in_subset};
+use crate::balance::{Cluster, EndpointId, EndpointSpec, Labels, Place, is_in_subset};
 use crate::upstream::{Through, Tls, Way};
 
 /// A service or a part of it, as routes name it.
@@ -104,7 +104,7 @@ impl Destination {
             let Some(address) = endpoint.address else {
                 continue;
             };
-            let labels: crate::balance::Labels = Arc::from([]);
+            let labels: Labels = workload.labels().into();
             if let Some(subset) = &key.subset
                 && !is_in_subset(subset, &labels)
             {
@@ -137,6 +137,11 @@ impl Destination {
             ways,
         }));
     }
+}
+
+/// The name under which connections to a host outside of the mesh are counted.
+pub fn outside(host: &str) -> NamespacedHostname {
+    NamespacedHostname::new("", host)
 }
 
 /// All destinations of this process, found by what they are.

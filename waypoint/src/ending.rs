@@ -65,6 +65,8 @@ pub enum Ending {
     ExternallyDenied,
     /// The external authorization server could not be asked.
     ExternalFailed,
+    /// Its body is longer than an authorization server may be shown.
+    BodyTooLarge,
     /// More than a limit allows.
     RateLimited,
     /// Broken on purpose.
@@ -151,6 +153,7 @@ impl Ending {
             Self::Unauthenticated => (Policy, 401, "-", "jwt_authn_access_denied"),
             Self::ExternallyDenied => (Policy, 403, "UAEX", "ext_authz_denied"),
             Self::ExternalFailed => (Policy, 403, "UAEX", "ext_authz_error"),
+            Self::BodyTooLarge => (Downstream, 413, "-", "request_payload_too_large"),
             Self::RateLimited => (Policy, 429, "RL", "local_rate_limited"),
             Self::FaultAbort => (Config, 503, "FI", "fault_filter_abort"),
             Self::DirectReply => (Nobody, 200, "-", "direct_response"),
@@ -227,6 +230,7 @@ impl Ending {
             Self::Timeout | Self::TryTimeout => Cow::Borrowed("upstream request timeout"),
             Self::Deadline => Cow::Borrowed("downstream duration timeout"),
             Self::Denied | Self::PolicyRejected => Cow::Borrowed("RBAC: access denied"),
+            Self::BodyTooLarge => Cow::Borrowed("Payload Too Large"),
             Self::RateLimited => Cow::Borrowed("local_rate_limited"),
             Self::FaultAbort => Cow::Borrowed("fault filter abort"),
             Self::TwoLengths | Self::UnknownCoding => Cow::Borrowed("Bad Request"),

@@ -79,7 +79,9 @@ impl Follow {
         for (key, _) in self.served.load().services() {
             wanted.insert(key.to_string().into());
         }
-        for destination in self.destinations.all() {
+        // hosts outside of the mesh have no namespace, and nobody to ask about
+        let all = self.destinations.all();
+        for destination in all.iter().filter(|it| !it.key.service.namespace.is_empty()) {
             wanted.insert(destination.key.service.to_string().into());
         }
         asked.retain(|name| wanted.contains(name));

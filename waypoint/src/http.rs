@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::http::header::CONNECTION;
 use ::http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
-use mesh::model::http::{Abort, Fraction};
+use mesh::authz::Token;
 use mesh::model::waypoint::PathNormalization;
 
 use crate::asked::{self, Asked};
@@ -15,13 +15,14 @@ use crate::body::Source;
 use crate::call::{Call, Target};
 use crate::destinations::Destination;
 use crate::ending::Ending;
-use crate::filter::{cors, redirect};
+use crate::filter::{cors, fault, redirect};
 use crate::matcher::Facts;
 use crate::reply::Reply;
 use crate::routes::compile::{Action, Port, Rule, Share};
-use crate::served::{Bound, Served};
+use crate::served::{Bound, Policies, Served};
 
 pub mod serve;
+mod guard;
 pub mod attempt;
 pub mod outgoing;
 pub mod change;
@@ -98,7 +99,9 @@ enum Course {
 
 impl Exchange<'_> {
     async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
-        let course = self.course(&asked)?;
+        let policies = self.policies();
+        let passed = guard::pass(self, policies, &mut asked).await?;
+        let course = self.course(&asked, passed.token.as_ref())?;
         if asked
             .upgrade
             .as_ref()
@@ -141,11 +144,14 @@ impl Exchange<'_> {
             rule.response_headers.apply(response.headers_mut());
             cors::put(&cors, response.headers_mut());
         }
+        if let Some(additions) = &passed.additions {
+            additions.to_response(response.headers_mut());
+        }
         Ok(response)
     }
 
     /// Which rule a request is for.
-    fn course(&self, asked: &Asked) -> Result<Course, Reply> {
+    fn course(&self, asked: &Asked, token: Option<&Token>) -> Result<Course, Reply> {
         let (key, port) = match &self.call.target {
             Target::Service { key, port, .. } => (key, *port),
             Target::Workload { .. } => return Err(Ending::NoHealthyEndpoint.into()),
@@ -165,7 +171,7 @@ impl Exchange<'_> {
             scheme: asked.scheme(),
             authority: asked.host(),
             headers: &asked.headers,
-            claim: &|_| Vec::new(),
+            claim: &|path| claim(token, path),
         });
         let number = number.and_then(|it| usize::try_from(it).ok());
         let rule = number.and_then(|it| found.rules.get(it));
@@ -173,31 +179,26 @@ impl Exchange<'_> {
             .ok_or_else(|| Ending::NoRoute.into())
     }
 
+    /// Policies that hold for what was dialled.
+    fn policies(&self) -> &Policies {
+        let service = match &self.call.target {
+            Target::Service { key, .. } => self.served.service(key),
+            Target::Workload { .. } => None,
+        };
+        service.map_or(&self.served.general, |it| &it.policies)
+    }
+
     /// Delays or refuses the share of requests that a rule wants broken.
     async fn break_on_purpose(&self, rule: &Rule, asked: &Asked) -> Result<(), Reply> {
-        let is_hit = |share: Fraction| {
-            let at = rand::random::<u32>() % share.denominator.max(1);
-            at < share.numerator
-        };
-        if let Some((delay, share)) = rule.fault.delay
-            && is_hit(share)
-        {
+        if let Some(delay) = fault::delay(&rule.fault, rand::random()) {
             tokio::time::sleep(delay).await;
         }
-        let Some((abort, share)) = rule.fault.abort else {
+        let Some(refusal) = fault::refusal(&rule.fault, asked.is_grpc, rand::random()) else {
             return Ok(());
         };
-        if !is_hit(share) {
-            return Ok(());
-        }
         let mut reply = Reply::from(Ending::FaultAbort);
-        match abort {
-            Abort::Http(status) => reply.status = ::http::StatusCode::from_u16(status).ok(),
-            Abort::Grpc(status) => {
-                reply.grpc = Some(status);
-                reply.status = (!asked.is_grpc).then(|| grpc_as_http(status));
-            }
-        }
+        reply.status = refusal.status;
+        reply.grpc = refusal.grpc;
         Err(reply)
     }
 
@@ -238,8 +239,7 @@ impl Exchange<'_> {
     /// Sends copies where a rule wants them; nobody waits for that.
     fn mirror(&self, rule: &Rule, asked: &Asked) {
         for (destination, share) in &rule.mirrors {
-            let at = rand::random::<u32>() % share.denominator.max(1);
-            if at < share.numerator {
+            if fault::is_of_share(*share, rand::random()) {
                 attempt::mirror(self, asked, Arc::clone(destination));
             }
         }
@@ -252,6 +252,14 @@ impl Exchange<'_> {
             Target::Workload { address, .. } => address.port(),
         }
     }
+}
+
+/// Values of a claim whose path has `\u{1f}` between its parts.
+fn claim(token: Option<&Token>, path: &str) -> Vec<String> {
+    let texts = token
+        .into_iter()
+        .flat_map(|it| it.texts(path.split('\u{1f}')));
+    texts.map(str::to_owned).collect()
 }
 
 /// What a rule did with a request.
@@ -267,22 +275,4 @@ fn port_for<'a>(ports: &'a [Port], number: u16, namespace: &str) -> Option<&'a P
         of_port().find(|it| !it.client_namespace.is_empty() && *it.client_namespace == *namespace);
     let found = own.or_else(|| of_port().find(|it| it.client_namespace.is_empty()));
     found.filter(|it| !it.http.is_empty())
-}
-
-/// The HTTP status that a gRPC status means to a client that does not speak gRPC.
-fn grpc_as_http(status: u16) -> ::http::StatusCode {
-    use ::http::StatusCode as S;
-    match status {
-        0 => S::OK,
-        3 | 9 | 11 => S::BAD_REQUEST,
-        4 => S::GATEWAY_TIMEOUT,
-        5 => S::NOT_FOUND,
-        6 | 10 => S::CONFLICT,
-        7 => S::FORBIDDEN,
-        8 => S::TOO_MANY_REQUESTS,
-        12 => S::NOT_IMPLEMENTED,
-        14 => S::SERVICE_UNAVAILABLE,
-        16 => S::UNAUTHORIZED,
-        _ => S::INTERNAL_SERVER_ERROR,
-    }
 }

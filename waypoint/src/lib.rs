@@ -10,6 +10,7 @@ pub mod workers;
 pub mod tunnel;
 pub mod tcp;
 pub mod http;
+pub mod provider;
 pub mod call;
 pub mod worker;
 pub mod served;

@@ -10,12 +10,17 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
 use mesh::model::attached::{AttachedPolicy, PolicyBody, Target};
+use mesh::model::destination;
 use mesh::model::http::ServiceRoutes;
+use mesh::model::provider::ProviderHost;
 use mesh::model::waypoint::{Waypoint, WaypointFor};
 use mesh::names::{NamespacedHostname, NamespacedName};
 use tokio::sync::watch;
 
-use crate::destinations::Destinations;
+use crate::authenticate::Authentication;
+use crate::authenticate::keys::KeyRing;
+use crate::authorize::Authorization;
+use crate::destinations::{Destination, Destinations};
 use crate::routes::compile::{self, BadRoutes, Service};
 
 /// What is served, in one version.
@@ -39,12 +44,16 @@ pub struct Bound {
 }
 
 /// Policies that hold for one target, by what they say.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Policies {
     /// All of them, in order of their names.
     pub all: Vec<Arc<AttachedPolicy>>,
     /// A policy could not be read and has no earlier version: nobody is admitted.
     pub rejected: Option<Box<str>>,
+    /// Which tokens count.
+    pub authentication: Authentication,
+    /// Who may ask.
+    pub authorization: Authorization,
 }
 
 impl Policies {
@@ -100,6 +109,9 @@ impl Reader {
 pub struct Writer {
     gateway: NamespacedName,
     destinations: Arc<Destinations>,
+    keys: KeyRing,
+    /// Servers that policies name, so that their endpoints are known before they are asked.
+    providers: Vec<Arc<Destination>>,
     waypoint: Option<Arc<Waypoint>>,
     routes: BTreeMap<NamespacedHostname, Option<Arc<Service>>>,
     policies: BTreeMap<String, Option<Arc<AttachedPolicy>>>,
@@ -108,13 +120,20 @@ pub struct Writer {
     changed: watch::Sender<u64>,
 }
 
-/// What serves nothing yet: a writer for the waypoint of `gateway`, and its reader.
-pub fn new(gateway: NamespacedName, destinations: Arc<Destinations>) -> (Writer, Reader) {
+/// What serves nothing yet: a writer for the waypoint of `gateway`, and its reader. Keys of tokens come from
+/// `keys`.
+pub fn new(
+    gateway: NamespacedName,
+    destinations: Arc<Destinations>,
+    keys: KeyRing,
+) -> (Writer, Reader) {
     let current = Arc::new(ArcSwap::default());
     let (sender, changed) = watch::channel(0);
     let writer = Writer {
         gateway,
         destinations,
+        keys,
+        providers: Vec::new(),
         waypoint: None,
         routes: BTreeMap::new(),
         policies: BTreeMap::new(),
@@ -174,6 +193,20 @@ impl Writer {
 
     /// This waypoint's own settings.
     pub fn set_waypoint(&mut self, waypoint: Waypoint) {
+        let services = waypoint
+            .authorizers
+            .iter()
+            .filter_map(|it| match &it.server.host {
+                ProviderHost::Service(key) => Some((key, it.server.port)),
+                ProviderHost::Name(_) | ProviderHost::Address(_) => None,
+            });
+        let services = services.map(|(service, port)| destination::Destination {
+            service: service.clone(),
+            port,
+            subset: None,
+            policy: destination::TrafficPolicy::default(),
+        });
+        self.providers = services.map(|it| self.destinations.find(&it)).collect();
         self.waypoint = Some(Arc::new(waypoint));
     }
 
@@ -185,14 +218,10 @@ impl Writer {
     /// Shows everything that was said since the last time.
     pub fn publish(&mut self) {
         let before = self.current.load_full();
-        let general = Arc::new(self.policies_for(None));
+        let general = self.policies_for(None, Some(&before.general));
         let services = self.routes.iter().map(|(key, routes)| {
-            let policies = self.policies_for(Some(key));
             let same = before.service(key).map(|it| &it.policies);
-            let policies = match same {
-                Some(same) if **same == policies => Arc::clone(same),
-                _ => Arc::new(policies),
-            };
+            let policies = self.policies_for(Some(key), same);
             let routes = routes.clone();
             (key.clone(), Arc::new(Bound { routes, policies }))
         });
@@ -208,11 +237,16 @@ impl Writer {
 
     /// Policies of a service, or of the waypoint as a whole. One that targets single routes counts for
     /// every service: what its requests matched is known only later.
-    fn policies_for(&self, service: Option<&NamespacedHostname>) -> Policies {
-        let mut found = Policies::default();
+    fn policies_for(
+        &self,
+        service: Option<&NamespacedHostname>,
+        before: Option<&Arc<Policies>>,
+    ) -> Arc<Policies> {
+        let mut all = Vec::new();
+        let mut rejected = None;
         for (name, policy) in &self.policies {
             let Some(policy) = policy else {
-                found.rejected = Some(name.as_str().into());
+                rejected = Some(name.as_str().into());
                 continue;
             };
             let concerns = |target: &Target| match target {
@@ -221,15 +255,31 @@ impl Writer {
                 Target::Route(_) => service.is_some(),
             };
             if policy.targets.iter().any(concerns) {
-                found.all.push(Arc::clone(policy));
+                all.push(Arc::clone(policy));
             }
         }
-        found
+        // What stays the same keeps what was made of it: its keys above all.
+        match before {
+            Some(before) if before.all == all && before.rejected == rejected => Arc::clone(before),
+            _ => Arc::new(self.compile(all, rejected)),
+        }
     }
 
-    /// Key sets that tokens are checked with, as all policies name them.
-    pub fn policies(&self) -> impl Iterator<Item = &PolicyBody> {
-        let known = self.policies.values().flatten();
-        known.map(|policy| &policy.body)
+    fn compile(&self, all: Vec<Arc<AttachedPolicy>>, rejected: Option<Box<str>>) -> Policies {
+        let rules = all.iter().filter_map(|policy| match &policy.body {
+            PolicyBody::Authentication(rules) => Some(rules),
+            PolicyBody::Authorization(_) | PolicyBody::RateLimit(_) => None,
+        });
+        let authentication = Authentication::new(rules.flatten(), &self.keys);
+        let authorizations = all.iter().filter_map(|policy| match &policy.body {
+            PolicyBody::Authorization(it) => Some((policy.origin.clone(), it.clone())),
+            PolicyBody::Authentication(_) | PolicyBody::RateLimit(_) => None,
+        });
+        Policies {
+            authorization: Authorization::new(authorizations),
+            authentication,
+            rejected,
+            all,
+        }
     }
 }

@@ -154,9 +154,9 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
         .for_each(|it| dirty.workload_entry(&it.metadata));
     shelf.gateways().for_each(|it| dirty.gateway(&it.metadata));
     let policies = shelf.policies().chain(shelf.peers());
+    let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.chain(shelf.request_authentications());
     let policies = policies.chain(shelf.guides());
-    let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

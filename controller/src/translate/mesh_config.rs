@@ -5,6 +5,7 @@ mod authorizers;
 use std::sync::Arc;
 
 use mesh::identity::{ParseError, TrustDomain};
+use mesh::model::waypoint::PathNormalization;
 use objects::istio::Span;
 use objects::istio::destination_rule::balancing::LocalitySetting;
 use objects::istio::destination_rule::pool::H2Upgrade;
@@ -19,7 +20,7 @@ use super::rule::Rule;
 use super::traffic::Traffic;
 use super::visibility::EntryVisibility;
 use super::{Cluster, Finding};
-pub use authorizers::Authorizer;
+pub use authorizers::{Authorizer, read as authorizers};
 
 /// Name of the ConfigMap.
 pub const NAME: &str = "istio";
@@ -82,6 +83,35 @@ struct Shape {
     default_virtual_service_export_to: Vec<String>,
     default_destination_rule_export_to: Vec<String>,
     extension_providers: Vec<Authorizer>,
+    path_normalization: Normalization,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Normalization {
+    normalization: NormalizationType,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum NormalizationType {
+    #[default]
+    Default,
+    None,
+    Base,
+    MergeSlashes,
+    DecodeAndMergeSlashes,
+}
+
+impl From<NormalizationType> for PathNormalization {
+    fn from(written: NormalizationType) -> Self {
+        match written {
+            NormalizationType::None => Self::None,
+            NormalizationType::Default | NormalizationType::Base => Self::Base,
+            NormalizationType::MergeSlashes => Self::MergeSlashes,
+            NormalizationType::DecodeAndMergeSlashes => Self::DecodeAndMergeSlashes,
+        }
+    }
 }
 
 impl MeshConfig {
@@ -121,6 +151,14 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             Err(source) => return Err(Error::TrustDomain { text, source }),
         },
     };
+    for fault in authorizers::faults(&shape.extension_providers) {
+        let reason = format!("{fault}: it has no effect");
+        findings.push(Finding::new(
+            Rule::InvalidValue,
+            &["data", DATA_KEY],
+            reason,
+        ));
+    }
     let traffic = Traffic {
         connect_timeout: shape
             .connect_timeout
@@ -131,6 +169,7 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
         retries: shape.default_http_retry_policy,
         virtual_service_export: shape.default_virtual_service_export_to,
         destination_rule_export: shape.default_destination_rule_export_to,
+        path_normalization: shape.path_normalization.normalization.into(),
     };
     let root_namespace = shape.root_namespace.filter(|text| !text.is_empty());
     Ok((
@@ -176,5 +215,36 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn reads_servers_for_authorization_and_says_which_cannot_be_used() {
+        let text = "
+extensionProviders:
+- { name: a, envoyExtAuthzGrpc: { service: x.n.svc.cluster.local, port: 9000, timeout: 1s } }
+- { name: b, envoyExtAuthzHttp: { service: h, port: 0 } }
+- { name: a, envoyExtAuthzHttp: { service: h, port: 1 } }
+- { name: c, envoyExtAuthzHttp: { service: '', port: 1, statusOnError: '403' } }
+- { name: d, envoyExtAuthzHttp: { service: h, port: 1, statusOnError: nonsense } }
+- { name: e, envoyExtAuthzGrpc: { service: a/b/c, port: 1 } }
+- { name: f, somethingNew: { service: h } }
+pathNormalization: { normalization: MERGE_SLASHES }
+";
+        let (config, findings) = parse(text).unwrap();
+        let reasons: Vec<&str> = findings.iter().map(|it| it.reason.as_str()).collect();
+        for (reason, expected) in reasons.iter().zip([
+            "setting extensionProviders[6].somethingNew in line 9",
+            "extensionProviders[1] (\"b\"): port 0 is not",
+            "extensionProviders[2] (\"a\") has the name of another",
+            "extensionProviders[3] (\"c\"): service is missing",
+            "extensionProviders[4] (\"d\"): statusOnError \"nonsense\"",
+            "extensionProviders[5] (\"e\"): service \"a/b/c\" is not namespace/host",
+        ]) {
+            assert!(reason.starts_with(expected), "{reason}");
+        }
+        assert_eq!(reasons.len(), 6);
+        let expected = PathNormalization::MergeSlashes;
+        assert_eq!(config.traffic.path_normalization, expected);
+        assert!(parse("pathNormalization: { normalization: ODD }").is_err());
     }
 }

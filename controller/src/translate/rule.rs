@@ -127,16 +127,6 @@ rules! {
     DuplicateEndpoint = (Warning, "duplicate-endpoint", "remove one of the two"),
     /// A workload entry that no service selects.
     NobodySelects = (Info, "nobody-selects", "nothing, if it is to be reached by its address only"),
-    /// Something that counts at sidecars or gateways, and never at a waypoint.
-    NotAtWaypoint = (Warning, "not-at-waypoint", "remove it, or do not rely on it for traffic through waypoints"),
-    /// Something that is written changes nothing.
-    WithoutEffect = (Warning, "without-effect", "complete it as the reason says, or remove it"),
-    /// A route names something that is not there, or a part of it that is not.
-    DestinationMissing = (Error, "destination-missing", "correct the name that the reason gives, or deploy what it means"),
-    /// A route that no request comes to, because one before it takes them all.
-    NeverReached = (Warning, "never-reached", "move it before the route that takes everything, or remove it"),
-    /// TLS that is asked for and cannot be spoken: connections are refused.
-    TlsNotUsable = (Error, "tls-not-usable", "name files with clientCertificate, privateKey and caCertificates"),
     /// A rule of a route cannot be honoured, and its requests are refused.
     RouteRuleRefused = (Error, "route-rule-refused", "correct or remove what the reason names"),
     /// A match of a route cannot be read, and nothing matches it.
@@ -153,6 +143,16 @@ rules! {
     BackendTlsRefused = (Error, "backend-tls-refused", "correct what the reason names"),
     /// A route is for a service without a waypoint, and has no effect.
     RouteWithoutWaypoint = (Error, "route-without-waypoint", "name a waypoint with the label `istio.io/use-waypoint` of the service or its namespace"),
+    /// Something that counts at sidecars or gateways, and never at a waypoint.
+    NotAtWaypoint = (Warning, "not-at-waypoint", "remove it, or do not rely on it for traffic through waypoints"),
+    /// Something that is written changes nothing.
+    WithoutEffect = (Warning, "without-effect", "complete it as the reason says, or remove it"),
+    /// A route names something that is not there, or a part of it that is not.
+    DestinationMissing = (Error, "destination-missing", "correct the name that the reason gives, or deploy what it means"),
+    /// A route that no request comes to, because one before it takes them all.
+    NeverReached = (Warning, "never-reached", "move it before the route that takes everything, or remove it"),
+    /// TLS that is asked for and cannot be spoken: connections are refused.
+    TlsNotUsable = (Error, "tls-not-usable", "name files with clientCertificate, privateKey and caCertificates"),
     /// An object that the mesh's configuration hides from everybody.
     Hidden = (Warning, "hidden", "remove it, or let serviceEntryVisibility of MeshConfig show it"),
 }

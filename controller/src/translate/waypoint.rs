@@ -7,6 +7,7 @@
 pub mod bind;
 pub mod canary;
 pub mod refusal;
+pub mod settings;
 pub mod gateway;
 
 use mesh::names::NamespacedName;

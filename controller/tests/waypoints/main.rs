@@ -5,6 +5,7 @@
 mod choice;
 #[path = "../world/look.rs"]
 mod look;
+mod settings;
 mod special;
 #[path = "../world/yaml.rs"]
 mod yaml;

@@ -226,7 +226,13 @@ mod tests {
 
     #[test]
     fn shares_are_read_in_hundredths_of_a_percent() {
-        for (text, expected) in [("1", 100), ("0.1", 10), ("100", 10_000), ("-1", -100), ("1e9", 100_000_000_000)] {
+        for (text, expected) in [
+            ("1", 100),
+            ("0.1", 10),
+            ("100", 10_000),
+            ("-1", -100),
+            ("1e9", 100_000_000_000),
+        ] {
             let share: Percentage = serde_json::from_str(text).unwrap();
             assert_eq!(share.0, expected, "{text}");
         }

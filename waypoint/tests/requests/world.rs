@@ -24,6 +24,8 @@ use mesh::state::{self, Store};
 use mesh::testing::ca::{Ca, identity};
 use mesh::wire::Update;
 use tokio::task::LocalSet;
+use waypoint::authenticate::fetch::Direct;
+use waypoint::authenticate::keys::KeyRing;
 use waypoint::balance::Place;
 use waypoint::config::{self, Config, env};
 use waypoint::destinations::Destinations;
@@ -88,8 +90,11 @@ impl World {
         change(&mut config);
         let ca = Arc::new(Ca::new());
         let destinations = Arc::new(Destinations::new(Place::default()));
-        let (mut writer, served) = served::new(config.node.key(), Arc::clone(&destinations));
+        let fetch = Arc::new(Direct::new(mesh::tls::foreign::https(b"").unwrap()));
+        let keys = KeyRing::new(fetch, tokio::runtime::Handle::current());
+        let (mut writer, served) = served::new(config.node.key(), Arc::clone(&destinations), keys);
         let (store, state) = Store::new(state::Settings {
+            keeps_labels: true,
             ..state::Settings::default()
         });
         let authority = Authority(Arc::clone(&ca));
@@ -263,6 +268,7 @@ fn pod(number: u32, service: &NamespacedHostname, port: u16, at: SocketAddr) -> 
         locality: Locality::default(),
         network_mode: NetworkMode::Standard,
         capacity: 1,
+        labels: Vec::new(),
         origin: None,
     }
 }

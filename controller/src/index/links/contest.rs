@@ -9,7 +9,7 @@ use crate::translate::{Cluster, namespaces};
 
 /// All service entries that name a host, and who is behind them.
 pub(super) fn host(host: &str, shelf: &Shelf, dirty: &mut Dirty) {
-    routes::host(host, shelf, dirty);
+    routes::sending_to_host(host, shelf, dirty);
     for entry in shelf.entries_of(host) {
         routes::rebound(Kind::ServiceEntry, &entry.metadata, shelf, dirty);
         members::of_entry(entry, shelf, dirty);

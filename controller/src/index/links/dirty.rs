@@ -34,14 +34,14 @@ pub enum Output {
     Peer(NamespacedName),
     /// What is to be said about a VirtualService.
     VirtualService(NamespacedName),
-    /// What is to be said about a DestinationRule.
-    DestinationRule(NamespacedName),
     /// What is to be said about a route, by the object.
     Route(Key),
     /// What is to be said about a BackendTLSPolicy.
     TlsPolicy(NamespacedName),
     /// The routes of a service, or of the hosts of a service entry.
     Routes(Key),
+    /// What is to be said about a DestinationRule.
+    DestinationRule(NamespacedName),
     /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
     Strict(NamespacedName),
 }
@@ -102,13 +102,13 @@ impl Output {
             Kind::Namespace => Some(Self::Namespace(name)),
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
-            Kind::RequestAuthentication => Some(Self::Authentication(name)),
-            Kind::VirtualService => Some(Self::VirtualService(name)),
-            Kind::DestinationRule => Some(Self::DestinationRule(name)),
             Kind::BackendTLSPolicy => Some(Self::TlsPolicy(name)),
             Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
                 Some(Self::Route(key.clone()))
             }
+            Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::VirtualService => Some(Self::VirtualService(name)),
+            Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ use super::{Dirty, Output, hosts};
 use crate::shelf::pointers::Target;
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::routes::{Written, parent};
-use crate::translate::{Cluster, membership};
+use crate::translate::{Cluster, destination_rule, host, membership};
 
 /// A service or a service entry whose waypoint, ports or presence may have turned, and what is said of its routes.
 pub(super) fn rebound(kind: Kind, metadata: &Metadata, shelf: &Shelf, dirty: &mut Dirty) {
@@ -61,7 +61,7 @@ pub(super) fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dir
         let name = NamespacedName::new(&*key.namespace, &*key.name);
         sending(&Target::Service(name), shelf, dirty);
         let service = cluster.service_key(&key.namespace, &key.name);
-        host(&service.hostname, shelf, dirty);
+        sending_to_host(&service.hostname, shelf, dirty);
     }
 }
 
@@ -91,12 +91,12 @@ pub(super) fn entry(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
     for entry in [before, after].into_iter().flatten() {
         rebound(Kind::ServiceEntry, &entry.metadata, shelf, dirty);
         let named = entry.spec.hosts.iter();
-        named.for_each(|it| host(it, shelf, dirty));
+        named.for_each(|it| sending_to_host(it, shelf, dirty));
     }
 }
 
 /// Whatever has a host name has changed: the routes that send there.
-pub(super) fn host(host: &str, shelf: &Shelf, dirty: &mut Dirty) {
+pub(super) fn sending_to_host(host: &str, shelf: &Shelf, dirty: &mut Dirty) {
     sending(&Target::Host(host.to_owned()), shelf, dirty);
 }
 
@@ -153,12 +153,12 @@ pub(in crate::index) fn destination(
         Kind::Service => {
             sending(&Target::Service(name), shelf, dirty);
             let service = cluster.service_key(&key.namespace, &key.name);
-            host(&service.hostname, shelf, dirty);
+            sending_to_host(&service.hostname, shelf, dirty);
         }
         _ => {
             let entry = shelf.service_entry(&key.namespace, &key.name);
             let hosts = entry.into_iter().flat_map(|it| &it.spec.hosts);
-            hosts.for_each(|it| host(it, shelf, dirty));
+            hosts.for_each(|it| sending_to_host(it, shelf, dirty));
         }
     }
 }

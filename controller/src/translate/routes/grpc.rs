@@ -90,9 +90,10 @@ fn one_match(one: &GrpcMatch, path: &Path) -> Result<(Rank, HttpMatch), (Path, S
         Reverse(text.map_or(0, String::len))
     };
     let rank = Rank {
-        path: match is_regex {
-            true => PathRank::Regex,
-            false => PathRank::Exact,
+        path: match (&condition, is_regex) {
+            (None, _) => PathRank::Any,
+            (Some(_), true) => PathRank::Regex,
+            (Some(_), false) => PathRank::Exact,
         },
         length: length(|it| it.service.as_ref()),
         method_length: length(|it| it.method.as_ref()),

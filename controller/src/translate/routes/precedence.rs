@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 /// The place of an HTTP match: what is less comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    /// Exact paths, then prefixes of whole elements, then expressions.
+    /// Exact paths, then prefixes of whole elements, then expressions, then no condition at all.
     pub(super) path: PathRank,
     /// Longer paths, or service names of gRPC, first.
     pub(super) length: Reverse<usize>,
@@ -28,4 +28,6 @@ pub(super) enum PathRank {
     Elements,
     /// By an expression.
     Regex,
+    /// Any path: before expressions it would hide all of them.
+    Any,
 }

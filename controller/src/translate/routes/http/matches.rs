@@ -27,6 +27,7 @@ pub(super) fn read(one: &written::HttpMatch, path: &Path) -> Result<(Rank, HttpM
     };
     let (kind, length) = match &condition {
         PathMatch::Exact(text) => (PathRank::Exact, text.len()),
+        PathMatch::Elements(text) if text.is_empty() => (PathRank::Any, 0),
         PathMatch::Elements(text) | PathMatch::Prefix(text) => (PathRank::Elements, text.len()),
         PathMatch::Regex(text) => (PathRank::Regex, text.len()),
     };
@@ -38,9 +39,8 @@ pub(super) fn read(one: &written::HttpMatch, path: &Path) -> Result<(Rank, HttpM
         headers: Reverse(matches.headers.len()),
         query: Reverse(matches.query.len()),
     };
-    let is_any = condition == PathMatch::Elements("".into());
     let matches = HttpMatch {
-        path: (!is_any).then_some(condition),
+        path: (kind != PathRank::Any).then_some(condition),
         ..matches
     };
     Ok((rank, matches))

@@ -30,10 +30,10 @@ fn the_more_exact_match_comes_first_wherever_it_stands() {
         "/a/b/** q:q=v",
         "/a/b/**",
         "/a/**",
+        "~/a/b/c/d/e/f.*",
         "PUT any",
         "any",
     ];
-    // What stands behind one that matches everything can never be reached: here the expression.
     let expected = expected.map(|it| format!("{it} -> r/0"));
     assert_eq!(entries(&routes(&http("r", rules))), expected);
 }
@@ -66,6 +66,7 @@ fn calls_are_ordered_by_service_then_method_then_headers() {
         "/abc/**",
         "/a/**",
         "~/[^/]+/Long",
+        "~/(?:abcdefgh.*)/[^/]+",
         "any h:h=v",
         "any",
     ];

@@ -1,0 +1,124 @@
+//! The way to servers beside the data path: over the mesh where they are services of it, else plainly.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ::http::header::HOST;
+use ::http::{HeaderValue, Request, Response, Uri, Version as Spoken};
+use http_body_util::{BodyExt, Full};
+use mesh::model::destination;
+use mesh::model::provider::{ProviderAddress, ProviderHost};
+
+use crate::authorize::external::{AnswerBody, Cause, Transport};
+use crate::balance::Question;
+use crate::body::Replay;
+use crate::call::Call;
+use crate::upstream::{Key, Terms, Version, Way};
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longest head of an answer, in bytes.
+const HEAD: usize = 64 * 1024;
+/// HTTP/2 streams on one connection.
+const STREAMS: u32 = 100;
+
+/// Servers as a worker reaches them.
+pub struct Reached<'a>(pub &'a Call);
+
+/// A server cannot be reached.
+#[derive(Debug, thiserror::Error)]
+enum Unreachable {
+    /// The service is not known, or has no endpoint.
+    #[error("{0} has no healthy endpoint")]
+    NoEndpoint(String),
+    /// The name has no address.
+    #[error("{0} has no address")]
+    NoAddress(String),
+}
+
+impl Transport for Reached<'_> {
+    async fn send(
+        &self,
+        server: &ProviderAddress,
+        request: Request<Full<bytes::Bytes>>,
+    ) -> Result<Response<AnswerBody>, Cause> {
+        let worker = &self.0.worker;
+        let model = destination::Destination {
+            service: match &server.host {
+                ProviderHost::Service(key) => key.clone(),
+                ProviderHost::Name(name) => crate::destinations::outside(name),
+                ProviderHost::Address(address) => {
+                    crate::destinations::outside(&address.to_string())
+                }
+            },
+            port: server.port,
+            subset: None,
+            policy: destination::TrafficPolicy::default(),
+        };
+        let known = worker.shared.destinations.find(&model);
+        let (way, picked) = match &server.host {
+            ProviderHost::Service(key) => {
+                let missing = || Unreachable::NoEndpoint(key.to_string());
+                let mut random = rand::random::<u64>;
+                let question = Question::new(Instant::now(), &mut random);
+                let picked = known.cluster.pick(question).map_err(|_| missing())?;
+                let target = known.target(&picked).ok_or_else(missing)?;
+                (target.way.clone(), Some(picked))
+            }
+            ProviderHost::Address(address) => (plain(SocketAddr::new(*address, server.port)), None),
+            ProviderHost::Name(name) => {
+                let mut found = tokio::net::lookup_host((&**name, server.port)).await?;
+                let missing = || Unreachable::NoAddress(name.to_string());
+                (plain(found.next().ok_or_else(missing)?), None)
+            }
+        };
+        let version = match request.version() {
+            Spoken::HTTP_2 => Version::Http2,
+            _ => Version::Http1,
+        };
+        let terms = Terms {
+            cluster: known.cluster.clone(),
+            connect: CONNECT,
+            idle: Some(Duration::from_secs(60)),
+            requests: 0,
+            streams: STREAMS,
+            head: HEAD,
+        };
+        let (mut head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        if version == Version::Http1
+            && let Some(authority) = head.uri.authority()
+        {
+            if !head.headers.contains_key(HOST) {
+                head.headers
+                    .insert(HOST, HeaderValue::from_str(authority.as_str())?);
+            }
+            let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
+            head.uri = Uri::try_from(path)?;
+        }
+        let request = Request::from_parts(head, Replay::Whole(Some(body)));
+        let key = Key { way, version };
+        let answer = worker.upstream.send(&key, terms, request).await?;
+        let (head, body) = answer.response.into_parts();
+        // Read to its end here: an answer is short, and its connection is free again.
+        let whole = http_body_util::Limited::new(body, LONGEST)
+            .collect()
+            .await?;
+        drop(picked);
+        answer.lease.give_back();
+        let body = whole.map_err(Cause::from).boxed_unsync();
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// Longest answer that is read, in bytes.
+const LONGEST: usize = 2 << 20;
+
+fn plain(address: SocketAddr) -> Way {
+    Way {
+        address,
+        tunnel: None,
+        tls: None,
+        announced: None,
+    }
+}
