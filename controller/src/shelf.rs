@@ -312,6 +312,11 @@ impl Shelf {
         })
     }
 
+    /// All namespaces.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        self.all(Kind::Namespace).filter_map(Object::namespace)
+    }
+
     /// All services.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.all(Kind::Service).filter_map(Object::service)

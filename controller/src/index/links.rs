@@ -33,6 +33,7 @@ use objects::object::Object;
 
 use super::hosts;
 use crate::shelf::{Replaced, Shelf};
+use crate::translate::waypoint::required;
 use crate::translate::{Cluster, locality, membership, service, workload, workload_entry};
 pub use attached::attached;
 pub use dirty::{Dirty, Output, name};
@@ -114,6 +115,11 @@ fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Di
         for service in [before, after].into_iter().flatten() {
             members::of_service(service, shelf, dirty);
         }
+        // Those whose pods are closed say so when others share them.
+        let closed = shelf.services_in(&replaced.key.namespace);
+        closed
+            .filter(|it| required::facts(Some(&it.metadata))[0].is_some())
+            .for_each(|it| dirty.service(&it.metadata));
     }
     routes::service(replaced, shelf, cluster, dirty);
     if hosts::has_host(before) != hosts::has_host(after) {
@@ -135,6 +141,9 @@ fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut 
         let entries = shelf.service_entries_in(name);
         entries.for_each(|it| routes::rebound(Kind::ServiceEntry, &it.metadata, shelf, dirty));
     }
+    if metadata.map(required::facts)[0] != metadata.map(required::facts)[1] {
+        waypoints::workloads_in(name, shelf, dirty);
+    }
     contest::namespace(replaced, shelf, cluster, dirty);
     waypoints::namespace(replaced, shelf, dirty);
 }
@@ -153,6 +162,10 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
         .workload_entries()
         .for_each(|it| dirty.workload_entry(&it.metadata));
     shelf.gateways().for_each(|it| dirty.gateway(&it.metadata));
+    let namespaces = shelf
+        .namespaces()
+        .map(|it| NamespacedName::new("", it.metadata.name.as_str()));
+    namespaces.for_each(|it| dirty.add(Output::Namespace(it)));
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.chain(shelf.request_authentications());

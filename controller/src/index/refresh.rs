@@ -5,6 +5,7 @@ mod pods;
 mod entries;
 mod attached;
 mod policies;
+mod required;
 mod routes;
 mod traffic;
 
@@ -23,7 +24,7 @@ use crate::translate::status::Status;
 use crate::translate::waypoint::bind::Gateways;
 use crate::translate::waypoint::gateway::Candidate;
 use crate::translate::{
-    Cluster, Finding, endpoint_slice, peer_authentication, service, unhonoured, workload_entry,
+    Cluster, Finding, endpoint_slice, peer_authentication, service, workload_entry,
 };
 
 /// What was made of one output.
@@ -63,13 +64,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::ServiceEntry(name) => entries::service_entry(view, name),
         Output::WorkloadEntry(name) => entries::workload_entry(view, name),
         Output::Gateway(name) => gateways::gateway(view, name),
-        Output::Namespace(name) => {
-            let namespace = view.shelf.namespace(&name.name);
-            namespace.map(|namespace| Computed {
-                findings: unhonoured::findings(&namespace.metadata),
-                ..Computed::default()
-            })
-        }
+        Output::Namespace(name) => required::namespace(view, &name.name),
         Output::Policy(name) => policies::policy(view, name),
         Output::Authentication(name) => attached::tokens(view, name),
         Output::Peer(name) => policies::peer(view, name),
@@ -143,8 +138,11 @@ fn service(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
         slices: shelf.slices_of(&name.namespace, &name.name).collect(),
     };
     findings.extend(reach::findings(object, around));
+    let (closed, more) = required::service(view, object);
+    findings.extend(more);
+    let record = Update::Service(Box::new(record));
     Some(Computed {
-        updates: vec![Update::Service(Box::new(record))],
+        updates: std::iter::once(record).chain(closed).collect(),
         findings,
         status: Some(status),
         ..Computed::default()

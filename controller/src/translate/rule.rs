@@ -95,6 +95,10 @@ rules! {
     UnknownProvider = (Error, "unknown-provider", "add the server to `extensionProviders` of MeshConfig, or name one that is there"),
     /// Several external authorization servers are named for one target.
     SeveralProviders = (Error, "several-providers", "name the same provider in all CUSTOM policies of a target"),
+    /// Pods take connections from their waypoint only, and they have none.
+    WaypointRequiredUnbound = (Error, "waypoint-required-unbound", "bind a waypoint, or remove the label `weft.dev/waypoint-required`"),
+    /// Pods that take connections from one waypoint only are behind another service too.
+    WaypointRequiredShared = (Error, "waypoint-required-shared", "give both services the same waypoint, or pods of their own"),
     /// An older PeerAuthentication takes the place of this one.
     DuplicatePeerAuthentication = (Error, "duplicate-peer-authentication", "remove one of the two"),
     /// A PeerAuthentication, or a part of one, stands where it has no effect.
