@@ -86,14 +86,7 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
                 }
             }
         }
-        Kind::Node => {
-            let [before, after] = replaced.both(Object::node).map(locality::of);
-            if before != after {
-                shelf
-                    .pods_on(&replaced.key.name)
-                    .for_each(|pod| dirty.add(Output::Pod(pod.clone())));
-            }
-        }
+        Kind::Node => node(replaced, shelf, dirty),
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
@@ -103,6 +96,14 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
         Kind::BackendTLSPolicy => routes::tls_policy(replaced, shelf, cluster, dirty),
         Kind::ConfigMap => routes::certificates(&replaced.key, shelf, cluster, dirty),
         _ => {}
+    }
+}
+
+fn node(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+    let [before, after] = replaced.both(Object::node).map(locality::of);
+    if before != after {
+        let pods = shelf.pods_on(&replaced.key.name);
+        pods.for_each(|pod| dirty.add(Output::Pod(pod.clone())));
     }
 }
 

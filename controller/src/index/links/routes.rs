@@ -12,7 +12,7 @@ use super::{Dirty, Output, hosts};
 use crate::shelf::pointers::Target;
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::routes::{Written, parent};
-use crate::translate::{Cluster, destination_rule, host, membership};
+use crate::translate::{Cluster, membership};
 
 /// A service or a service entry whose waypoint, ports or presence may have turned, and what is said of its routes.
 pub(super) fn rebound(kind: Kind, metadata: &Metadata, shelf: &Shelf, dirty: &mut Dirty) {

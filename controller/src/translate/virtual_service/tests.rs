@@ -52,7 +52,6 @@ fn cluster(mesh: &str) -> Cluster {
         entry_visibility: None,
         authorizers: Arc::default(),
         traffic: Arc::clone(&config.traffic),
-        authorizers: Arc::default(),
     }
 }
 

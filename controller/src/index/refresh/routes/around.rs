@@ -4,7 +4,6 @@ use mesh::model::destination::{Subset, TrafficPolicy};
 use mesh::names::NamespacedHostname;
 use objects::istio::ServiceEntry;
 use objects::kinds::{Key, Kind};
-use objects::object::Object;
 
 use super::super::View;
 use crate::index::hosts;
