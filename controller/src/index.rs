@@ -181,7 +181,8 @@ impl Index {
         self.metrics.count_event(replaced.key.kind);
         links::affected(&replaced, &self.shelf, &self.cluster, dirty);
         self.book.take_in(&replaced, &self.shelf, dirty);
-        self.guides.take_in(&replaced, &self.cluster, dirty);
+        self.guides
+            .take_in(&replaced, &self.shelf, &self.cluster, dirty);
         self.keep_residents(&replaced);
         if replaced.key.kind == Kind::ServiceEntry {
             let name = NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);

@@ -265,11 +265,6 @@ impl Shelf {
         self.all(Kind::VirtualService).chain(rules)
     }
 
-    /// The destination rules of a namespace.
-    pub fn destination_rules_in(&self, namespace: &str) -> impl Iterator<Item = &Object> {
-        self.within(Kind::DestinationRule, namespace)
-    }
-
     /// All routes.
     pub fn routes(&self) -> impl Iterator<Item = &Object> {
         ROUTES.into_iter().flat_map(|kind| self.all(kind))

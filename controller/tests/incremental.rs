@@ -481,6 +481,7 @@ fn in_namespace(namespace: &str, number: u32) -> Vec<Vec<String>> {
     ]);
     keys.extend(entries_in(namespace));
     keys.extend(routes_in(namespace));
+    keys.extend(guides_in(namespace));
     keys
 }
 
@@ -570,6 +571,70 @@ fn routes_in(namespace: &str) -> Vec<Vec<String>> {
             rule(&format!("host: s1, {limit}")),
             rule(&format!("host: '*.b', {limit}")),
             rule(&format!("host: a.b, {limit}")),
+        ],
+    ]
+}
+
+/// VirtualServices and DestinationRules of one namespace.
+fn guides_in(namespace: &str) -> Vec<Vec<String>> {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: {kind}, metadata: {{name: {name}, namespace: {namespace}}}, \
+             spec: {{{spec}}}}}"
+        )
+    };
+    let guide = |name: &str, spec: &str| object("VirtualService", name, spec);
+    let rule = |name: &str, spec: &str| object("DestinationRule", name, spec);
+    let to = |host: &str| format!("route: [{{destination: {{host: {host}}}}}]");
+    let to_part = "route: [{destination: {host: s1, subset: one}}], mirror: {host: a.b}";
+    let limit = "trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}}";
+    vec![
+        vec![
+            guide("v1", &format!("hosts: [s1], http: [{{{to_part}}}]")),
+            guide(
+                "v1",
+                &format!("hosts: ['*.b', s2], http: [{{{}}}]", to("c.d")),
+            ),
+            guide(
+                "v1",
+                &format!(
+                    "hosts: ['*'], http: [{{{}}}, {{delegate: {{name: v2, namespace: x}}}}]",
+                    to("s2")
+                ),
+            ),
+            guide(
+                "v1",
+                &format!("hosts: [s1.x.svc.cluster.local], tcp: [{{{}}}]", to("s1")),
+            ),
+        ],
+        vec![
+            guide("v2", &format!("http: [{{{}}}]", to("s1"))),
+            guide(
+                "v2",
+                &format!("hosts: [s2], exportTo: ['.'], http: [{{{to_part}}}]"),
+            ),
+            guide(
+                "v2",
+                &format!(
+                    "hosts: [a.b], http: [{{match: [{{port: 80}}], {}}}]",
+                    to("s2")
+                ),
+            ),
+        ],
+        vec![
+            rule(
+                "d8",
+                &format!("host: s1, {limit}, subsets: [{{name: one}}]"),
+            ),
+            rule("d8", &format!("host: '*.cluster.local', {limit}")),
+            rule("d8", "host: s2, subsets: [{name: one}]"),
+        ],
+        vec![
+            rule(
+                "d9",
+                "host: s1.x.svc.cluster.local, subsets: [{name: one, labels: {v: '1'}}]",
+            ),
+            rule("d9", &format!("host: a.b, exportTo: ['.'], {limit}")),
         ],
     ]
 }

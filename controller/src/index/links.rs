@@ -14,7 +14,7 @@
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
 //! - a Telemetry: itself and those beside it, the waypoints that follow it, and what it is attached to;
-//! - a VirtualService or a DestinationRule: see `guides`; the latter also the routes that send where it may hold;
+//! - a VirtualService or a DestinationRule: see `guides`;
 //! - a route: itself and the routes of its parents ([`routes`]); when what it is attached to changed, its siblings there;
 //! - what routes send to: the routes that do, and those of their parents, when it came or went or has other ports;
 //! - a BackendTLSPolicy, or a config map that one reads: the routes that send to what it is about;
@@ -26,10 +26,10 @@ mod members;
 mod contest;
 mod waypoints;
 mod telemetry;
-mod routes;
+pub(super) mod routes;
 
 use mesh::names::NamespacedName;
-use objects::kinds::{Key, Kind};
+use objects::kinds::Kind;
 use objects::kubernetes::{EndpointSlice, Service};
 use objects::object::Object;
 
@@ -88,14 +88,7 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
                 }
             }
         }
-        Kind::Node => {
-            let [before, after] = replaced.both(Object::node).map(locality::of);
-            if before != after {
-                shelf
-                    .pods_on(&replaced.key.name)
-                    .for_each(|pod| dirty.add(Output::Pod(pod.clone())));
-            }
-        }
+        Kind::Node => node(replaced, shelf, dirty),
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
         Kind::Telemetry => telemetry::telemetry(replaced, shelf, cluster, dirty),
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
@@ -112,15 +105,15 @@ fn routed(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dir
         }
         Kind::BackendTLSPolicy => routes::tls_policy(replaced, shelf, cluster, dirty),
         Kind::ConfigMap => routes::certificates(&replaced.key, shelf, cluster, dirty),
-        Kind::DestinationRule => {
-            let Key {
-                namespace, name, ..
-            } = &replaced.key;
-            let rule = NamespacedName::new(&**namespace, &**name);
-            dirty.add(Output::DestinationRule(rule));
-            routes::holding_rule(replaced, shelf, cluster, dirty);
-        }
         _ => {}
+    }
+}
+
+fn node(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+    let [before, after] = replaced.both(Object::node).map(locality::of);
+    if before != after {
+        let pods = shelf.pods_on(&replaced.key.name);
+        pods.for_each(|pod| dirty.add(Output::Pod(pod.clone())));
     }
 }
 

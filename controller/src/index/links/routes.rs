@@ -12,7 +12,7 @@ use super::{Dirty, Output, hosts};
 use crate::shelf::pointers::Target;
 use crate::shelf::{ROUTES, Replaced, Shelf};
 use crate::translate::routes::{Written, parent};
-use crate::translate::{Cluster, destination_rule, host, membership};
+use crate::translate::{Cluster, membership};
 
 /// A service or a service entry whose waypoint, ports or presence may have turned, and what is said of its routes.
 pub(super) fn rebound(kind: Kind, metadata: &Metadata, shelf: &Shelf, dirty: &mut Dirty) {
@@ -139,49 +139,14 @@ fn about(policy: &BackendTlsPolicy, shelf: &Shelf, cluster: &Cluster, dirty: &mu
     }
 }
 
-/// A DestinationRule has changed: the routes that send where it held, or holds now.
-pub(super) fn holding_rule(
-    replaced: &Replaced,
+/// How requests to a service, or to the hosts of a service entry, are spread has changed: its own routes, and those that
+/// send there.
+pub(in crate::index) fn destination(
+    key: &Key,
     shelf: &Shelf,
     cluster: &Cluster,
     dirty: &mut Dirty,
 ) {
-    let [before, after] = replaced.both(Object::destination_rule);
-    // What has held instead of a rejected one is not known here.
-    let mut is_wide = before.is_some_and(destination_rule::is_rejected);
-    for rule in [before, after].into_iter().flatten() {
-        let namespace = &*rule.metadata.namespace;
-        let name = host::full_name(&rule.spec.host, namespace, &cluster.domain);
-        is_wide |= name.contains('*');
-        if let Some((namespace, name)) = cluster.service_of(&name) {
-            let key = Key::new(Kind::Service, namespace, name);
-            destination(&key, shelf, cluster, dirty);
-        }
-        for entry in shelf.entries_of(&name) {
-            let metadata = &entry.metadata;
-            let key = Key::new(Kind::ServiceEntry, &metadata.namespace, &metadata.name);
-            destination(&key, shelf, cluster, dirty);
-        }
-    }
-    if is_wide {
-        every_one(shelf, dirty);
-    }
-}
-
-/// The routes of everything.
-fn every_one(shelf: &Shelf, dirty: &mut Dirty) {
-    let services = shelf.services().map(|it| (Kind::Service, &it.metadata));
-    let entries = shelf.service_entries();
-    let entries = entries.map(|it| (Kind::ServiceEntry, &it.metadata));
-    for (kind, metadata) in services.chain(entries) {
-        let key = Key::new(kind, &metadata.namespace, &metadata.name);
-        dirty.add(Output::Routes(key));
-    }
-}
-
-/// How requests to a service, or to the hosts of a service entry, are spread has changed: its own routes, and those that
-/// send there.
-pub(super) fn destination(key: &Key, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
     dirty.add(Output::Routes(key.clone()));
     let name = NamespacedName::new(&*key.namespace, &*key.name);
     match key.kind {

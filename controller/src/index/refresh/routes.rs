@@ -1,6 +1,6 @@
 //! Pure. The routes of services that waypoints serve, and what is to be said about routes and BackendTLSPolicies.
 
-mod around;
+pub(super) mod around;
 mod attachments;
 mod parents;
 
@@ -8,13 +8,13 @@ use mesh::model::observe::Telemetry;
 use mesh::names::NamespacedName;
 use objects::kinds::Key;
 
-use super::{Computed, View, telemetry};
+use super::{Computed, View, telemetry, traffic};
 use crate::index::for_waypoints::{ForWaypoints, Guidance};
 use crate::resources::Audience;
 use crate::translate::backend_tls::report::Held;
 use crate::translate::backend_tls::{self, report as tls_report};
 use crate::translate::routes::destinations::Destinations;
-use crate::translate::routes::{self, Family, Written, report};
+use crate::translate::routes::{self, Written, report};
 use crate::translate::telemetry::{Target, Waypoint};
 use around::Around;
 use parents::Served;
@@ -38,7 +38,9 @@ pub(super) fn routes(view: View<'_>, key: &Key) -> Option<Computed> {
     let audience = Audience::gateways(gateways.iter().cloned());
     let telemetry = observed(view, key, gateways.first()?);
     let for_waypoints = services.iter().map(|service| {
-        let mut first = |_: u16, _: &mut Destinations<'_>| Family::default();
+        let mut first = |port: u16, to: &mut Destinations<'_>| {
+            traffic::family(view, (key, service), &client, port, to)
+        };
         let mut routes = routes::of_service(&around, service, &attached, &mut first);
         routes.telemetry.clone_from(&telemetry);
         ForWaypoints {
