@@ -306,10 +306,7 @@ fn extension<'a>(
 impl Subject<'_> {
     /// The labels among the extensions. They decide which endpoints may be used, so those that cannot be read refuse
     /// the resource.
-    pub(super) fn labels(
-        self,
-        extensions: &[pb::Extension],
-    ) -> Result<Pairs, Error> {
+    pub(super) fn labels(self, extensions: &[pb::Extension]) -> Result<Pairs, Error> {
         let name = type_urls::LABELS_EXTENSION;
         let Some(config) = extension(extensions, name, type_urls::LABELS) else {
             return Ok(Vec::new());
