@@ -1,6 +1,8 @@
 //! What each waypoint is sent, from objects to its picture of the mesh: the services bound to it and the backends that
 //! their routes name, with their endpoints, and nothing else.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
