@@ -383,6 +383,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
             | Kind::RequestAuthentication
+            | Kind::RateLimitPolicy
             | Kind::VirtualService
             | Kind::DestinationRule
     )

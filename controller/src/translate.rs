@@ -20,6 +20,7 @@ pub mod mesh_config;
 pub mod host;
 pub mod pattern;
 pub mod traffic;
+pub mod rate_limit;
 pub mod request_authentication;
 pub mod policy;
 pub mod attachment;

@@ -155,6 +155,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     namespaces.for_each(|it| dirty.add(Output::Namespace(it)));
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.request_authentications());
+    let policies = policies.chain(shelf.rate_limits());
     let policies = policies.chain(shelf.guides());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));

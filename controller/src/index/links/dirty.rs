@@ -30,6 +30,8 @@ pub enum Output {
     Policy(NamespacedName),
     /// A RequestAuthentication.
     Authentication(NamespacedName),
+    /// A RateLimitPolicy.
+    RateLimit(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
     /// What is to be said about a VirtualService.
@@ -53,6 +55,7 @@ impl Output {
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
+            Self::RateLimit(name) => (Kind::RateLimitPolicy, name),
             Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
@@ -82,6 +85,7 @@ impl Output {
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::RateLimitPolicy => Some(Self::RateLimit(name)),
             Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
             _ => None,
