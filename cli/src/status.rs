@@ -1,5 +1,7 @@
-//! `weft status`: the mesh's programs, whether the node proxies know what the controller says, and what is wrong with the
-//! objects.
+//! `weft status`: the mesh's programs, whether the node proxies know what the controller says, the waypoints, and what is
+//! wrong with the objects.
+
+mod waypoints;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -11,11 +13,12 @@ use serde_json::{Map, Value, json};
 use crate::args::{Output, StatusOptions};
 use crate::look::{self, list, text};
 use crate::print;
+use waypoints::Waypoint;
 
 /// Whether the proxy has a stream to the controller now.
 const CONNECTED: &str = "weft_ztunnel_xds_connected";
 
-/// Carries out `weft status`. Fails when a program is not ready.
+/// Carries out `weft status`. Fails when a program or a waypoint is not ready.
 pub(crate) fn main(options: &StatusOptions) -> Result<ExitCode> {
     let sandbox = Sandbox::connect(&options.name)?;
     let status = sandbox.status()?;
@@ -24,7 +27,8 @@ pub(crate) fn main(options: &StatusOptions) -> Result<ExitCode> {
         Output::Json => print::line(&serde_json::to_string_pretty(&seen.to_json())?),
         Output::Table => seen.print(),
     }
-    let is_ready = seen.programs.iter().all(|it| it.readiness == "ready");
+    let is_ready = seen.programs.iter().all(|it| it.readiness == "ready")
+        && seen.waypoints.iter().all(Waypoint::is_ready);
     Ok(if is_ready {
         ExitCode::SUCCESS
     } else {
@@ -35,6 +39,7 @@ pub(crate) fn main(options: &StatusOptions) -> Result<ExitCode> {
 struct Seen {
     programs: Vec<Program>,
     proxies: Vec<Proxy>,
+    waypoints: Vec<Waypoint>,
     problems: Vec<Value>,
 }
 
@@ -75,6 +80,7 @@ impl Seen {
             proxies: nodes
                 .map(|node| Proxy::look(sandbox, &node.name, published.as_ref()))
                 .collect(),
+            waypoints: Waypoint::look(sandbox, status),
             problems,
         }
     }
@@ -98,6 +104,7 @@ impl Seen {
         json!({
             "programs": programs.collect::<Vec<_>>(),
             "proxies": proxies.collect::<Vec<_>>(),
+            "waypoints": self.waypoints.iter().map(Waypoint::to_json).collect::<Vec<_>>(),
             "problems": self.problems,
         })
     }
@@ -124,6 +131,12 @@ impl Seen {
             row
         }));
         print::table(&rows);
+        if !self.waypoints.is_empty() {
+            let mut rows = vec![head(&waypoints::HEAD)];
+            rows.extend(self.waypoints.iter().flat_map(Waypoint::rows));
+            print::line("");
+            print::table(&rows);
+        }
         if !self.problems.is_empty() {
             print::line("");
         }

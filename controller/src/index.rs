@@ -33,10 +33,12 @@ use crate::shelf::residents::{Resident, Residents};
 use crate::shelf::{Replaced, Shelf};
 use crate::status::Wish;
 use crate::translate::Cluster;
+use crate::translate::backend_tls;
 use crate::translate::mesh_config::{self, MeshConfig};
 use crate::translate::rule::Rule;
 use crate::translate::status::Status;
 use crate::translate::unread;
+use crate::translate::virtual_service::retry;
 use allocator::{Allocator, Prefixes};
 use discovery::Aside;
 use for_waypoints::ForWaypoints;
@@ -144,8 +146,13 @@ impl Index {
     /// Takes one change in, unless its namespace is not looked at.
     fn take(&mut self, change: Change, dirty: &mut Dirty) {
         let is_mesh_config = self.is_mesh_config(&change.key);
-        // Of all config maps only this one is worth its memory.
-        if change.key.kind == Kind::ConfigMap && !is_mesh_config {
+        // Of all config maps only this one, and those with certificates, are worth their memory.
+        if change.key.kind == Kind::ConfigMap
+            && !is_mesh_config
+            && !holds_certificates(&change)
+            && self.shelf.find(&change.key).is_none()
+            && self.aside.find(&change.key).is_none()
+        {
             return;
         }
         let namespace = &change.key.namespace;
@@ -200,11 +207,13 @@ impl Index {
     fn refresh(&mut self, dirty: Dirty) -> Outcome {
         let mut outcome = Outcome::default();
         for output in dirty.into_outputs() {
-            self.metrics.count_recomputed(output.key().kind);
+            self.metrics.count_recomputed(output.word());
             let computed = refresh::compute(&output, self.view());
-            self.record_findings(output.key(), computed.findings);
-            let wish = self.wish(&output.key(), computed.status);
-            outcome.statuses.extend(wish);
+            if output.speaks_of_its_object() {
+                self.record_findings(output.key(), computed.findings);
+                let wish = self.wish(&output.key(), computed.status);
+                outcome.statuses.extend(wish);
+            }
             let single = refresh::name_of(&output, &self.cluster);
             let single = single.map(|name| (output.main_type(), name));
             let mut gone = self.made.remove(&output).unwrap_or_default();
@@ -289,7 +298,8 @@ impl Index {
         let map = self.shelf.config_map(namespace, mesh_config::NAME);
         let text = map.and_then(|map| map.data.get(mesh_config::DATA_KEY));
         let findings = match mesh_config::parse(text.map_or("", String::as_str)) {
-            Ok((config, findings)) => {
+            Ok((config, mut findings)) => {
+                findings.extend(retry::findings_of_mesh(&config.traffic));
                 if config.trust_domain != self.mesh_config.trust_domain {
                     tracing::info!(trust_domain = %config.trust_domain, "trust domain is set");
                 }
@@ -373,6 +383,12 @@ impl Index {
     }
 }
 
+/// Whether a change brings a config map with certificates of authorities.
+fn holds_certificates(change: &Change) -> bool {
+    let map = change.object.as_deref().and_then(Object::config_map);
+    map.is_some_and(|map| map.data.contains_key(backend_tls::CA_KEY))
+}
+
 /// Whether Weft says anything in the status of objects of a kind.
 fn has_status(kind: Kind) -> bool {
     matches!(
@@ -382,6 +398,11 @@ fn has_status(kind: Kind) -> bool {
             | Kind::WorkloadEntry
             | Kind::AuthorizationPolicy
             | Kind::PeerAuthentication
+            | Kind::HTTPRoute
+            | Kind::GRPCRoute
+            | Kind::TLSRoute
+            | Kind::TCPRoute
+            | Kind::BackendTLSPolicy
             | Kind::RequestAuthentication
             | Kind::RateLimitPolicy
             | Kind::VirtualService
@@ -399,14 +420,14 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         trust_domain: config.trust_domain.clone(),
         entry_visibility: config.entry_visibility.clone(),
         traffic: Arc::clone(&config.traffic),
+        observing: Arc::clone(&config.observing),
         root_namespace: match &config.root_namespace {
             Some(namespace) => namespace.as_str().into(),
             None => Arc::clone(&settings.system_namespace),
         },
         authorizers: Arc::default(),
     };
-    let authorizers = config.authorizers.iter().filter_map(|it| it.read(&cluster));
-    cluster.authorizers = authorizers.collect();
+    cluster.authorizers = mesh_config::authorizers(&config.authorizers, &cluster);
     cluster
 }
 

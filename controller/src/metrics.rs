@@ -68,13 +68,9 @@ impl Metrics {
             .inc();
     }
 
-    /// An output was computed anew; `kind` is that of the object it stands for.
-    pub fn count_recomputed(&self, kind: Kind) {
-        self.recomputed
-            .get_or_create(&OfKind {
-                kind: kind.facts().word,
-            })
-            .inc();
+    /// An output was computed anew; `kind` is the word of the object's kind that it stands for, or its own.
+    pub fn count_recomputed(&self, kind: &'static str) {
+        self.recomputed.get_or_create(&OfKind { kind }).inc();
     }
 
     /// A batch was taken in.
@@ -98,6 +94,11 @@ impl Metrics {
                 kind: kind.facts().word,
             })
             .get()
+    }
+
+    /// How many outputs of this word were computed so far.
+    pub fn recomputed_as(&self, kind: &'static str) -> u64 {
+        self.recomputed.get_or_create(&OfKind { kind }).get()
     }
 
     /// How many certificate requests ended this way so far.

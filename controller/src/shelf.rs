@@ -11,14 +11,16 @@ use std::sync::Arc;
 
 use mesh::names::NamespacedName;
 use objects::change::Change;
-use objects::gateway_api::{Gateway, GatewayClass};
-use objects::istio::{AuthorizationPolicy, RequestAuthentication, ServiceEntry, WorkloadEntry};
+use objects::gateway_api::{BackendTlsPolicy, Gateway, GatewayClass};
+use objects::istio::{
+    AuthorizationPolicy, RequestAuthentication, ServiceEntry, Telemetry, WorkloadEntry,
+};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
 use objects::weft::RateLimitPolicy;
 
-use pointers::Pointers;
+use pointers::{Pointers, Target};
 
 type Shelved = Arc<Object>;
 
@@ -41,6 +43,20 @@ const KEPT: &[Kind] = &[
     Kind::HTTPRoute,
     Kind::VirtualService,
     Kind::DestinationRule,
+    Kind::Telemetry,
+    Kind::GRPCRoute,
+    Kind::TLSRoute,
+    Kind::TCPRoute,
+    Kind::ReferenceGrant,
+    Kind::BackendTLSPolicy,
+];
+
+/// Kinds of routes.
+const ROUTES: [Kind; 4] = [
+    Kind::GRPCRoute,
+    Kind::HTTPRoute,
+    Kind::TLSRoute,
+    Kind::TCPRoute,
 ];
 
 /// All objects the controller works from.
@@ -260,6 +276,57 @@ impl Shelf {
     pub fn guides(&self) -> impl Iterator<Item = &Object> {
         let rules = self.all(Kind::DestinationRule);
         self.all(Kind::VirtualService).chain(rules)
+    }
+
+    /// The destination rules of a namespace.
+    pub fn destination_rules_in(&self, namespace: &str) -> impl Iterator<Item = &Object> {
+        self.within(Kind::DestinationRule, namespace)
+    }
+
+    /// All routes.
+    pub fn routes(&self) -> impl Iterator<Item = &Object> {
+        ROUTES.into_iter().flat_map(|kind| self.all(kind))
+    }
+
+    /// The routes that are attached to a service or a service entry.
+    pub fn attached_to(&self, parent: &Key) -> impl Iterator<Item = &Object> {
+        let keys = self.pointers.attached_to(parent);
+        keys.filter_map(|key| self.find(key))
+    }
+
+    /// The routes that send to a target.
+    pub fn sending_to(&self, target: &Target) -> impl Iterator<Item = &Object> {
+        let keys = self.pointers.sending_to(target);
+        keys.filter_map(|key| self.find(key))
+    }
+
+    /// A BackendTLSPolicy.
+    pub fn tls_policy(&self, namespace: &str, name: &str) -> Option<&BackendTlsPolicy> {
+        self.get(Kind::BackendTLSPolicy, namespace, name)?
+            .backend_tls_policy()
+    }
+
+    /// All BackendTLSPolicies.
+    pub fn tls_policies(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::BackendTLSPolicy)
+    }
+
+    /// The BackendTLSPolicies about a service or a service entry, or that read a config map.
+    pub fn tls_policies_on(&self, key: &Key) -> impl Iterator<Item = &BackendTlsPolicy> {
+        let keys = self.pointers.policies_on(key);
+        let objects = keys.filter_map(|key| self.find(key));
+        objects.filter_map(Object::backend_tls_policy)
+    }
+
+    /// All Telemetry objects.
+    pub fn telemetries(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::Telemetry)
+    }
+
+    /// The Telemetry objects of a namespace.
+    pub fn telemetries_in(&self, namespace: &str) -> impl Iterator<Item = &Telemetry> {
+        self.within(Kind::Telemetry, namespace)
+            .filter_map(Object::telemetry)
     }
 
     /// All pods.

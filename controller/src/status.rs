@@ -29,6 +29,8 @@ pub struct Wish {
     pub status: Status,
     /// Its `status.conditions` now: whether a condition is news, and since when it holds.
     pub present: Vec<Value>,
+    /// The entries of the list that it speaks in now, ours and those of others.
+    pub present_entries: Vec<Value>,
 }
 
 impl Wish {
@@ -36,21 +38,20 @@ impl Wish {
     pub fn new(object: &Object, status: Status) -> Self {
         let metadata = object.metadata();
         // Reading the document again is only worth it where there is something to compare.
-        let present = if status.conditions.is_empty() {
-            Vec::new()
-        } else {
-            let conditions = object.raw().pointer("/status/conditions").cloned();
-            match conditions {
-                Some(Value::Array(conditions)) => conditions,
-                _ => Vec::new(),
-            }
+        let is_worth_it = !status.conditions.is_empty() || status.listed.is_some();
+        let now = is_worth_it.then(|| object.raw()).unwrap_or_default();
+        let list = |name: &str| match now.pointer(&format!("/status/{name}")) {
+            Some(Value::Array(list)) => list.clone(),
+            _ => Vec::new(),
         };
+        let entries = status.listed.as_ref().map(|it| list(it.list));
         Self {
             key: object.key().clone(),
             uid: metadata.uid.clone(),
             generation: metadata.generation,
+            present: list("conditions"),
+            present_entries: entries.unwrap_or_default(),
             status,
-            present,
         }
     }
 }

@@ -10,6 +10,8 @@ pub mod service;
 pub mod membership;
 pub mod waypoint;
 pub mod virtual_service;
+pub mod routes;
+pub mod backend_tls;
 pub mod destination_rule;
 pub mod unhonoured;
 pub mod unread;
@@ -18,14 +20,15 @@ pub mod locality;
 pub mod namespaces;
 pub mod mesh_config;
 pub mod host;
-pub mod pattern;
 pub mod traffic;
 pub mod rate_limit;
+pub mod telemetry;
 pub mod request_authentication;
 pub mod policy;
 pub mod attachment;
 pub mod policies;
 pub mod peer_authentication;
+pub mod pattern;
 pub mod age;
 pub mod visibility;
 pub mod status;
@@ -41,6 +44,7 @@ use objects::labels::Labels;
 use objects::raw::Path;
 
 use rule::Rule;
+use telemetry::observing::Observing;
 use traffic::Traffic;
 use visibility::{EntryVisibility, Seen};
 
@@ -64,6 +68,8 @@ pub struct Cluster {
     pub entry_visibility: Option<Arc<EntryVisibility>>,
     /// What holds for traffic through waypoints, from MeshConfig.
     pub traffic: Arc<Traffic>,
+    /// What is logged, counted and traced where no object says, from MeshConfig.
+    pub observing: Arc<Observing>,
 }
 
 impl Cluster {

@@ -421,20 +421,13 @@ impl World {
         for pod in status.pods {
             text.push_str(&format!("pod {pod:?}\n"));
         }
-        for file in waypoint_logs(&status.logs) {
-            text.push_str(&format!("--- {}\n{}\n", file.display(), tail(&file)));
+        for waypoint in status.waypoints {
+            for (pod, log) in waypoint.pods {
+                text.push_str(&format!("--- waypoint {pod}\n{}\n", tail(&log)));
+            }
         }
         text
     }
-}
-
-/// Logs of waypoints' pods, which are no programs of the sandbox.
-fn waypoint_logs(folder: &Path) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files
-        .map(|file| file.path())
-        .filter(|file| file.to_string_lossy().ends_with("_istio-proxy.log"))
-        .collect()
 }
 
 fn tail(file: &Path) -> String {

@@ -99,6 +99,8 @@ kinds! {
     VirtualService { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "virtualservices", namespaced: true, report_unread: true }
     /// How requests to a service are spread, held back and secured.
     DestinationRule { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "destinationrules", namespaced: true, report_unread: true }
+    /// What is logged, counted and traced.
+    Telemetry { "telemetry.istio.io", ["v1", "v1alpha1"], "telemetries", namespaced: true, report_unread: true }
     /// A door into a mesh, or a waypoint in it.
     Gateway { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gateways", namespaced: true, report_unread: false }
     /// A class of gateways.

@@ -1,8 +1,8 @@
 //! Pure. How several writers' words about one object become one document.
 //!
-//! JSON merge (RFC 7396): maps are merged key by key, null removes, everything else replaces. One addition:
-//! lists under a key `conditions` are merged entry by entry, matched by `type`, because every condition
-//! has its own writer.
+//! JSON merge (RFC 7396): maps are merged key by key, null removes, everything else replaces. Two additions, for lists
+//! whose entries have each a writer of their own: under a key `conditions` entries are matched by `type`, under
+//! `parents` and `ancestors` by what they are about and whose word they are.
 
 use serde_json::{Map, Value};
 
@@ -25,9 +25,10 @@ pub fn merge(target: &mut Value, patch: &Value) {
         }
         let slot = target.entry(key.as_str()).or_insert(Value::Null);
         match (slot, value) {
-            (Value::Array(target), Value::Array(patch)) if key == "conditions" => {
-                merge_conditions(target, patch);
-            }
+            (Value::Array(target), Value::Array(patch)) => match identity(key) {
+                Some(identity) => merge_entries(target, patch, identity),
+                None => patch.clone_into(target),
+            },
             (slot, value) => merge(slot, value),
         }
     }
@@ -45,15 +46,25 @@ pub fn drop_nulls(value: &mut Value) {
     }
 }
 
-fn merge_conditions(target: &mut Vec<Value>, patch: &[Value]) {
-    for condition in patch {
-        let wanted = condition.get("type");
-        let place = target
-            .iter_mut()
-            .find(|one| wanted.is_some() && one.get("type") == wanted);
-        match place {
-            Some(place) => merge(place, condition),
-            None => target.push(condition.clone()),
+/// The fields that tell the entries of a list apart whose entries have writers of their own.
+fn identity(list: &str) -> Option<&'static [&'static str]> {
+    match list {
+        "conditions" => Some(&["type"]),
+        "parents" => Some(&["parentRef", "controllerName"]),
+        "ancestors" => Some(&["ancestorRef", "controllerName"]),
+        _ => None,
+    }
+}
+
+fn merge_entries(target: &mut Vec<Value>, patch: &[Value], identity: &[&str]) {
+    for entry in patch {
+        let is_same = |one: &Value| {
+            let mut fields = identity.iter();
+            fields.all(|field| entry.get(field).is_some() && one.get(field) == entry.get(field))
+        };
+        match target.iter_mut().find(|one| is_same(one)) {
+            Some(place) => merge(place, entry),
+            None => target.push(entry.clone()),
         }
     }
 }
@@ -114,6 +125,26 @@ mod tests {
                 {"type": "Enrolled", "status": "True"},
             ]}})
         );
+    }
+
+    #[test]
+    fn entries_about_others_are_matched_by_whom_they_are_about_and_whose_they_are() {
+        let entry = |parent: &str, by: &str, status: &str| {
+            json!({"parentRef": {"name": parent}, "controllerName": by, "conditions": [
+                {"type": "Accepted", "status": status},
+            ]})
+        };
+        let mut target =
+            json!({"status": {"parents": [entry("a", "x", "True"), entry("a", "y", "True")]}});
+        let patch =
+            json!({"status": {"parents": [entry("a", "y", "False"), entry("b", "y", "True")]}});
+        merge(&mut target, &patch);
+        let expected = [
+            entry("a", "x", "True"),
+            entry("a", "y", "False"),
+            entry("b", "y", "True"),
+        ];
+        assert_eq!(target, json!({"status": {"parents": expected}}));
     }
 
     #[test]

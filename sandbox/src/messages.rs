@@ -171,6 +171,9 @@ pub struct Status {
     pub programs: Vec<ProgramStatus>,
     /// All pods.
     pub pods: Vec<PodStatus>,
+    /// Gateways that are deployed as waypoints.
+    #[serde(default)]
+    pub waypoints: Vec<WaypointStatus>,
     /// Services: `namespace/name` to cluster addresses.
     pub services: BTreeMap<String, Vec<String>>,
     /// Objects that were refused, in words.
@@ -224,6 +227,17 @@ pub struct PodStatus {
     pub message: Option<String>,
     /// Whether it is enrolled in the mesh.
     pub enrolled: bool,
+}
+
+/// The state of a waypoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WaypointStatus {
+    /// Namespace and name of its Gateway, with a `/` between.
+    pub gateway: String,
+    /// Where it is reached; none while it is not ready.
+    pub address: Option<String>,
+    /// Its pods, and where each log is.
+    pub pods: Vec<(PodName, std::path::PathBuf)>,
 }
 
 /// Sends one message on a blocking socket.

@@ -8,7 +8,6 @@ use ::http::header::CONNECTION;
 use ::http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use mesh::authz::Token;
-use mesh::model::http::{Abort, Fraction};
 use mesh::model::waypoint::PathNormalization;
 
 use crate::asked::{self, Asked};
@@ -16,7 +15,7 @@ use crate::body::Source;
 use crate::call::{Call, Target};
 use crate::destinations::Destination;
 use crate::ending::Ending;
-use crate::filter::{cors, redirect};
+use crate::filter::{cors, fault, redirect};
 use crate::matcher::Facts;
 use crate::reply::Reply;
 use crate::routes::compile::{Action, Port, Rule, Share};
@@ -196,29 +195,15 @@ impl Exchange<'_> {
 
     /// Delays or refuses the share of requests that a rule wants broken.
     async fn break_on_purpose(&self, rule: &Rule, asked: &Asked) -> Result<(), Reply> {
-        let is_hit = |share: Fraction| {
-            let at = rand::random::<u32>() % share.denominator.max(1);
-            at < share.numerator
-        };
-        if let Some((delay, share)) = rule.fault.delay
-            && is_hit(share)
-        {
+        if let Some(delay) = fault::delay(&rule.fault, rand::random()) {
             tokio::time::sleep(delay).await;
         }
-        let Some((abort, share)) = rule.fault.abort else {
+        let Some(refusal) = fault::refusal(&rule.fault, asked.is_grpc, rand::random()) else {
             return Ok(());
         };
-        if !is_hit(share) {
-            return Ok(());
-        }
         let mut reply = Reply::from(Ending::FaultAbort);
-        match abort {
-            Abort::Http(status) => reply.status = ::http::StatusCode::from_u16(status).ok(),
-            Abort::Grpc(status) => {
-                reply.grpc = Some(status);
-                reply.status = (!asked.is_grpc).then(|| grpc_as_http(status));
-            }
-        }
+        reply.status = refusal.status;
+        reply.grpc = refusal.grpc;
         Err(reply)
     }
 
@@ -259,8 +244,7 @@ impl Exchange<'_> {
     /// Sends copies where a rule wants them; nobody waits for that.
     fn mirror(&self, rule: &Rule, asked: &Asked) {
         for (destination, share) in &rule.mirrors {
-            let at = rand::random::<u32>() % share.denominator.max(1);
-            if at < share.numerator {
+            if fault::is_of_share(*share, rand::random()) {
                 attempt::mirror(self, asked, Arc::clone(destination));
             }
         }
@@ -296,22 +280,4 @@ fn port_for<'a>(ports: &'a [Port], number: u16, namespace: &str) -> Option<&'a P
         of_port().find(|it| !it.client_namespace.is_empty() && *it.client_namespace == *namespace);
     let found = own.or_else(|| of_port().find(|it| it.client_namespace.is_empty()));
     found.filter(|it| !it.http.is_empty())
-}
-
-/// The HTTP status that a gRPC status means to a client that does not speak gRPC.
-fn grpc_as_http(status: u16) -> ::http::StatusCode {
-    use ::http::StatusCode as S;
-    match status {
-        0 => S::OK,
-        3 | 9 | 11 => S::BAD_REQUEST,
-        4 => S::GATEWAY_TIMEOUT,
-        5 => S::NOT_FOUND,
-        6 | 10 => S::CONFLICT,
-        7 => S::FORBIDDEN,
-        8 => S::TOO_MANY_REQUESTS,
-        12 => S::NOT_IMPLEMENTED,
-        14 => S::SERVICE_UNAVAILABLE,
-        16 => S::UNAUTHORIZED,
-        _ => S::INTERNAL_SERVER_ERROR,
-    }
 }

@@ -13,7 +13,11 @@
 //!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
-//! - a VirtualService or a DestinationRule: see `guides`;
+//! - a Telemetry: itself and those beside it, the waypoints that follow it, and what it is attached to;
+//! - a VirtualService or a DestinationRule: see `guides`; the latter also the routes that send where it may hold;
+//! - a route: itself and the routes of its parents ([`routes`]); when what it is attached to changed, its siblings there;
+//! - what routes send to: the routes that do, and those of their parents, when it came or went or has other ports;
+//! - a BackendTLSPolicy, or a config map that one reads: the routes that send to what it is about;
 //! - a policy: see `policies`; one that is attached to something: when that, or its waypoint, may have turned ([`attached`]).
 
 mod attached;
@@ -21,6 +25,8 @@ mod dirty;
 mod members;
 mod contest;
 mod waypoints;
+mod telemetry;
+mod routes;
 
 use mesh::names::NamespacedName;
 use objects::kinds::Kind;
@@ -68,6 +74,7 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
                 let named = named.flat_map(|entry| &entry.spec.hosts);
                 named.for_each(|host| contest::host(host, shelf, dirty));
             }
+            routes::entry(replaced, shelf, dirty);
             if before.map(membership::entry_facts) != after.map(membership::entry_facts) {
                 let entries = [before, after].into_iter().flatten();
                 entries.for_each(|entry| members::of_entry(entry, shelf, dirty));
@@ -90,8 +97,18 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
             }
         }
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
+        Kind::Telemetry => telemetry::telemetry(replaced, shelf, cluster, dirty),
+        Kind::DestinationRule => {
+            dirty.add(Output::DestinationRule(name(metadata)));
+            routes::holding_rule(replaced, shelf, cluster, dirty);
+        }
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
+        Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
+            routes::route(replaced, shelf, dirty);
+        }
+        Kind::BackendTLSPolicy => routes::tls_policy(replaced, shelf, cluster, dirty),
+        Kind::ConfigMap => routes::certificates(&replaced.key, shelf, cluster, dirty),
         _ => {}
     }
 }
@@ -111,6 +128,7 @@ fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Di
             .filter(|it| required::facts(Some(&it.metadata))[0].is_some())
             .for_each(|it| dirty.service(&it.metadata));
     }
+    routes::service(replaced, shelf, cluster, dirty);
     if hosts::has_host(before) != hosts::has_host(after) {
         let key = cluster.service_key(&replaced.key.namespace, &replaced.key.name);
         contest::host(&key.hostname, shelf, dirty);
@@ -126,9 +144,9 @@ fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut 
     let [before, after] = metadata.map(service::namespace_facts);
     if before != after {
         let services = shelf.services_in(name);
-        services.for_each(|it| dirty.service(&it.metadata));
+        services.for_each(|it| routes::rebound(Kind::Service, &it.metadata, shelf, dirty));
         let entries = shelf.service_entries_in(name);
-        entries.for_each(|it| dirty.entry(&it.metadata));
+        entries.for_each(|it| routes::rebound(Kind::ServiceEntry, &it.metadata, shelf, dirty));
     }
     if metadata.map(required::facts)[0] != metadata.map(required::facts)[1] {
         waypoints::workloads_in(name, shelf, dirty);
@@ -140,11 +158,13 @@ fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut 
 /// Adds everything there is.
 pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     shelf.pods().for_each(|it| dirty.pod(&it.metadata));
-    shelf.services().for_each(|it| dirty.service(&it.metadata));
+    shelf
+        .services()
+        .for_each(|it| dirty.bound_service(&it.metadata));
     shelf.slices().for_each(|it| dirty.slice_alone(it));
     shelf
         .service_entries()
-        .for_each(|it| dirty.entry(&it.metadata));
+        .for_each(|it| dirty.bound_entry(&it.metadata));
     shelf
         .workload_entries()
         .for_each(|it| dirty.workload_entry(&it.metadata));
@@ -154,9 +174,11 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
         .map(|it| NamespacedName::new("", it.metadata.name.as_str()));
     namespaces.for_each(|it| dirty.add(Output::Namespace(it)));
     let policies = shelf.policies().chain(shelf.peers());
+    let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.chain(shelf.request_authentications());
     let policies = policies.chain(shelf.rate_limits());
     let policies = policies.chain(shelf.guides());
+    let policies = policies.chain(shelf.telemetries());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

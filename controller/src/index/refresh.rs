@@ -1,11 +1,14 @@
 //! Pure. Recomputes one output from the objects on the shelf by calling `translate`.
 
+mod gateways;
 mod pods;
 mod entries;
 mod attached;
 mod policies;
 mod required;
+mod routes;
 mod traffic;
+pub mod telemetry;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -61,10 +64,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Slice(name) => slice(view, name),
         Output::ServiceEntry(name) => entries::service_entry(view, name),
         Output::WorkloadEntry(name) => entries::workload_entry(view, name),
-        Output::Gateway(name) => view.find(name).map(|gateway| Computed {
-            findings: gateway.findings(),
-            ..Computed::default()
-        }),
+        Output::Gateway(name) => gateways::gateway(view, name),
         Output::Namespace(name) => required::namespace(view, &name.name),
         Output::Policy(name) => policies::policy(view, name),
         Output::Authentication(name) => attached::tokens(view, name),
@@ -72,7 +72,11 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::VirtualService(name) => traffic::virtual_service(view, name),
+        Output::Route(key) => routes::route(view, key),
+        Output::Routes(key) => routes::routes(view, key),
+        Output::TlsPolicy(name) => routes::tls_policy(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
+        Output::Telemetry(name) => telemetry::telemetry(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -97,10 +101,14 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         Output::Service(_)
         | Output::Slice(_)
         | Output::ServiceEntry(_)
+        | Output::Route(_)
+        | Output::Routes(_)
+        | Output::TlsPolicy(_)
         | Output::Authentication(_)
         | Output::RateLimit(_)
         | Output::VirtualService(_)
         | Output::DestinationRule(_)
+        | Output::Telemetry(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }

@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 use mesh::names::NamespacedName;
-use objects::kinds::Key;
+use objects::kinds::{Key, Kind};
 use objects::labels::Labels;
 use objects::object::{Object, Typed};
 
 use super::Replaced;
+use crate::translate::routes::Written;
+use crate::translate::routes::parent::{self, ISTIO};
 
 /// Label of the pods that a gateway runs as: its name.
 pub const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
@@ -28,6 +30,19 @@ pub(super) struct Pointers {
     slices_of: HashMap<NamespacedName, BTreeSet<NamespacedName>>,
     entries_of: HashMap<String, BTreeSet<NamespacedName>>,
     asking_for: HashMap<NamespacedName, BTreeSet<Key>>,
+    attached_to: HashMap<Key, BTreeSet<Key>>,
+    sending_to: HashMap<Target, BTreeSet<Key>>,
+    /// BackendTLSPolicies by the config maps that they read certificates from, and by the services they are about.
+    policies_on: HashMap<Key, BTreeSet<Key>>,
+}
+
+/// Where a route sends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// To a service.
+    Service(NamespacedName),
+    /// To whatever has a host name.
+    Host(String),
 }
 
 impl Pointers {
@@ -39,6 +54,9 @@ impl Pointers {
         turn(&mut self.entries_of, both(replaced, hosts), name);
         turn(&mut self.slices_of, both(replaced, services), name);
         turn(&mut self.asking_for, both(replaced, gateways), key);
+        turn(&mut self.attached_to, both(replaced, parents), key);
+        turn(&mut self.sending_to, both(replaced, backends), key);
+        turn(&mut self.policies_on, both(replaced, tls_targets), key);
     }
 
     pub(super) fn pods_on(&self, node: &str) -> impl Iterator<Item = &NamespacedName> {
@@ -58,9 +76,80 @@ impl Pointers {
         self.entries_of.get(host).into_iter().flatten()
     }
 
+    pub(super) fn attached_to(&self, parent: &Key) -> impl Iterator<Item = &Key> {
+        self.attached_to.get(parent).into_iter().flatten()
+    }
+
+    pub(super) fn sending_to(&self, target: &Target) -> impl Iterator<Item = &Key> {
+        self.sending_to.get(target).into_iter().flatten()
+    }
+
+    pub(super) fn policies_on(&self, key: &Key) -> impl Iterator<Item = &Key> {
+        self.policies_on.get(key).into_iter().flatten()
+    }
+
     pub(super) fn asking_for(&self, gateway: &NamespacedName) -> impl Iterator<Item = &Key> {
         self.asking_for.get(gateway).into_iter().flatten()
     }
+}
+
+/// What a BackendTLSPolicy is about and reads.
+fn tls_targets(object: &Object) -> Vec<Key> {
+    let Some(policy) = object.backend_tls_policy() else {
+        return Vec::new();
+    };
+    let namespace = &*policy.metadata.namespace;
+    let targets = policy.spec.target_refs.iter();
+    let targets = targets.filter_map(|it| match (it.group.as_str(), it.kind.as_str()) {
+        ("", "Service") => Some(Key::new(Kind::Service, namespace, &it.name)),
+        (ISTIO, "ServiceEntry") => Some(Key::new(Kind::ServiceEntry, namespace, &it.name)),
+        _ => None,
+    });
+    let certificates = policy.spec.validation.ca_certificate_refs.iter();
+    let certificates = certificates.filter(|it| it.group.is_empty() && it.kind == "ConfigMap");
+    let certificates = certificates.map(|it| Key::new(Kind::ConfigMap, namespace, &it.name));
+    once(targets.chain(certificates))
+}
+
+/// The services and service entries that a route is attached to.
+fn parents(object: &Object) -> Vec<Key> {
+    let Some(route) = Written::of(object) else {
+        return Vec::new();
+    };
+    let namespace = &*object.key().namespace;
+    let parents = route.parents().iter();
+    once(parents.filter_map(|it| parent::of(it, namespace).key()))
+}
+
+/// Where a route sends, copies included.
+fn backends(object: &Object) -> Vec<Target> {
+    let Some(route) = Written::of(object) else {
+        return Vec::new();
+    };
+    let namespace = &*object.key().namespace;
+    let targets = route.backends().into_iter().filter_map(|it| {
+        let elsewhere = it.namespace.as_deref().unwrap_or(namespace);
+        match (it.group.as_str(), it.kind.as_str()) {
+            ("", "Service") => {
+                let name = NamespacedName::new(elsewhere, it.name.as_str());
+                Some(Target::Service(name))
+            }
+            (ISTIO, "Hostname") => Some(Target::Host(it.name.clone())),
+            _ => None,
+        }
+    });
+    once(targets)
+}
+
+/// Each of them once.
+fn once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut list = Vec::new();
+    for one in all {
+        if !list.contains(&one) {
+            list.push(one);
+        }
+    }
+    list
 }
 
 /// What an object named before, and what it names now.

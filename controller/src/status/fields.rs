@@ -3,27 +3,53 @@
 use serde_json::{Map, Value, json};
 
 use super::Wish;
-use crate::translate::status::Condition;
+use crate::translate::status::{Condition, Listed};
 
 /// The patch that makes the object say what is wished. A condition that held before keeps its time;
-/// one that is new or has turned gets `now` (RFC 3339).
+/// one that is new or has turned gets `now` (RFC 3339). Of lists that others write into too it has our entries alone:
+/// merging leaves the others as they are.
 pub(super) fn patch(wish: &Wish, now: &str) -> Value {
     let mut status: Map<String, Value> = wish.status.fields.clone();
     if !wish.status.conditions.is_empty() {
-        let conditions = wish.status.conditions.iter();
-        let conditions = conditions.map(|it| condition(it, wish, now)).collect();
-        status.insert("conditions".to_owned(), Value::Array(conditions));
+        let conditions = &wish.status.conditions;
+        let conditions = list(conditions, &wish.present, wish.generation, now);
+        status.insert("conditions".to_owned(), conditions);
+    }
+    if let Some(listed) = &wish.status.listed {
+        status.insert(listed.list.to_owned(), entries(listed, wish, now));
     }
     json!({ "status": status })
 }
 
-fn condition(condition: &Condition, wish: &Wish, now: &str) -> Value {
+fn entries(listed: &Listed, wish: &Wish, now: &str) -> Value {
+    let entries = listed.entries.iter().map(|entry| {
+        let is_same = |one: &&Value| {
+            one.get("controllerName")
+                .is_some_and(|it| it == listed.controller)
+                && one.get(listed.key) == Some(&entry.about)
+        };
+        let before = wish.present_entries.iter().find(is_same);
+        let before = before.and_then(|it| it.get("conditions")?.as_array());
+        let before = before.map_or(&[][..], Vec::as_slice);
+        json!({
+            listed.key: entry.about,
+            "controllerName": listed.controller,
+            "conditions": list(&entry.conditions, before, wish.generation, now),
+        })
+    });
+    Value::Array(entries.collect())
+}
+
+fn list(conditions: &[Condition], present: &[Value], generation: i64, now: &str) -> Value {
+    let conditions = conditions.iter();
+    let conditions = conditions.map(|it| condition(it, present, generation, now));
+    Value::Array(conditions.collect())
+}
+
+fn condition(condition: &Condition, present: &[Value], generation: i64, now: &str) -> Value {
     let status = if condition.holds { "True" } else { "False" };
     let says = |one: &&Value, key: &str, value: &str| one.get(key).is_some_and(|it| it == value);
-    let before = wish
-        .present
-        .iter()
-        .find(|one| says(one, "type", condition.kind));
+    let before = present.iter().find(|one| says(one, "type", condition.kind));
     let since = before
         .filter(|one| says(one, "status", status))
         .and_then(|one| one.get("lastTransitionTime")?.as_str())
@@ -33,8 +59,8 @@ fn condition(condition: &Condition, wish: &Wish, now: &str) -> Value {
     shown.insert("status".to_owned(), status.into());
     shown.insert("reason".to_owned(), condition.reason.into());
     shown.insert("message".to_owned(), condition.message.as_str().into());
-    if wish.generation > 0 {
-        shown.insert("observedGeneration".to_owned(), wish.generation.into());
+    if generation > 0 {
+        shown.insert("observedGeneration".to_owned(), generation.into());
     }
     shown.insert("lastTransitionTime".to_owned(), since.into());
     Value::Object(shown)
@@ -43,7 +69,7 @@ fn condition(condition: &Condition, wish: &Wish, now: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::translate::status::Status;
+    use crate::translate::status::{Spoken, Status};
     use objects::kinds::{Key, Kind};
 
     fn wish(holds: bool, present: Vec<Value>) -> Wish {
@@ -58,9 +84,10 @@ mod tests {
                     reason: "WaypointAccepted",
                     message: "bound to shop/w".to_owned(),
                 }],
-                fields: Map::new(),
+                ..Status::default()
             },
             present,
+            present_entries: Vec::new(),
         }
     }
 
@@ -86,5 +113,42 @@ mod tests {
             "message": "bound to shop/w", "observedGeneration": 3, "lastTransitionTime": "now",
         }]}});
         assert_eq!(patch, expected);
+    }
+
+    #[test]
+    fn of_a_list_it_writes_its_own_entries_which_keep_their_time() {
+        let parent = json!({"group": "", "kind": "Service", "name": "web"});
+        let entry = |by: &str, since: &str| {
+            json!({"parentRef": parent, "controllerName": by, "conditions": [
+                {"type": "Accepted", "status": "True", "lastTransitionTime": since},
+            ]})
+        };
+        let accepted = Condition {
+            kind: "Accepted",
+            holds: true,
+            reason: "Accepted",
+            message: "yes".to_owned(),
+        };
+        let wish = Wish {
+            status: Status {
+                listed: Some(Listed::parents(vec![Spoken {
+                    about: parent.clone(),
+                    conditions: vec![accepted],
+                }])),
+                ..Status::default()
+            },
+            present_entries: vec![
+                entry("example.com/other", "long ago"),
+                entry("istio.io/gateway-controller", "then"),
+            ],
+            ..wish(true, Vec::new())
+        };
+        let expected = json!({"status": {"parents": [{
+            "parentRef": parent, "controllerName": "istio.io/gateway-controller", "conditions": [{
+                "type": "Accepted", "status": "True", "reason": "Accepted", "message": "yes",
+                "observedGeneration": 3, "lastTransitionTime": "then",
+            }],
+        }]}});
+        assert_eq!(patch(&wish, "now"), expected);
     }
 }

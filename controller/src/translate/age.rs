@@ -24,6 +24,14 @@ pub fn of(metadata: &Metadata) -> Age {
     }
 }
 
+/// The age of an object among those of all namespaces; in doubt `namespace/name` decides.
+pub fn across(metadata: &Metadata) -> Age {
+    Age {
+        name: format!("{}/{}", metadata.namespace, metadata.name),
+        ..of(metadata)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::of;

@@ -91,7 +91,7 @@ rules! {
     ForeignIdentity = (Warning, "foreign-identity", "write identities as `<trust domain>/ns/<namespace>/sa/<service account>`, with MeshConfig's trustDomain"),
     /// A policy is for a waypoint, and no waypoint enforces it.
     PolicyWithoutWaypoint = (Error, "policy-without-waypoint", "use a selector for what L4 can enforce, or deploy a waypoint for the target"),
-    /// A CUSTOM policy names an external authorization server that MeshConfig does not have.
+    /// An object names a server that MeshConfig does not have, or that is for something else.
     UnknownProvider = (Error, "unknown-provider", "add the server to `extensionProviders` of MeshConfig, or name one that is there"),
     /// Several external authorization servers are named for one target.
     SeveralProviders = (Error, "several-providers", "name the same provider in all CUSTOM policies of a target"),
@@ -99,6 +99,8 @@ rules! {
     WaypointRequiredUnbound = (Error, "waypoint-required-unbound", "bind a waypoint, or remove the label `weft.dev/waypoint-required`"),
     /// Pods that take connections from one waypoint only are behind another service too.
     WaypointRequiredShared = (Error, "waypoint-required-shared", "give both services the same waypoint, or pods of their own"),
+    /// An older Telemetry object takes the place of this one.
+    DuplicateTelemetry = (Error, "duplicate-telemetry", "remove one of the two"),
     /// An older PeerAuthentication takes the place of this one.
     DuplicatePeerAuthentication = (Error, "duplicate-peer-authentication", "remove one of the two"),
     /// A PeerAuthentication, or a part of one, stands where it has no effect.
@@ -131,6 +133,22 @@ rules! {
     DuplicateEndpoint = (Warning, "duplicate-endpoint", "remove one of the two"),
     /// A workload entry that no service selects.
     NobodySelects = (Info, "nobody-selects", "nothing, if it is to be reached by its address only"),
+    /// A rule of a route cannot be honoured, and its requests are refused.
+    RouteRuleRefused = (Error, "route-rule-refused", "correct or remove what the reason names"),
+    /// A match of a route cannot be read, and nothing matches it.
+    RouteMatchLeftOut = (Error, "route-match-left-out", "correct the match"),
+    /// A route names a backend that is not there, or that cannot be one.
+    BackendMissing = (Error, "backend-missing", "correct the reference, or create what it names"),
+    /// A route or a policy names something to be attached to that is not there, or that cannot be attached to.
+    ParentMissing = (Error, "parent-missing", "correct the reference, or create what it names"),
+    /// A route or a policy names something to be attached to that is none of the mesh's.
+    ForeignParent = (Info, "foreign-parent", "nothing: it is left to others"),
+    /// Another object has already what this one asks for.
+    Conflicted = (Error, "conflicted", "remove one of the two"),
+    /// TLS to an application that cannot be verified as asked: connections are refused.
+    BackendTlsRefused = (Error, "backend-tls-refused", "correct what the reason names"),
+    /// A route is for a service without a waypoint, and has no effect.
+    RouteWithoutWaypoint = (Error, "route-without-waypoint", "name a waypoint with the label `istio.io/use-waypoint` of the service or its namespace"),
     /// Something that counts at sidecars or gateways, and never at a waypoint.
     NotAtWaypoint = (Warning, "not-at-waypoint", "remove it, or do not rely on it for traffic through waypoints"),
     /// Something that is written changes nothing.

@@ -75,11 +75,62 @@ pub struct Status {
     pub conditions: Vec<Condition>,
     /// Further fields of `status`.
     pub fields: Map<String, Value>,
+    /// What it says about others, in a list that other controllers write into too.
+    pub listed: Option<Listed>,
+}
+
+/// The name under which Weft speaks of routes. Source: docs/compat.md#routes.
+const GATEWAY_CONTROLLER: &str = "istio.io/gateway-controller";
+/// The name under which Weft speaks of policies of the mesh. Source: docs/compat.md#backend-tls.
+const MESH_CONTROLLER: &str = "istio.io/mesh-controller";
+
+/// Entries of a list in a status, each about another object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The list, `parents` or `ancestors`.
+    pub list: &'static str,
+    /// The field that names the other object, `parentRef` or `ancestorRef`.
+    pub key: &'static str,
+    /// The name under which Weft speaks there.
+    pub controller: &'static str,
+    /// Our entries.
+    pub entries: Vec<Spoken>,
+}
+
+/// What is said about one other object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// The reference to it, as it is written.
+    pub about: Value,
+    /// At most one of a kind.
+    pub conditions: Vec<Condition>,
+}
+
+impl Listed {
+    /// About the parents of a route.
+    pub fn parents(entries: Vec<Spoken>) -> Self {
+        Self {
+            list: "parents",
+            key: "parentRef",
+            controller: GATEWAY_CONTROLLER,
+            entries,
+        }
+    }
+
+    /// About the ancestors of a policy.
+    pub fn ancestors(entries: Vec<Spoken>) -> Self {
+        Self {
+            list: "ancestors",
+            key: "ancestorRef",
+            controller: MESH_CONTROLLER,
+            entries,
+        }
+    }
 }
 
 impl Status {
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.conditions.is_empty() && self.fields.is_empty()
+        self.conditions.is_empty() && self.fields.is_empty() && self.listed.is_none()
     }
 }

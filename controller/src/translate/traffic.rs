@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use mesh::model::waypoint::PathNormalization;
 use objects::istio::destination_rule::balancing::LocalitySetting;
 use objects::istio::virtual_service::Retries;
 
@@ -21,4 +22,6 @@ pub struct Traffic {
     pub virtual_service_export: Vec<String>,
     /// `defaultDestinationRuleExportTo`: who sees DestinationRules that do not say.
     pub destination_rule_export: Vec<String>,
+    /// `pathNormalization`: how waypoints make paths uniform.
+    pub path_normalization: PathNormalization,
 }

@@ -12,7 +12,7 @@ mod forward;
 mod headers;
 mod answer;
 mod rewrite;
-mod retry;
+pub mod retry;
 mod fault;
 mod cors;
 mod mirror;

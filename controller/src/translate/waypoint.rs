@@ -8,6 +8,7 @@ pub mod required;
 pub mod bind;
 pub mod canary;
 pub mod refusal;
+pub mod settings;
 pub mod gateway;
 
 use mesh::names::NamespacedName;

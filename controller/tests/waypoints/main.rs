@@ -5,7 +5,9 @@
 mod choice;
 #[path = "../world/look.rs"]
 mod look;
+mod settings;
 mod special;
+mod told;
 #[path = "../world/yaml.rs"]
 mod yaml;
 

@@ -191,7 +191,10 @@ pub(super) fn texts_message(list: &[Arc<str>]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
-pub(super) fn pairs(list: Vec<proto::waypoint::Pair>) -> Vec<(Arc<str>, Arc<str>)> {
+/// Names with their values.
+type Pairs = Vec<(Arc<str>, Arc<str>)>;
+
+pub(super) fn pairs(list: Vec<proto::waypoint::Pair>) -> Pairs {
     let one = |it: proto::waypoint::Pair| (it.name.into(), it.value.into());
     list.into_iter().map(one).collect()
 }
@@ -306,7 +309,7 @@ impl Subject<'_> {
     pub(super) fn labels(
         self,
         extensions: &[pb::Extension],
-    ) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+    ) -> Result<Pairs, Error> {
         let name = type_urls::LABELS_EXTENSION;
         let Some(config) = extension(extensions, name, type_urls::LABELS) else {
             return Ok(Vec::new());

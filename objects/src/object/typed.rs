@@ -67,6 +67,7 @@ typed! {
     WorkloadEntry, workload_entry, istio::WorkloadEntry;
     VirtualService, virtual_service, istio::VirtualService;
     DestinationRule, destination_rule, istio::DestinationRule;
+    Telemetry, telemetry, istio::Telemetry;
     Gateway, gateway, gateway_api::Gateway;
     GatewayClass, gateway_class, gateway_api::GatewayClass;
     HTTPRoute, http_route, gateway_api::HttpRoute;

@@ -13,6 +13,8 @@ use super::files::{self, TokenFile};
 use super::live::LivePod;
 use super::wish::{self, PodWish, Refusal, SecurityContext};
 use crate::exec::{Mount, Spec, User};
+use crate::messages::PodName;
+use crate::place::Place;
 use crate::process::Environment;
 use crate::roles::tokens::Bearer;
 
@@ -33,6 +35,12 @@ struct Shared<'a> {
     pod: &'a Pod,
     names: Vec<Mount>,
     hostname: String,
+}
+
+/// Where a container's output goes.
+pub(crate) fn container_log(place: &Place, pod: &PodName, container: &str) -> PathBuf {
+    let file = format!("{}_{}_{container}.log", pod.namespace, pod.name);
+    place.logs().join(file)
 }
 
 /// Writes the pod's files; answers with what to run and which tokens to renew. May be called again after a failure.
@@ -81,11 +89,7 @@ pub(super) fn prepare(
             (false, _) => policy,
         };
         let (spec, environment) = shared.how_to_run(container)?;
-        let file = format!(
-            "{}_{}_{}.log",
-            live.name.namespace, live.name.name, container.name
-        );
-        let log = context.place.logs().join(file);
+        let log = container_log(&context.place, &live.name, &container.name);
         runs.push(Run {
             index,
             container: container.clone(),

@@ -8,6 +8,7 @@ mod status;
 
 use objects::gateway_api::Gateway;
 use objects::kinds::{Key, Kind};
+use objects::kubernetes::Pod;
 use objects::object::{Object, Typed};
 
 use crate::cluster::{View, Wanted, Words};
@@ -22,6 +23,11 @@ const MANAGED: (&str, &str) = ("gateway.istio.io/managed", "istio.io-mesh-contro
 const NAME_OVERRIDE: &str = "gateway.istio.io/name-override";
 /// On a Gateway: another service account than the one that is made for it.
 const ACCOUNT_OVERRIDE: &str = "gateway.istio.io/service-account";
+
+/// Name of the container in a waypoint's pod.
+pub(crate) const CONTAINER: &str = "istio-proxy";
+/// Which Gateway a pod, a service, a deployment belongs to.
+const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
 /// What every waypoint of this cluster is told.
 #[derive(Debug, Clone)]
@@ -71,6 +77,17 @@ pub(crate) fn is_awaited(view: &View, object: &Object) -> bool {
     let is_ours = gateway.spec.gateway_class_name == CLASS
         && view.get(&Key::new(Kind::GatewayClass, "", CLASS)).is_some();
     is_ours && gateway.status.addresses.is_empty()
+}
+
+/// Every Gateway that is deployed here: its address, and the pods that are its waypoint now.
+pub(crate) fn deployed(view: &View) -> impl Iterator<Item = (&Gateway, Vec<&Pod>)> {
+    view.of(Kind::Gateway).filter_map(|object| {
+        let Typed::Gateway(gateway) = object.typed() else {
+            return None;
+        };
+        let is_ours = gateway.spec.gateway_class_name == CLASS;
+        is_ours.then(|| (gateway, status::pods(view, &Waypoint::of(gateway))))
+    })
 }
 
 /// A Gateway and the names of what is deployed for it.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use objects::gateway_api::Gateway;
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::Pod;
 use tokio::time::timeout;
@@ -14,10 +15,14 @@ use crate::apply;
 use crate::capture::open::open;
 use crate::cluster::View;
 use crate::exec::Spec;
-use crate::messages::{Answer, NodeStatus, PodName, PodStatus, Request, Status, Target};
+use crate::kubelet::container_log;
+use crate::messages::{
+    Answer, NodeStatus, PodName, PodStatus, Request, Status, Target, WaypointStatus,
+};
 use crate::network::topology::pod_port;
 use crate::process::{Environment, Process, Streams};
 use crate::programs::Program;
+use crate::roles::waypoints;
 
 /// How long `apply` waits until everybody inside can see what it wrote.
 const VISIBLE: Duration = Duration::from_secs(5);
@@ -236,9 +241,31 @@ impl World {
                 .map(|program| program.status())
                 .collect(),
             pods: view.pods().map(|pod| pod_status(&view, pod)).collect(),
+            waypoints: waypoints::deployed(&view)
+                .map(|(gateway, pods)| self.waypoint_status(gateway, &pods))
+                .collect(),
             services: services.collect(),
             problems: view.problems().map(ToString::to_string).collect(),
             logs: self.context.place.logs(),
+        }
+    }
+}
+
+impl World {
+    fn waypoint_status(&self, gateway: &Gateway, pods: &[&Pod]) -> WaypointStatus {
+        let meta = &gateway.metadata;
+        let pod = |pod: &&Pod| {
+            let name = PodName {
+                namespace: pod.metadata.namespace.clone(),
+                name: pod.metadata.name.clone(),
+            };
+            let log = container_log(&self.context.place, &name, waypoints::CONTAINER);
+            (name, log)
+        };
+        WaypointStatus {
+            gateway: format!("{}/{}", meta.namespace, meta.name),
+            address: gateway.status.addresses.first().map(|it| it.value.clone()),
+            pods: pods.iter().map(pod).collect(),
         }
     }
 }

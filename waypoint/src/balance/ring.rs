@@ -82,12 +82,10 @@ fn points_per_weight(endpoints: &[(u32, u64, f64)], least: u32) -> f64 {
     if total <= 0.0 {
         return 1.0;
     }
-    let wanted = (f64::from(least) / total).max(1.0 / smallest);
-    wanted
-        .log2()
-        .ceil()
-        .min((MOST_POINTS / total).log2().floor())
-        .exp2()
+    let exact = (1.0 / smallest).min(endpoints.len() as f64 * MOST_EACH / total);
+    let wanted = exact.max(f64::from(least) / total);
+    let most = (MOST_POINTS / total).log2().floor();
+    wanted.log2().ceil().min(most).exp2()
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub(super) async fn forward(
     destination: &Arc<Destination>,
 ) -> Result<Response<Outgoing>, Reply> {
     let started = Instant::now();
-    let none = Retry::default();
+    let none = retry::default_policy();
     let general = exchange
         .served
         .waypoint

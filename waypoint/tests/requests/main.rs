@@ -5,6 +5,7 @@ mod app;
 mod client;
 mod world;
 
+mod balancing;
 mod forwarding;
 mod hygiene;
 mod resilience;

@@ -52,7 +52,6 @@ fn attachments(
         let output: fn(&Metadata) -> Output = |it| Output::Authentication(name(it));
         (&it.metadata, targets.collect(), output)
     });
-    let all: Vec<Attachment<'_>> = policies.chain(tokens).collect();
     for limits in shelf.rate_limits_in(namespace) {
         let targets = limits.spec.target_refs.iter().map(rate_limit::reference);
         // A route's waypoints are those of its services.
@@ -61,6 +60,11 @@ fn attachments(
             dirty.add(Output::RateLimit(name(&limits.metadata)));
         }
     }
+    let telemetries = shelf.telemetries_in(namespace).map(|it| {
+        let output: fn(&Metadata) -> Output = |it| Output::Telemetry(name(it));
+        (&it.metadata, it.spec.targets().collect(), output)
+    });
+    let all: Vec<Attachment<'_>> = policies.chain(tokens).chain(telemetries).collect();
     for (metadata, targets, output) in all {
         if targets.into_iter().any(&is_meant) {
             dirty.add(output(metadata));

@@ -1,15 +1,17 @@
 //! Pure. Who must be looked at again when it may have turned whose a host is.
 
+use objects::kinds::Kind;
 use objects::object::Object;
 
-use super::{Dirty, members};
+use super::{Dirty, members, routes};
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::{Cluster, namespaces};
 
 /// All service entries that name a host, and who is behind them.
 pub(super) fn host(host: &str, shelf: &Shelf, dirty: &mut Dirty) {
+    routes::sending_to_host(host, shelf, dirty);
     for entry in shelf.entries_of(host) {
-        dirty.entry(&entry.metadata);
+        routes::rebound(Kind::ServiceEntry, &entry.metadata, shelf, dirty);
         members::of_entry(entry, shelf, dirty);
     }
 }

@@ -34,8 +34,16 @@ pub enum Output {
     RateLimit(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a Telemetry object.
+    Telemetry(NamespacedName),
     /// What is to be said about a VirtualService.
     VirtualService(NamespacedName),
+    /// What is to be said about a route, by the object.
+    Route(Key),
+    /// What is to be said about a BackendTLSPolicy.
+    TlsPolicy(NamespacedName),
+    /// The routes of a service, or of the hosts of a service entry.
+    Routes(Key),
     /// What is to be said about a DestinationRule.
     DestinationRule(NamespacedName),
     /// The policy that refuses plain text, of what is or was the root namespace; its name is no object's.
@@ -58,9 +66,25 @@ impl Output {
             Self::RateLimit(name) => (Kind::RateLimitPolicy, name),
             Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
+            Self::Telemetry(name) => (Kind::Telemetry, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
+            Self::TlsPolicy(name) => (Kind::BackendTLSPolicy, name),
+            Self::Route(key) | Self::Routes(key) => return key.clone(),
         };
         Key::new(kind, &name.namespace, &name.name)
+    }
+
+    /// Its word in counters: its object's kind, or its own.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Routes(_) => "ServiceRoutes",
+            _ => self.key().kind.facts().word,
+        }
+    }
+
+    /// Whether what is to be said about its object is worked out with it, and not with another output.
+    pub fn speaks_of_its_object(&self) -> bool {
+        !matches!(self, Self::Routes(_))
     }
 
     /// The type of the resource that it always has the same name for, where it has such a one.
@@ -84,10 +108,15 @@ impl Output {
             Kind::Namespace => Some(Self::Namespace(name)),
             Kind::AuthorizationPolicy => Some(Self::Policy(name)),
             Kind::PeerAuthentication => Some(Self::Peer(name)),
+            Kind::BackendTLSPolicy => Some(Self::TlsPolicy(name)),
+            Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
+                Some(Self::Route(key.clone()))
+            }
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
             Kind::RateLimitPolicy => Some(Self::RateLimit(name)),
             Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
+            Kind::Telemetry => Some(Self::Telemetry(name)),
             _ => None,
         }
     }
@@ -121,6 +150,18 @@ impl Dirty {
 
     pub(super) fn service(&mut self, metadata: &Metadata) {
         self.add(Output::Service(name(metadata)));
+    }
+
+    /// A service whose waypoint, ports or presence may have turned, with its routes.
+    pub(super) fn bound_service(&mut self, metadata: &Metadata) {
+        self.service(metadata);
+        self.add(Output::Routes(key(Kind::Service, metadata)));
+    }
+
+    /// The same of a service entry.
+    pub(super) fn bound_entry(&mut self, metadata: &Metadata) {
+        self.entry(metadata);
+        self.add(Output::Routes(key(Kind::ServiceEntry, metadata)));
     }
 
     pub(super) fn entry(&mut self, metadata: &Metadata) {
@@ -164,4 +205,9 @@ impl Dirty {
 /// The full name of an object.
 pub fn name(metadata: &Metadata) -> NamespacedName {
     NamespacedName::new(&*metadata.namespace, &*metadata.name)
+}
+
+/// The key of an object of a kind that has a namespace.
+fn key(kind: Kind, metadata: &Metadata) -> Key {
+    Key::new(kind, &metadata.namespace, &metadata.name)
 }

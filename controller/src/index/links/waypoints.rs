@@ -5,7 +5,7 @@ use objects::gateway_api::{Gateway, GatewayClass};
 use objects::kinds::{Key, Kind};
 use objects::object::Object;
 
-use super::{Dirty, Output};
+use super::{Dirty, Output, routes};
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::waypoint::gateway::{self as facts, Candidate, Traffic};
 use crate::translate::{namespaces, waypoint};
@@ -104,6 +104,14 @@ fn asking_for(gateway: &NamespacedName, is_for_workloads: bool, shelf: &Shelf, d
 /// One who asks; a namespace asks for everything in it.
 fn asks(key: &Key, is_for_workloads: bool, shelf: &Shelf, dirty: &mut Dirty) {
     if key.kind != Kind::Namespace {
+        if let Some(object) = shelf.find(key) {
+            match key.kind {
+                Kind::Service | Kind::ServiceEntry => {
+                    routes::rebound(key.kind, object.metadata(), shelf, dirty);
+                }
+                _ => {}
+            }
+        }
         if let Some(output) = Output::of(key) {
             dirty.add(output);
         }
@@ -114,9 +122,9 @@ fn asks(key: &Key, is_for_workloads: bool, shelf: &Shelf, dirty: &mut Dirty) {
         key.name.as_str(),
     )));
     let services = shelf.services_in(&key.name);
-    services.for_each(|it| dirty.service(&it.metadata));
+    services.for_each(|it| routes::rebound(Kind::Service, &it.metadata, shelf, dirty));
     let entries = shelf.service_entries_in(&key.name);
-    entries.for_each(|it| dirty.entry(&it.metadata));
+    entries.for_each(|it| routes::rebound(Kind::ServiceEntry, &it.metadata, shelf, dirty));
     if is_for_workloads {
         workloads_in(&key.name, shelf, dirty);
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use objects::kinds::Kind;
 use objects::sink::Written;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::translate::status::Condition;
@@ -76,9 +76,10 @@ fn wish(uid: &str, reason: Option<&'static str>) -> Wish {
         generation: 1,
         status: Status {
             conditions: conditions.into_iter().collect(),
-            fields: Map::new(),
+            ..Status::default()
         },
         present: Vec::new(),
+        present_entries: Vec::new(),
     }
 }
 

@@ -9,6 +9,39 @@ use objects::raw::Path;
 
 use crate::translate::remarks::Remarks;
 use crate::translate::rule::Rule;
+use crate::translate::traffic::Traffic;
+use crate::translate::{Finding, mesh_config};
+
+/// Tries after the first where nobody says.
+const ATTEMPTS: u32 = 2;
+
+/// Retries of routes that have none of their own, as MeshConfig has them or by the contract's default.
+pub fn of_mesh(traffic: &Traffic) -> Retry {
+    match &traffic.retries {
+        Some(written) => read(written, &Path::default(), &mut Remarks::default()),
+        None => Retry {
+            attempts: ATTEMPTS,
+            on: default(),
+            ..Retry::default()
+        },
+    }
+}
+
+/// What in MeshConfig's retries has no effect, or cannot be.
+pub fn findings_of_mesh(traffic: &Traffic) -> Vec<Finding> {
+    let mut remarks = Remarks::default();
+    if let Some(written) = &traffic.retries {
+        let at = Path::of_keys(&["defaultHttpRetryPolicy"]);
+        read(written, &at, &mut remarks);
+    }
+    let findings = remarks.into_findings().into_iter();
+    findings
+        .map(|it| {
+            let reason = format!("{}: {}", it.path, it.reason);
+            Finding::new(it.rule, &["data", mesh_config::DATA_KEY], reason)
+        })
+        .collect()
+}
 
 /// In the mesh's words.
 pub(super) fn read(written: &Retries, path: &Path, remarks: &mut Remarks) -> Retry {

@@ -51,6 +51,8 @@ fn cluster(mesh: &str) -> Cluster {
         root_namespace: "root".into(),
         entry_visibility: None,
         traffic: Arc::clone(&config.traffic),
+        authorizers: Arc::default(),
+        observing: Arc::default(),
     }
 }
 

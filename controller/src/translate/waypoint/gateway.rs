@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use mesh::model::waypoint::WaypointFor;
 use mesh::model::{ApplicationTunnel, Destination, GatewayAddress};
 use mesh::names::{NamespacedHostname, NetworkAddress};
 use objects::gateway_api::gateway::From;
@@ -16,6 +17,10 @@ use crate::translate::{Cluster, Finding};
 const WAYPOINT_FOR: &str = "istio.io/waypoint-for";
 /// How a waypoint wants tunnelled connections: a protocol, and a port behind a `/`.
 const INBOUND_BINDING: &str = "ambient.istio.io/waypoint-inbound-binding";
+/// Class of waypoints, whether an object describes it or not.
+const CLASS: &str = "istio-waypoint";
+/// Who looks after waypoints, as their classes say.
+const CONTROLLER: &str = "istio.io/mesh-controller";
 /// Protocol of a listener that is handed connections with the PROXY protocol.
 const PROXY_LISTENER: &str = "istio.io/PROXY";
 
@@ -38,13 +43,29 @@ pub struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
+    /// Whether it is a waypoint of ours, by its class.
+    pub fn is_waypoint(&self) -> bool {
+        let by_class = || Some(&*self.class?.spec.controller_name);
+        self.gateway.spec.gateway_class_name == CLASS || by_class() == Some(CONTROLLER)
+    }
+
+    /// For which traffic it is a waypoint.
+    pub fn for_traffic(&self) -> WaypointFor {
+        match self.waypoint_for().unwrap_or_default() {
+            "none" => WaypointFor::None,
+            "all" => WaypointFor::All,
+            "workload" => WaypointFor::Workload,
+            _ => WaypointFor::Service,
+        }
+    }
+
     /// Whether it is a waypoint for this traffic; unless said otherwise it is for services.
     pub fn serves(&self, traffic: Traffic) -> bool {
-        match self.waypoint_for().unwrap_or_default() {
-            "none" => false,
-            "all" => true,
-            "workload" => traffic == Traffic::Workload,
-            _ => traffic == Traffic::Service,
+        match self.for_traffic() {
+            WaypointFor::None => false,
+            WaypointFor::All => true,
+            WaypointFor::Workload => traffic == Traffic::Workload,
+            WaypointFor::Service => traffic == Traffic::Service,
         }
     }
 
@@ -167,11 +188,12 @@ pub fn facts(gateway: &Gateway) -> impl PartialEq {
 }
 
 /// What of a class its gateways depend on.
-pub fn class_facts(class: &GatewayClass) -> [Option<&str>; 2] {
+pub fn class_facts(class: &GatewayClass) -> [Option<&str>; 3] {
     let metadata = &class.metadata;
     [
         metadata.labels.get(WAYPOINT_FOR),
         metadata.annotations.get(INBOUND_BINDING),
+        Some(&class.spec.controller_name),
     ]
 }
 

@@ -3,7 +3,7 @@
 use objects::kinds::{Key, Kind};
 use serde_json::{Map, Value, json};
 
-use super::{CLASS, Deployer, MANAGED, Waypoint};
+use super::{CLASS, CONTAINER, Deployer, GATEWAY_NAME, MANAGED, Waypoint};
 use crate::kubelet::WAYPOINT_IMAGE;
 use crate::programs::{CLUSTER_DOMAIN, CLUSTER_ID, CONTROLLER_ADDRESS};
 use crate::roles::tokens::MESH_AUDIENCE;
@@ -15,8 +15,6 @@ const ROOT: &str = "istio-ca-root-cert";
 /// Below `/run`, which is a container's own: mount points can be made there.
 const ROOT_FOLDER: &str = "/run/secrets/istio";
 const TOKEN_FOLDER: &str = "/run/secrets/tokens";
-/// Which Gateway a pod, a service, a deployment belongs to.
-const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
 impl Deployer {
     /// All of them, by key.
@@ -111,7 +109,7 @@ impl Deployer {
         let address = json!({"fieldRef": {"fieldPath": "status.podIP"}});
         environment.push(json!({"name": "INSTANCE_IP", "valueFrom": address}));
         json!({
-            "name": "istio-proxy",
+            "name": CONTAINER,
             "image": WAYPOINT_IMAGE,
             "ports": [
                 {"name": "mesh", "containerPort": 15008},

@@ -4,14 +4,14 @@ use objects::kinds::{Key, Kind};
 use objects::kubernetes::Pod;
 use serde_json::{Value, json};
 
-use super::Waypoint;
+use super::{GATEWAY_NAME, Waypoint};
 use crate::cluster::View;
 use crate::programs::CLUSTER_DOMAIN;
 
 /// Address and conditions. The address is there while a waypoint is ready: without it nothing is bound to the Gateway.
 pub(super) fn fields(view: &View, waypoint: &Waypoint<'_>, strangers: &[Key]) -> Value {
     let meta = &waypoint.gateway.metadata;
-    let pods: Vec<&Pod> = view.pods().filter(|pod| is_part(waypoint, pod)).collect();
+    let pods = pods(view, waypoint);
     let ready = pods.iter().filter(|pod| pod.is_ready()).count();
     let deployed = view.get(&waypoint.key(Kind::Service)).is_some();
     let host = format!("{}.{}.svc.{CLUSTER_DOMAIN}", waypoint.name, meta.namespace);
@@ -51,14 +51,18 @@ pub(super) fn fields(view: &View, waypoint: &Waypoint<'_>, strangers: &[Key]) ->
     }})
 }
 
+/// The pods that are the waypoint now.
+pub(super) fn pods<'v>(view: &'v View, waypoint: &Waypoint<'_>) -> Vec<&'v Pod> {
+    view.pods().filter(|pod| is_part(waypoint, pod)).collect()
+}
+
 /// Whether the waypoint's service leads to the pod.
 fn is_part(waypoint: &Waypoint<'_>, pod: &Pod) -> bool {
     let meta = &pod.metadata;
     meta.namespace == waypoint.namespace()
-        && meta.labels.is(
-            "gateway.networking.k8s.io/gateway-name",
-            &waypoint.gateway.metadata.name,
-        )
+        && meta
+            .labels
+            .is(GATEWAY_NAME, &waypoint.gateway.metadata.name)
         && !pod.has_ended()
         && !meta.is_being_deleted()
 }

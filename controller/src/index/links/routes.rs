@@ -1,0 +1,233 @@
+//! Pure. Whose routes may have turned: because of a route, of what routes are attached to, or of what they send to.
+
+use mesh::names::NamespacedName;
+use objects::gateway_api::BackendTlsPolicy;
+use objects::istio::ServiceEntry;
+use objects::kinds::{Key, Kind};
+use objects::kubernetes::Service;
+use objects::meta::Metadata;
+use objects::object::Object;
+
+use super::{Dirty, Output, hosts};
+use crate::shelf::pointers::Target;
+use crate::shelf::{Replaced, Shelf};
+use crate::translate::routes::{Written, parent};
+use crate::translate::{Cluster, destination_rule, host, membership};
+
+/// A service or a service entry whose waypoint, ports or presence may have turned, and what is said of its routes.
+pub(super) fn rebound(kind: Kind, metadata: &Metadata, shelf: &Shelf, dirty: &mut Dirty) {
+    match kind {
+        Kind::Service => dirty.bound_service(metadata),
+        _ => dirty.bound_entry(metadata),
+    }
+    let key = Key::new(kind, &metadata.namespace, &metadata.name);
+    siblings(&key, shelf, dirty);
+}
+
+/// A route has changed.
+pub(super) fn route(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+    dirty.add(Output::Route(replaced.key.clone()));
+    let forms = [&replaced.before, &replaced.after];
+    let forms = forms.map(|it| it.as_deref().and_then(Written::of));
+    let written = forms.map(|it| it.map(Written::parents));
+    let is_elsewhere = written[0] != written[1];
+    for parent in forms.iter().flatten().flat_map(|it| parents(*it)) {
+        if is_elsewhere {
+            siblings(&parent, shelf, dirty);
+        }
+        dirty.add(Output::Routes(parent));
+    }
+}
+
+/// What decides the routes of a service has changed, or may have.
+pub(super) fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    let [before, after] = replaced.both(Object::service);
+    let facts = |it: &Service| {
+        let ports = membership::service_ports(it).cloned();
+        (it.spec.r#type, it.is_headless(), ports.collect::<Vec<_>>())
+    };
+    let metadata = [before, after].map(|it| it.map(|it| &it.metadata));
+    let said = metadata.map(|it| it.map(|it| (&it.labels, &it.annotations)));
+    let is_other = before.map(facts) != after.map(facts);
+    if !is_other && said[0] == said[1] {
+        return;
+    }
+    for metadata in metadata.into_iter().flatten() {
+        rebound(Kind::Service, metadata, shelf, dirty);
+    }
+    if is_other {
+        let key = &replaced.key;
+        policies_on(key, shelf, dirty);
+        let name = NamespacedName::new(&*key.namespace, &*key.name);
+        sending(&Target::Service(name), shelf, dirty);
+        let service = cluster.service_key(&key.namespace, &key.name);
+        sending_to_host(&service.hostname, shelf, dirty);
+    }
+}
+
+/// What decides the routes of a service entry has changed, or may have.
+pub(super) fn entry(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+    let [before, after] = replaced.both(Object::service_entry);
+    let facts = |it: &ServiceEntry| {
+        let ports: Vec<_> = it
+            .spec
+            .ports
+            .iter()
+            .map(|it| (it.number, it.is_udp(), it.name.clone()))
+            .collect();
+        let metadata = &it.metadata;
+        let labels = (metadata.labels.clone(), metadata.annotations.clone());
+        (
+            hosts::age_of(metadata),
+            it.spec.hosts.clone(),
+            ports,
+            labels,
+        )
+    };
+    if before.map(facts) == after.map(facts) {
+        return;
+    }
+    policies_on(&replaced.key, shelf, dirty);
+    for entry in [before, after].into_iter().flatten() {
+        rebound(Kind::ServiceEntry, &entry.metadata, shelf, dirty);
+        let named = entry.spec.hosts.iter();
+        named.for_each(|it| sending_to_host(it, shelf, dirty));
+    }
+}
+
+/// Whatever has a host name has changed: the routes that send there.
+pub(super) fn sending_to_host(host: &str, shelf: &Shelf, dirty: &mut Dirty) {
+    sending(&Target::Host(host.to_owned()), shelf, dirty);
+}
+
+/// A BackendTLSPolicy has changed.
+pub(super) fn tls_policy(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    let key = &replaced.key;
+    let name = NamespacedName::new(&*key.namespace, &*key.name);
+    dirty.add(Output::TlsPolicy(name));
+    for policy in replaced
+        .both(Object::backend_tls_policy)
+        .into_iter()
+        .flatten()
+    {
+        about(policy, shelf, cluster, dirty);
+    }
+}
+
+/// A config map with certificates has changed.
+pub(super) fn certificates(map: &Key, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    for policy in shelf.tls_policies_on(map) {
+        let metadata = &policy.metadata;
+        let name = NamespacedName::new(&*metadata.namespace, &*metadata.name);
+        dirty.add(Output::TlsPolicy(name));
+        about(policy, shelf, cluster, dirty);
+    }
+}
+
+/// The routes that send to what a policy is about, and the other policies about it.
+fn about(policy: &BackendTlsPolicy, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    let namespace = &*policy.metadata.namespace;
+    for target in &policy.spec.target_refs {
+        let kind = match target.kind.as_str() {
+            "Service" => Kind::Service,
+            "ServiceEntry" => Kind::ServiceEntry,
+            _ => continue,
+        };
+        let key = Key::new(kind, namespace, &target.name);
+        policies_on(&key, shelf, dirty);
+        destination(&key, shelf, cluster, dirty);
+    }
+}
+
+/// A DestinationRule has changed: the routes that send where it held, or holds now.
+pub(super) fn holding_rule(
+    replaced: &Replaced,
+    shelf: &Shelf,
+    cluster: &Cluster,
+    dirty: &mut Dirty,
+) {
+    let [before, after] = replaced.both(Object::destination_rule);
+    // What has held instead of a rejected one is not known here.
+    let mut is_wide = before.is_some_and(destination_rule::is_rejected);
+    for rule in [before, after].into_iter().flatten() {
+        let namespace = &*rule.metadata.namespace;
+        let name = host::full_name(&rule.spec.host, namespace, &cluster.domain);
+        is_wide |= name.contains('*');
+        if let Some((namespace, name)) = cluster.service_of(&name) {
+            let key = Key::new(Kind::Service, namespace, name);
+            destination(&key, shelf, cluster, dirty);
+        }
+        for entry in shelf.entries_of(&name) {
+            let metadata = &entry.metadata;
+            let key = Key::new(Kind::ServiceEntry, &metadata.namespace, &metadata.name);
+            destination(&key, shelf, cluster, dirty);
+        }
+    }
+    if is_wide {
+        every_one(shelf, dirty);
+    }
+}
+
+/// The routes of everything.
+fn every_one(shelf: &Shelf, dirty: &mut Dirty) {
+    let services = shelf.services().map(|it| (Kind::Service, &it.metadata));
+    let entries = shelf.service_entries();
+    let entries = entries.map(|it| (Kind::ServiceEntry, &it.metadata));
+    for (kind, metadata) in services.chain(entries) {
+        let key = Key::new(kind, &metadata.namespace, &metadata.name);
+        dirty.add(Output::Routes(key));
+    }
+}
+
+/// How requests to a service, or to the hosts of a service entry, are spread has changed: its own routes, and those that
+/// send there.
+pub(super) fn destination(key: &Key, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    dirty.add(Output::Routes(key.clone()));
+    let name = NamespacedName::new(&*key.namespace, &*key.name);
+    match key.kind {
+        Kind::Service => {
+            sending(&Target::Service(name), shelf, dirty);
+            let service = cluster.service_key(&key.namespace, &key.name);
+            sending_to_host(&service.hostname, shelf, dirty);
+        }
+        _ => {
+            let entry = shelf.service_entry(&key.namespace, &key.name);
+            let hosts = entry.into_iter().flat_map(|it| &it.spec.hosts);
+            hosts.for_each(|it| sending_to_host(it, shelf, dirty));
+        }
+    }
+}
+
+fn policies_on(key: &Key, shelf: &Shelf, dirty: &mut Dirty) {
+    for policy in shelf.tls_policies_on(key) {
+        dirty.add(Output::TlsPolicy(super::name(&policy.metadata)));
+    }
+}
+
+/// The routes that send to a target, and those of their parents.
+fn sending(target: &Target, shelf: &Shelf, dirty: &mut Dirty) {
+    for route in shelf.sending_to(target) {
+        turned(route, dirty);
+    }
+}
+
+fn turned(route: &Object, dirty: &mut Dirty) {
+    dirty.add(Output::Route(route.key().clone()));
+    let parents = Written::of(route).into_iter().flat_map(parents);
+    parents.for_each(|parent| dirty.add(Output::Routes(parent)));
+}
+
+/// What is said of the routes that are attached to a parent.
+fn siblings(parent: &Key, shelf: &Shelf, dirty: &mut Dirty) {
+    for route in shelf.attached_to(parent) {
+        dirty.add(Output::Route(route.key().clone()));
+    }
+}
+
+fn parents(route: Written<'_>) -> Vec<Key> {
+    let namespace = &*route.metadata().namespace;
+    let parents = route.parents().iter();
+    parents
+        .filter_map(|it| parent::of(it, namespace).key())
+        .collect()
+}

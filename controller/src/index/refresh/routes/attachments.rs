@@ -1,0 +1,97 @@
+//! Pure. Which routes are attached to what, and what became of each reference to a parent.
+
+use objects::gateway_api::ParentRef;
+use objects::kinds::{Key, Kind};
+
+use super::super::View;
+use super::parents::{self, Served};
+use crate::translate::routes::attach::Attached;
+use crate::translate::routes::report::Attachment;
+use crate::translate::routes::{Written, parent};
+
+/// The routes that are attached to a parent.
+pub(super) fn of<'a>(view: View<'a>, key: &Key) -> Vec<Attached<'a>> {
+    let routes = view.shelf.attached_to(key).filter_map(Written::of);
+    let attached = routes.map(|route| Attached {
+        route,
+        ports: ports(route, key),
+    });
+    attached.collect()
+}
+
+/// The ports of a parent that a route's references name.
+fn ports(route: Written<'_>, key: &Key) -> Vec<Option<u16>> {
+    let namespace = &*route.metadata().namespace;
+    let references = route.parents().iter();
+    let ours = references.filter(|it| parent::of(it, namespace).key().as_ref() == Some(key));
+    ours.map(|it| it.port).collect()
+}
+
+/// What became of each of a route's references, in order.
+pub(super) fn outcomes(view: View<'_>, route: Written<'_>) -> Vec<Attachment> {
+    let references = route.parents().iter();
+    references.map(|it| outcome(view, route, it)).collect()
+}
+
+fn outcome(view: View<'_>, route: Written<'_>, reference: &ParentRef) -> Attachment {
+    let namespace = &*route.metadata().namespace;
+    let Some(key) = parent::of(reference, namespace).key() else {
+        return Attachment::Foreign;
+    };
+    let shown = key.to_string();
+    let Some(served) = parents::served(view, &key) else {
+        let reason = match key.kind {
+            Kind::Service if view.shelf.find(&key).is_some() => {
+                format!("{shown} is only a name for something else")
+            }
+            Kind::ServiceEntry if view.shelf.find(&key).is_some() => {
+                format!("{shown} is hidden from everybody")
+            }
+            _ => format!("there is no {shown}"),
+        };
+        return Attachment::Missing(reason);
+    };
+    let Served {
+        services,
+        gateways,
+        is_parent,
+    } = served;
+    if !is_parent {
+        return Attachment::Missing(format!("{shown} has no address of its own"));
+    }
+    let all = services.first().map(|it| it.ports.clone());
+    let mut ports = all.unwrap_or_default();
+    if let Some(port) = reference.port {
+        ports.retain(|it| *it == port);
+        if ports.is_empty() {
+            return Attachment::Missing(format!("{shown} has no port {port}"));
+        }
+    }
+    let is_own = *namespace == *key.namespace;
+    let rivals = of(view, &key).into_iter().filter(|it| {
+        let place = &*it.route.metadata().namespace;
+        let same_role = match is_own {
+            true => *place == *key.namespace,
+            false => place == namespace,
+        };
+        same_role && it.route.rank() < route.rank()
+    });
+    let mut rivals: Vec<Attached<'_>> = rivals.collect();
+    rivals.sort_by_cached_key(|it| (it.route.rank(), it.route.age()));
+    let taken: Vec<(u16, String)> = ports
+        .iter()
+        .filter_map(|port| {
+            let rival = rivals.iter().find(|it| it.has(*port))?;
+            let metadata = rival.route.metadata();
+            let kind = rival.route.kind();
+            let by = format!("{kind} {}/{}", metadata.namespace, metadata.name);
+            Some((*port, by))
+        })
+        .collect();
+    Attachment::Attached {
+        shown,
+        is_all_taken: !ports.is_empty() && taken.len() == ports.len(),
+        taken,
+        waypoint: gateways.into_iter().next(),
+    }
+}
