@@ -44,7 +44,11 @@ fn tokens() -> Vec<Vec<u8>> {
 }
 
 fn headers() -> Vec<Vec<u8>> {
-    let texts = ["Weft a.b.c", "a=b; session=a.b.c; c=d", "session=;session=x"];
+    let texts = [
+        "Weft a.b.c",
+        "a=b; session=a.b.c; c=d",
+        "session=;session=x",
+    ];
     texts.map(|it| it.as_bytes().to_vec()).into()
 }
 
@@ -55,5 +59,9 @@ fn a_token_of_any_bytes_is_refused_unless_it_is_signed() {
 
 #[test]
 fn a_header_of_any_bytes_holds_at_most_tokens_that_were_sent() {
-    drive(&Target::new("token_header", finds_parts_of_what_was_sent, headers));
+    drive(&Target::new(
+        "token_header",
+        finds_parts_of_what_was_sent,
+        headers,
+    ));
 }
