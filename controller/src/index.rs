@@ -405,6 +405,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::TCPRoute
             | Kind::BackendTLSPolicy
             | Kind::RequestAuthentication
+            | Kind::RateLimitPolicy
             | Kind::VirtualService
             | Kind::DestinationRule
     )

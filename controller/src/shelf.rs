@@ -18,6 +18,7 @@ use objects::istio::{
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
+use objects::weft::RateLimitPolicy;
 
 use pointers::{Pointers, Target};
 
@@ -38,10 +39,11 @@ const KEPT: &[Kind] = &[
     Kind::AuthorizationPolicy,
     Kind::PeerAuthentication,
     Kind::RequestAuthentication,
+    Kind::RateLimitPolicy,
+    Kind::HTTPRoute,
     Kind::VirtualService,
     Kind::DestinationRule,
     Kind::Telemetry,
-    Kind::HTTPRoute,
     Kind::GRPCRoute,
     Kind::TLSRoute,
     Kind::TCPRoute,
@@ -252,6 +254,17 @@ impl Shelf {
     ) -> impl Iterator<Item = &RequestAuthentication> {
         self.within(Kind::RequestAuthentication, namespace)
             .filter_map(Object::request_authentication)
+    }
+
+    /// All rate limit policies.
+    pub fn rate_limits(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::RateLimitPolicy)
+    }
+
+    /// The rate limit policies of a namespace.
+    pub fn rate_limits_in(&self, namespace: &str) -> impl Iterator<Item = &RateLimitPolicy> {
+        self.within(Kind::RateLimitPolicy, namespace)
+            .filter_map(Object::rate_limit_policy)
     }
 
     /// All peer authentications.

@@ -21,6 +21,7 @@ pub mod namespaces;
 pub mod mesh_config;
 pub mod host;
 pub mod traffic;
+pub mod rate_limit;
 pub mod telemetry;
 pub mod request_authentication;
 pub mod policy;

@@ -291,3 +291,35 @@ fn a_closed_namespace_closes_its_services_and_the_pods_of_none() {
     assert_eq!(named(&world, "other"), [""; 0]);
     assert!(closed(&world, "shop/weft_waypoint_required").is_none());
 }
+
+#[test]
+fn limits_are_told_to_the_waypoint_of_their_target() {
+    let limits = |per: &str| {
+        format!(
+            "{{apiVersion: policy.weft.dev/v1alpha1, kind: RateLimitPolicy, metadata: {{name: l, namespace: shop}}, \
+             spec: {{targetRefs: [{{kind: Service, name: web}}], limits: [{{requests: 5, per: {per}, by: [{{header: x-user}}]}}]}}}}"
+        )
+    };
+    let mut world = world(&[GATEWAY, &service("web", BOUND), &limits("1m")]);
+    let name = "RateLimitPolicy/shop/l";
+    let (good, for_gate) = told(&world, name).unwrap();
+    assert_eq!((&good.targets, for_gate), (&vec![web()], true));
+    let PolicyBody::RateLimit(all) = &good.body else {
+        panic!("{:?}", good.body);
+    };
+    assert_eq!((all[0].requests, all[0].per.as_secs()), (5, 60));
+    world.apply(changes(&limits("0s")));
+    assert_eq!(
+        told(&world, name).unwrap().0,
+        good,
+        "the last good version stays"
+    );
+    assert_eq!(reason(&world, Kind::RateLimitPolicy, "l").1, "Invalid");
+    world.apply(changes(&limits("1m")));
+    world.apply(changes(&service("web", "")));
+    assert!(told(&world, name).is_none());
+    assert_eq!(
+        reason(&world, Kind::RateLimitPolicy, "l").1,
+        "AncestorNotBound"
+    );
+}

@@ -89,6 +89,8 @@ kinds! {
     RequestAuthentication { "security.istio.io", ["v1", "v1beta1"], "requestauthentications", namespaced: true, report_unread: true }
     /// Whether workloads take plain text.
     PeerAuthentication { "security.istio.io", ["v1", "v1beta1"], "peerauthentications", namespaced: true, report_unread: true }
+    /// How often requests may come.
+    RateLimitPolicy { "policy.weft.dev", ["v1alpha1"], "ratelimitpolicies", namespaced: true, report_unread: true }
     /// A service that Kubernetes does not know.
     ServiceEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "serviceentries", namespaced: true, report_unread: true }
     /// A machine that is no pod.

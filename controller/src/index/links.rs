@@ -180,6 +180,7 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.chain(shelf.request_authentications());
+    let policies = policies.chain(shelf.rate_limits());
     let policies = policies.chain(shelf.guides());
     let policies = policies.chain(shelf.telemetries());
     let policies = policies.filter_map(|it| Output::of(it.key()));

@@ -68,6 +68,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Namespace(name) => required::namespace(view, &name.name),
         Output::Policy(name) => policies::policy(view, name),
         Output::Authentication(name) => attached::tokens(view, name),
+        Output::RateLimit(name) => attached::limits(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::VirtualService(name) => traffic::virtual_service(view, name),
@@ -104,6 +105,7 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Routes(_)
         | Output::TlsPolicy(_)
         | Output::Authentication(_)
+        | Output::RateLimit(_)
         | Output::VirtualService(_)
         | Output::DestinationRule(_)
         | Output::Telemetry(_)

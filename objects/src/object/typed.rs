@@ -6,7 +6,7 @@ use super::Object;
 use crate::istio::Refused;
 use crate::kinds::Kind;
 use crate::meta::Metadata;
-use crate::{gateway_api, istio, kubernetes};
+use crate::{gateway_api, istio, kubernetes, weft};
 
 macro_rules! typed {
     ($($kind:ident, $accessor:ident, $shape:ty;)*) => {
@@ -62,6 +62,7 @@ typed! {
     AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;
     RequestAuthentication, request_authentication, istio::RequestAuthentication;
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
+    RateLimitPolicy, rate_limit_policy, weft::RateLimitPolicy;
     ServiceEntry, service_entry, istio::ServiceEntry;
     WorkloadEntry, workload_entry, istio::WorkloadEntry;
     VirtualService, virtual_service, istio::VirtualService;

@@ -30,6 +30,8 @@ pub enum Output {
     Policy(NamespacedName),
     /// A RequestAuthentication.
     Authentication(NamespacedName),
+    /// A RateLimitPolicy.
+    RateLimit(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
     /// What is to be said about a Telemetry object.
@@ -61,6 +63,7 @@ impl Output {
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
+            Self::RateLimit(name) => (Kind::RateLimitPolicy, name),
             Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
             Self::Telemetry(name) => (Kind::Telemetry, name),
@@ -110,6 +113,7 @@ impl Output {
                 Some(Self::Route(key.clone()))
             }
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::RateLimitPolicy => Some(Self::RateLimit(name)),
             Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
             Kind::Telemetry => Some(Self::Telemetry(name)),
