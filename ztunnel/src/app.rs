@@ -83,6 +83,7 @@ fn share(
         node: config.node.name.as_str().into(),
         preferred_namespace: config.node.preferred_namespace.as_str().into(),
         on_demand: config.discovery.is_on_demand(),
+        keeps_labels: false,
     });
     metrics.flows.follow(state.clone());
     let demand = controller::follow(config, store, gates, registry);
