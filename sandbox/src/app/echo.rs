@@ -10,13 +10,14 @@
 //!
 //! The server speaks HTTP/1.1, HTTP/2 with prior knowledge and gRPC on one port, and grants upgrades. Words in a path
 //! (`/status/503`, `/delay/200ms`, `/fail/2`, `/header/x-colour/blue`) or headers (`echo-status: 503`) ask for more than an
-//! echo; `/counts` tells how many requests of each path there were.
+//! echo; `/counts` tells how many requests of each path there were, `/spans` which spans were sent to it over OTLP.
 
 mod serve;
 mod ask;
 mod answer;
 mod upgrade;
 mod message;
+mod spans;
 mod counts;
 mod wish;
 mod here;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 pub use answer::Seen;
 pub use repeat::{ANSWERED, Repeated};
 pub use script::{Answer, Ask, Speech};
+pub use spans::Span;
 
 use answer::Server;
 
@@ -91,6 +93,7 @@ fn server(variable: impl Fn(&str) -> Option<String>) -> Result<Server, Error> {
         status: status.transpose()?,
         delay: delay.transpose()?,
         counts: RefCell::default(),
+        spans: RefCell::default(),
     })
 }
 

@@ -29,6 +29,9 @@ pub(crate) const JOURNEYS: [Journey; 3] = [
 /// Header that a waypoint's answers have in these journeys, set by a route.
 const MARK: &str = "x-through";
 
+/// Length of a big body, bytes; a script is one argument of a command, which has room for 128 kB.
+const BIG: usize = 30_000;
+
 fn marking(name: &str, parent: &str) -> String {
     format!(
         "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop}}\n\
@@ -59,9 +62,9 @@ fn passes() -> Result<()> {
         // Status codes and big bodies are the server's own.
         shop.answered_with(&get("/status/418"), 418)?;
         let mut big = get("/big");
-        (big.method, big.body) = ("POST".to_owned(), "x".repeat(100_000));
+        (big.method, big.body) = ("POST".to_owned(), "x".repeat(BIG));
         let answer = shop.answered_with(&big, 200)?;
-        ensure(seen(&answer)?.body == 100_000, || format!("{answer:?}"))?;
+        ensure(seen(&answer)?.body == BIG, || format!("{answer:?}"))?;
         upgraded(shop)?;
 
         // The address of a pod is no service: no route, no waypoint.

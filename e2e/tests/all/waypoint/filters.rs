@@ -64,7 +64,9 @@ fn headers() -> Result<()> {
             get("/answer/header/x-set/old/header/x-add/some/header/x-remove/me/header/x-keep/it");
         let is_right = |it: &Answer| {
             it.header("x-set") == Some("new")
-                && it.header("x-add") == Some("some, more")
+                && it
+                    .header("x-add")
+                    .is_some_and(|it| it.replace(' ', "") == "some,more")
                 && it.header("x-remove").is_none()
                 && it.header("x-keep") == Some("it")
         };

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 
 use super::counts::Counts;
 use super::message;
+use super::spans::{EXPORT, Spans};
 use super::upgrade;
 use super::wish::{self, Wish};
 
@@ -24,6 +25,8 @@ use super::wish::{self, Wish};
 const LONGEST_BODY: usize = 64 << 20;
 /// Where a server tells how many requests it saw; asking is not counted.
 const COUNTS: &str = "/counts";
+/// Where it tells which spans were sent to it.
+const SPANS: &str = "/spans";
 /// What gRPC requests and answers are.
 const GRPC: &str = "application/grpc";
 
@@ -68,6 +71,7 @@ pub(super) struct Server {
     /// Delay of such answers.
     pub(super) delay: Option<Duration>,
     pub(super) counts: RefCell<Counts>,
+    pub(super) spans: RefCell<Spans>,
 }
 
 /// A body with or without trailers.
@@ -84,6 +88,10 @@ impl Server {
         let path = path_of(&request);
         if path == COUNTS {
             let text = serde_json::to_string(self.counts.borrow().all()).unwrap_or_default();
+            return Ok(json(text, Vec::new()));
+        }
+        if path == SPANS {
+            let text = serde_json::to_string(self.spans.borrow().all()).unwrap_or_default();
             return Ok(json(text, Vec::new()));
         }
         let before = self.counts.borrow_mut().count(&path);
@@ -105,6 +113,13 @@ impl Server {
         let body = Limited::new(body, LONGEST_BODY).collect().await.ok();
         let trailers = body.as_ref().and_then(|body| body.trailers().cloned());
         let body = body.map(|body| body.to_bytes());
+        if path == EXPORT {
+            let body = body.unwrap_or_default();
+            for request in message::messages(&body).unwrap_or_default() {
+                self.spans.borrow_mut().take(request);
+            }
+            return Ok(grpc("", &wish));
+        }
         let seen = Seen {
             pod: self.pod.clone(),
             version: self.version.clone(),

@@ -9,8 +9,13 @@ const HEAD: usize = 5;
 const TEXT: u8 = 0x0a;
 
 /// The texts of all messages in a body; `None` when it ends within a message, or one is compressed.
-pub(super) fn texts(mut body: &[u8]) -> Option<Vec<String>> {
-    let mut texts = Vec::new();
+pub(super) fn texts(body: &[u8]) -> Option<Vec<String>> {
+    Some(messages(body)?.into_iter().map(text).collect())
+}
+
+/// All messages in a body, without their frames; `None` as for [`texts`].
+pub(super) fn messages(mut body: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut messages = Vec::new();
     while !body.is_empty() {
         let (head, rest) = body.split_at_checked(HEAD)?;
         let &[0, a, b, c, d] = head else {
@@ -18,10 +23,10 @@ pub(super) fn texts(mut body: &[u8]) -> Option<Vec<String>> {
         };
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
         let (message, rest) = rest.split_at_checked(length)?;
-        texts.push(text(message));
+        messages.push(message);
         body = rest;
     }
-    Some(texts)
+    Some(messages)
 }
 
 /// The text of a message; empty when its first field is no text.
