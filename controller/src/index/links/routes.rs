@@ -1,7 +1,7 @@
 //! Pure. Whose routes may have turned: because of a route, of what routes are attached to, or of what they send to.
 
 use mesh::names::NamespacedName;
-use objects::gateway_api::BackendTlsPolicy;
+use objects::gateway_api::{BackendTlsPolicy, Written};
 use objects::istio::ServiceEntry;
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::Service;
@@ -11,7 +11,6 @@ use objects::object::Object;
 use super::{Dirty, Output, hosts};
 use crate::shelf::pointers::Target;
 use crate::shelf::{ROUTES, Replaced, Shelf};
-use crate::translate::routes::{Written, parent};
 use crate::translate::{Cluster, membership};
 
 /// A service or a service entry whose waypoint, ports or presence may have turned, and what is said of its routes.
@@ -128,12 +127,9 @@ pub(super) fn certificates(map: &Key, shelf: &Shelf, cluster: &Cluster, dirty: &
 fn about(policy: &BackendTlsPolicy, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
     let namespace = &*policy.metadata.namespace;
     for target in &policy.spec.target_refs {
-        let kind = match target.kind.as_str() {
-            "Service" => Kind::Service,
-            "ServiceEntry" => Kind::ServiceEntry,
-            _ => continue,
+        let Some(key) = target.object(namespace) else {
+            continue;
         };
-        let key = Key::new(kind, namespace, &target.name);
         policies_on(&key, shelf, dirty);
         destination(&key, shelf, cluster, dirty);
     }
@@ -205,7 +201,5 @@ fn siblings(parent: &Key, shelf: &Shelf, dirty: &mut Dirty) {
 fn parents(route: Written<'_>) -> Vec<Key> {
     let namespace = &*route.metadata().namespace;
     let parents = route.parents().iter();
-    parents
-        .filter_map(|it| parent::of(it, namespace).key())
-        .collect()
+    parents.filter_map(|it| it.object(namespace)).collect()
 }

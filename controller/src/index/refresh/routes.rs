@@ -1,8 +1,8 @@
 //! Pure. The routes of services that waypoints serve, and what is to be said about routes and BackendTLSPolicies.
 
-pub(super) mod around;
 mod attachments;
 mod parents;
+pub(super) mod around;
 
 use mesh::model::observe::Telemetry;
 use mesh::names::NamespacedName;
@@ -89,7 +89,7 @@ pub(super) fn tls_policy(view: View<'_>, name: &NamespacedName) -> Option<Comput
     let held = policy.spec.target_refs.iter().map(|target| {
         let (kind, name) = (&target.kind, &target.name);
         let shown = format!("{kind} {}/{name}", policy.metadata.namespace);
-        let Some(key) = backend_tls::target(target, &policy.metadata.namespace) else {
+        let Some(key) = target.object(&policy.metadata.namespace) else {
             return Held::Missing(format!("{shown} is nothing that TLS is spoken to"));
         };
         let ports = around::port_names(view, &key);

@@ -1,6 +1,6 @@
 //! Pure. Which routes are attached to what, and what became of each reference to a parent.
 
-use objects::gateway_api::ParentRef;
+use objects::gateway_api::{ParentRef, Written};
 use objects::kinds::{Key, Kind};
 
 use super::super::View;
@@ -8,7 +8,6 @@ use super::parents::{self, Served};
 use crate::shelf::ROUTES;
 use crate::translate::routes::attach::Attached;
 use crate::translate::routes::report::Attachment;
-use crate::translate::routes::{Written, parent};
 
 /// The routes that are attached to a parent.
 pub(super) fn of<'a>(view: View<'a>, key: &Key) -> Vec<Attached<'a>> {
@@ -24,7 +23,7 @@ pub(super) fn of<'a>(view: View<'a>, key: &Key) -> Vec<Attached<'a>> {
 fn ports(route: Written<'_>, key: &Key) -> Vec<Option<u16>> {
     let namespace = &*route.metadata().namespace;
     let references = route.parents().iter();
-    let ours = references.filter(|it| parent::of(it, namespace).key().as_ref() == Some(key));
+    let ours = references.filter(|it| it.object(namespace).as_ref() == Some(key));
     ours.map(|it| it.port).collect()
 }
 
@@ -36,7 +35,7 @@ pub(super) fn outcomes(view: View<'_>, route: Written<'_>) -> Vec<Attachment> {
 
 fn outcome(view: View<'_>, route: Written<'_>, reference: &ParentRef) -> Attachment {
     let namespace = &*route.metadata().namespace;
-    let Some(key) = parent::of(reference, namespace).key() else {
+    let Some(key) = reference.object(namespace) else {
         return Attachment::Foreign;
     };
     let shown = key.to_string();
