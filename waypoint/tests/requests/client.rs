@@ -113,9 +113,12 @@ impl Client {
         stream.write_all(bytes).await.unwrap();
         let mut heard = Vec::new();
         let reading = stream.read_to_end(&mut heard);
-        let _ = tokio::time::timeout(PATIENCE, reading)
-            .await
-            .expect("the end");
+        let ended = tokio::time::timeout(PATIENCE, reading).await;
+        assert!(
+            ended.is_ok(),
+            "no end after {:?}",
+            String::from_utf8_lossy(bytes)
+        );
         String::from_utf8_lossy(&heard).into_owned()
     }
 
