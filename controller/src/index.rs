@@ -181,7 +181,8 @@ impl Index {
         self.metrics.count_event(replaced.key.kind);
         links::affected(&replaced, &self.shelf, &self.cluster, dirty);
         self.book.take_in(&replaced, &self.shelf, dirty);
-        self.guides.take_in(&replaced, &self.cluster, dirty);
+        self.guides
+            .take_in(&replaced, &self.shelf, &self.cluster, dirty);
         self.keep_residents(&replaced);
         if replaced.key.kind == Kind::ServiceEntry {
             let name = NamespacedName::new(&*replaced.key.namespace, &*replaced.key.name);
@@ -404,6 +405,7 @@ fn has_status(kind: Kind) -> bool {
             | Kind::TCPRoute
             | Kind::BackendTLSPolicy
             | Kind::RequestAuthentication
+            | Kind::RateLimitPolicy
             | Kind::VirtualService
             | Kind::DestinationRule
     )
@@ -419,6 +421,7 @@ fn cluster(settings: &Settings, shelf: &Shelf, config: &MeshConfig) -> Cluster {
         trust_domain: config.trust_domain.clone(),
         entry_visibility: config.entry_visibility.clone(),
         traffic: Arc::clone(&config.traffic),
+        observing: Arc::clone(&config.observing),
         root_namespace: match &config.root_namespace {
             Some(namespace) => namespace.as_str().into(),
             None => Arc::clone(&settings.system_namespace),

@@ -12,10 +12,13 @@ use std::sync::Arc;
 use mesh::names::NamespacedName;
 use objects::change::Change;
 use objects::gateway_api::{BackendTlsPolicy, Gateway, GatewayClass};
-use objects::istio::{AuthorizationPolicy, RequestAuthentication, ServiceEntry, WorkloadEntry};
+use objects::istio::{
+    AuthorizationPolicy, RequestAuthentication, ServiceEntry, Telemetry, WorkloadEntry,
+};
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::{ConfigMap, EndpointSlice, Namespace, Node, Pod, Service};
 use objects::object::Object;
+use objects::weft::RateLimitPolicy;
 
 use pointers::{Pointers, Target};
 
@@ -36,9 +39,11 @@ const KEPT: &[Kind] = &[
     Kind::AuthorizationPolicy,
     Kind::PeerAuthentication,
     Kind::RequestAuthentication,
+    Kind::RateLimitPolicy,
+    Kind::HTTPRoute,
     Kind::VirtualService,
     Kind::DestinationRule,
-    Kind::HTTPRoute,
+    Kind::Telemetry,
     Kind::GRPCRoute,
     Kind::TLSRoute,
     Kind::TCPRoute,
@@ -46,8 +51,8 @@ const KEPT: &[Kind] = &[
     Kind::BackendTLSPolicy,
 ];
 
-/// Kinds of routes.
-const ROUTES: [Kind; 4] = [
+/// Kinds of routes, in the order in which they give way to one another.
+pub const ROUTES: [Kind; 4] = [
     Kind::GRPCRoute,
     Kind::HTTPRoute,
     Kind::TLSRoute,
@@ -251,6 +256,17 @@ impl Shelf {
             .filter_map(Object::request_authentication)
     }
 
+    /// All rate limit policies.
+    pub fn rate_limits(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::RateLimitPolicy)
+    }
+
+    /// The rate limit policies of a namespace.
+    pub fn rate_limits_in(&self, namespace: &str) -> impl Iterator<Item = &RateLimitPolicy> {
+        self.within(Kind::RateLimitPolicy, namespace)
+            .filter_map(Object::rate_limit_policy)
+    }
+
     /// All peer authentications.
     pub fn peers(&self) -> impl Iterator<Item = &Object> {
         self.all(Kind::PeerAuthentication)
@@ -262,11 +278,6 @@ impl Shelf {
         self.all(Kind::VirtualService).chain(rules)
     }
 
-    /// The destination rules of a namespace.
-    pub fn destination_rules_in(&self, namespace: &str) -> impl Iterator<Item = &Object> {
-        self.within(Kind::DestinationRule, namespace)
-    }
-
     /// All routes.
     pub fn routes(&self) -> impl Iterator<Item = &Object> {
         ROUTES.into_iter().flat_map(|kind| self.all(kind))
@@ -275,6 +286,17 @@ impl Shelf {
     /// The routes that are attached to a service or a service entry.
     pub fn attached_to(&self, parent: &Key) -> impl Iterator<Item = &Object> {
         let keys = self.pointers.attached_to(parent);
+        keys.filter_map(|key| self.find(key))
+    }
+
+    /// Those of them of one kind and namespace.
+    pub fn attached_of(
+        &self,
+        parent: &Key,
+        kind: Kind,
+        namespace: &str,
+    ) -> impl Iterator<Item = &Object> {
+        let keys = self.pointers.attached_of(parent, kind, namespace);
         keys.filter_map(|key| self.find(key))
     }
 
@@ -302,6 +324,17 @@ impl Shelf {
         objects.filter_map(Object::backend_tls_policy)
     }
 
+    /// All Telemetry objects.
+    pub fn telemetries(&self) -> impl Iterator<Item = &Object> {
+        self.all(Kind::Telemetry)
+    }
+
+    /// The Telemetry objects of a namespace.
+    pub fn telemetries_in(&self, namespace: &str) -> impl Iterator<Item = &Telemetry> {
+        self.within(Kind::Telemetry, namespace)
+            .filter_map(Object::telemetry)
+    }
+
     /// All pods.
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
         self.all(Kind::Pod).filter_map(Object::pod)
@@ -315,6 +348,11 @@ impl Shelf {
             let all = namespace.is_none().then(|| self.all(kind));
             some.into_iter().flatten().chain(all.into_iter().flatten())
         })
+    }
+
+    /// All namespaces.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        self.all(Kind::Namespace).filter_map(Object::namespace)
     }
 
     /// All services.

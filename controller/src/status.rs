@@ -39,7 +39,10 @@ impl Wish {
         let metadata = object.metadata();
         // Reading the document again is only worth it where there is something to compare.
         let is_worth_it = !status.conditions.is_empty() || status.listed.is_some();
-        let now = is_worth_it.then(|| object.raw()).unwrap_or_default();
+        let now = match is_worth_it {
+            true => object.raw(),
+            false => Value::Null,
+        };
         let list = |name: &str| match now.pointer(&format!("/status/{name}")) {
             Some(Value::Array(list)) => list.clone(),
             _ => Vec::new(),

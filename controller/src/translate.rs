@@ -7,13 +7,13 @@ pub mod workload_entry;
 pub mod workload;
 pub mod endpoint_slice;
 pub mod service;
+pub mod unhonoured;
 pub mod membership;
 pub mod waypoint;
 pub mod virtual_service;
 pub mod routes;
 pub mod backend_tls;
 pub mod destination_rule;
-pub mod unhonoured;
 pub mod unread;
 pub mod naming;
 pub mod locality;
@@ -21,6 +21,8 @@ pub mod namespaces;
 pub mod mesh_config;
 pub mod host;
 pub mod traffic;
+pub mod rate_limit;
+pub mod telemetry;
 pub mod request_authentication;
 pub mod policy;
 pub mod attachment;
@@ -42,6 +44,7 @@ use objects::labels::Labels;
 use objects::raw::Path;
 
 use rule::Rule;
+use telemetry::observing::Observing;
 use traffic::Traffic;
 use visibility::{EntryVisibility, Seen};
 
@@ -65,6 +68,8 @@ pub struct Cluster {
     pub entry_visibility: Option<Arc<EntryVisibility>>,
     /// What holds for traffic through waypoints, from MeshConfig.
     pub traffic: Arc<Traffic>,
+    /// What is logged, counted and traced where no object says, from MeshConfig.
+    pub observing: Arc<Observing>,
 }
 
 impl Cluster {

@@ -407,13 +407,13 @@ fn what_is_not_honoured_is_named_with_file_line_and_field_until_it_is_gone() {
 #[test]
 fn a_label_that_is_not_honoured_is_named_on_a_namespace_too_until_it_is_gone() {
     let text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: n\n  labels:\n    \
-                weft.dev/waypoint-required: \"true\"\n";
+                istio.io/global: \"true\"\n";
     let mut world = world(text);
     let problems = found(&world, Rule::NotHonoured);
     let shown: Vec<_> = problems.iter().map(|it| it.problem.line).collect();
     assert_eq!(shown, [6], "{problems:?}");
     let field = &problems[0].problem.field;
-    assert_eq!(field, "metadata.labels[\"weft.dev/waypoint-required\"]");
+    assert_eq!(field, "metadata.labels[\"istio.io/global\"]");
     world.apply(removals(text));
     assert!(world.problems.all().is_empty());
 }

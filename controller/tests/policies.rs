@@ -281,14 +281,14 @@ fn a_policy_for_a_service_is_said_to_be_enforced_by_nobody_and_whether_the_servi
 fn what_the_api_server_adds_is_no_finding_and_what_nobody_reads_is() {
     let mut world = world();
     let text = "apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\nmetadata:\n  name: p\n  namespace: shop\n  \
-                generateName: p-\n  managedFields: [{manager: kubectl}]\n  lables: {a: b}\nspec:\n  provider: {name: x}\n  \
+                generateName: p-\n  managedFields: [{manager: kubectl}]\n  lables: {a: b}\nspec:\n  owner: {name: x}\n  \
                 rules: [{}]\nstatus:\n  conditions: [{type: Other, status: 'True'}]\n";
     world.apply(changes(text));
     assert_eq!(
         found(&world),
         [
             "unread-field AuthorizationPolicy shop/p metadata.lables",
-            "unread-field AuthorizationPolicy shop/p spec.provider",
+            "unread-field AuthorizationPolicy shop/p spec.owner",
         ]
     );
 }

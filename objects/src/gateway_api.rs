@@ -3,6 +3,7 @@
 //! Words of an enumeration are kept as text: what a word comes to is said where it is translated, and one that is
 //! not known must not take the rest of the object with it.
 
+pub mod route;
 pub mod backend_tls_policy;
 pub mod gateway;
 pub mod gateway_class;
@@ -23,3 +24,4 @@ pub use http_route::HttpRoute;
 pub use opaque_route::{TcpRoute, TlsRoute};
 pub use reference::{BackendRef, ParentRef};
 pub use reference_grant::ReferenceGrant;
+pub use route::Written;

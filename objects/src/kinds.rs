@@ -89,6 +89,8 @@ kinds! {
     RequestAuthentication { "security.istio.io", ["v1", "v1beta1"], "requestauthentications", namespaced: true, report_unread: true }
     /// Whether workloads take plain text.
     PeerAuthentication { "security.istio.io", ["v1", "v1beta1"], "peerauthentications", namespaced: true, report_unread: true }
+    /// How often requests may come.
+    RateLimitPolicy { "policy.weft.dev", ["v1alpha1"], "ratelimitpolicies", namespaced: true, report_unread: true }
     /// A service that Kubernetes does not know.
     ServiceEntry { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "serviceentries", namespaced: true, report_unread: true }
     /// A machine that is no pod.
@@ -97,6 +99,8 @@ kinds! {
     VirtualService { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "virtualservices", namespaced: true, report_unread: true }
     /// How requests to a service are spread, held back and secured.
     DestinationRule { "networking.istio.io", ["v1", "v1beta1", "v1alpha3"], "destinationrules", namespaced: true, report_unread: true }
+    /// What is logged, counted and traced.
+    Telemetry { "telemetry.istio.io", ["v1", "v1alpha1"], "telemetries", namespaced: true, report_unread: true }
     /// A door into a mesh, or a waypoint in it.
     Gateway { "gateway.networking.k8s.io", ["v1", "v1beta1"], "gateways", namespaced: true, report_unread: false }
     /// A class of gateways.

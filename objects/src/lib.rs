@@ -14,6 +14,7 @@ pub mod object;
 pub mod merge;
 pub mod uid;
 pub mod kubernetes;
+pub mod weft;
 pub mod istio;
 pub mod gateway_api;
 pub mod selector;

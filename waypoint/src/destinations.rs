@@ -5,7 +5,7 @@
 //! failures) outlives new versions of routes. Endpoints are followed off the request path.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use mesh::hbone;
 use mesh::model::destination::{self, TrafficPolicy, Upgrade};
 use mesh::model::{AppProtocol, TunnelKind};
 use mesh::names::{NamespacedHostname, WorkloadUid};
-use mesh::state::{ClientPlace, Snapshot, WorkloadId};
+use mesh::state::{ClientPlace, Snapshot, WorkloadId, WorkloadView};
 
 use crate::balance::{Cluster, EndpointId, EndpointSpec, Labels, Place, is_in_subset};
 use crate::upstream::{Through, Tls, Way};
@@ -54,6 +54,20 @@ pub struct Target {
     pub way: Way,
     /// Its workload, for telemetry.
     pub workload: WorkloadId,
+}
+
+/// Where an endpoint is: its address, or the name that is resolved when it has none. One that is on another network has
+/// neither here.
+fn place_of(
+    workload: WorkloadView<'_>,
+    address: Option<IpAddr>,
+) -> Option<(IpAddr, Option<Arc<str>>)> {
+    if let Some(address) = address {
+        return Some((address, None));
+    }
+    let is_named = workload.addresses().next().is_none() && !workload.hostname().is_empty();
+    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    is_named.then(|| (nowhere, Some(workload.hostname().into())))
 }
 
 impl Destination {
@@ -101,7 +115,7 @@ impl Destination {
             let Some(workload) = snapshot.workload(endpoint.workload) else {
                 continue;
             };
-            let Some(address) = endpoint.address else {
+            let Some((address, host)) = place_of(workload, endpoint.address) else {
                 continue;
             };
             let labels: Labels = workload.labels().into();
@@ -111,7 +125,8 @@ impl Destination {
                 continue;
             }
             let id = EndpointId::new(WorkloadUid(workload.uid().into()), endpoint.port);
-            let tunnel = (workload.tunnel() == TunnelKind::Hbone).then(|| Through {
+            let is_tunnelled = workload.tunnel() == TunnelKind::Hbone && host.is_none();
+            let tunnel = is_tunnelled.then(|| Through {
                 hop: SocketAddr::new(address, hbone::PORT),
                 peers: snapshot.expected_identities(workload).into(),
             });
@@ -124,6 +139,7 @@ impl Destination {
             });
             let way = Way {
                 address: SocketAddr::new(address, endpoint.port),
+                host,
                 tunnel,
                 tls: tls.clone(),
                 announced: policy.proxy_protocol,

@@ -23,6 +23,7 @@ use crate::served::{Bound, Policies, Served};
 
 pub mod serve;
 mod guard;
+mod limited;
 pub mod attempt;
 pub mod outgoing;
 pub mod change;
@@ -113,6 +114,7 @@ impl Exchange<'_> {
             Course::Rule(rule) => Some(&**rule),
             Course::Own(_) => None,
         };
+        let left = limited::take(self, policies, &asked, passed.token.as_ref(), rule)?;
         let mut cors = ::http::HeaderMap::new();
         if let Some(rule) = rule {
             self.break_on_purpose(rule, &asked).await?;
@@ -143,6 +145,9 @@ impl Exchange<'_> {
         if let Some(rule) = rule {
             rule.response_headers.apply(response.headers_mut());
             cors::put(&cors, response.headers_mut());
+        }
+        if let Some(left) = left {
+            left.put(response.headers_mut());
         }
         if let Some(additions) = &passed.additions {
             additions.to_response(response.headers_mut());

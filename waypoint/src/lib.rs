@@ -16,6 +16,7 @@ pub mod worker;
 pub mod served;
 pub mod authenticate;
 pub mod authorize;
+pub mod limit;
 pub mod reply;
 pub mod ending;
 pub mod asked;

@@ -117,6 +117,7 @@ const LONGEST: usize = 2 << 20;
 fn plain(address: SocketAddr) -> Way {
     Way {
         address,
+        host: None,
         tunnel: None,
         tls: None,
         announced: None,

@@ -4,6 +4,7 @@
 //! cannot be used is refused alone: its last good version stays, and without one the service it is for
 //! is refused, never served without its rules.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use crate::authenticate::Authentication;
 use crate::authenticate::keys::KeyRing;
 use crate::authorize::Authorization;
 use crate::destinations::{Destination, Destinations};
+use crate::limit::Limits;
+use crate::limit::registry::Registry;
 use crate::routes::compile::{self, BadRoutes, Service};
 
 /// What is served, in one version.
@@ -54,6 +57,8 @@ pub struct Policies {
     pub authentication: Authentication,
     /// Who may ask.
     pub authorization: Authorization,
+    /// How often.
+    pub limits: Limits,
 }
 
 impl Policies {
@@ -110,6 +115,7 @@ pub struct Writer {
     gateway: NamespacedName,
     destinations: Arc<Destinations>,
     keys: KeyRing,
+    limits: RefCell<Registry>,
     /// Servers that policies name, so that their endpoints are known before they are asked.
     providers: Vec<Arc<Destination>>,
     waypoint: Option<Arc<Waypoint>>,
@@ -133,6 +139,7 @@ pub fn new(
         gateway,
         destinations,
         keys,
+        limits: RefCell::default(),
         providers: Vec::new(),
         waypoint: None,
         routes: BTreeMap::new(),
@@ -275,10 +282,20 @@ impl Writer {
             PolicyBody::Authorization(it) => Some((policy.origin.clone(), it.clone())),
             PolicyBody::Authentication(_) | PolicyBody::RateLimit(_) => None,
         });
+        let limits = self.limits.borrow_mut().limits(&all);
+        let (limits, unusable) = match limits {
+            Ok(limits) => (limits, None),
+            Err((name, error)) => {
+                let error = mesh::telemetry::report(&error);
+                tracing::warn!(policy = name, %error, "limits cannot be used");
+                (Limits::default(), Some(name.into_boxed_str()))
+            }
+        };
         Policies {
             authorization: Authorization::new(authorizations),
             authentication,
-            rejected,
+            limits,
+            rejected: rejected.or(unusable),
             all,
         }
     }

@@ -68,7 +68,7 @@ async fn open(call: &Call, stream: Peeked, tls: Option<Option<Box<str>>>) -> Res
     }
     match &way.tunnel {
         None => {
-            let upstream = dialer.plain(way.address).await.map_err(failed)?;
+            let upstream = dialer.reach(way).await.map_err(failed)?;
             picked.report(Outcome::Connected, Instant::now());
             relay(stream, upstream).await;
         }

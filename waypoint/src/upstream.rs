@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 mod drive;
 mod tls;
 pub mod dial;
+pub mod name;
 
 pub use dial::{ConnectError, Dialer};
 pub use drive::{Local, Raw, Switched};
@@ -34,6 +35,8 @@ use crate::body::Replay;
 pub struct Way {
     /// Where the application listens.
     pub address: SocketAddr,
+    /// Name of an endpoint without an address, resolved for every connection; of `address` only the port counts then.
+    pub host: Option<Arc<str>>,
     /// The tunnel that leads there; `None` is plain TCP.
     pub tunnel: Option<Through>,
     /// TLS to the application.

@@ -4,6 +4,7 @@
 //! One with a value that cannot be leaves its last good version in force, with the hosts that version names.
 
 mod named;
+mod covered;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -15,8 +16,8 @@ use objects::kinds::{Key, Kind};
 use objects::kubernetes::Service;
 use objects::object::Object;
 
-use super::links::{Dirty, Output};
-use crate::shelf::Replaced;
+use super::links::{Dirty, Output, routes};
+use crate::shelf::{Replaced, Shelf};
 use crate::translate::virtual_service::Others;
 use crate::translate::{Cluster, destination_rule, membership, virtual_service};
 use named::Named;
@@ -65,7 +66,14 @@ impl Guides {
     }
 
     /// Takes a change in, and adds what depends on it.
-    pub fn take_in(&mut self, replaced: &Replaced, cluster: &Cluster, dirty: &mut Dirty) {
+    pub fn take_in(
+        &mut self,
+        replaced: &Replaced,
+        shelf: &Shelf,
+        cluster: &Cluster,
+        dirty: &mut Dirty,
+    ) {
+        let place = Place { shelf, cluster };
         match replaced.key.kind {
             Kind::VirtualService | Kind::DestinationRule => {
                 let written = replaced.after.as_ref();
@@ -77,7 +85,7 @@ impl Guides {
                 dirty.add(said_of(&replaced.key));
                 self.turn(&replaced.key, [before.as_deref(), after.as_deref()]);
                 for object in [&before, &after].into_iter().flatten() {
-                    self.touched(object, cluster, dirty);
+                    self.touched(object, place, dirty);
                 }
                 match after {
                     Some(object) => self.in_force.insert(replaced.key.clone(), object),
@@ -88,7 +96,7 @@ impl Guides {
                 let [before, after] = replaced.both(Object::service);
                 if before.map(service_facts) != after.map(service_facts) {
                     let key = cluster.service_key(&replaced.key.namespace, &replaced.key.name);
-                    self.destination(&key.hostname, cluster, dirty);
+                    self.destination(&key.hostname, place, dirty);
                 }
             }
             Kind::ServiceEntry => {
@@ -96,7 +104,7 @@ impl Guides {
                 if before.map(entry_facts) != after.map(entry_facts) {
                     let entries = [before, after].into_iter().flatten();
                     let hosts = entries.flat_map(|it| &it.spec.hosts);
-                    hosts.for_each(|host| self.destination(host, cluster, dirty));
+                    hosts.for_each(|host| self.destination(host, place, dirty));
                 }
             }
             _ => {}
@@ -118,28 +126,62 @@ impl Guides {
     }
 
     /// What depends on an object, in a version that was or is in force.
-    fn touched(&self, object: &Object, cluster: &Cluster, dirty: &mut Dirty) {
+    fn touched(&self, object: &Object, place: Place<'_>, dirty: &mut Dirty) {
         if let Some(rule) = object.destination_rule() {
-            match named::full(&rule.spec.host, &rule.metadata.namespace, cluster) {
-                Some(host) => self.destination(&host, cluster, dirty),
+            let (host, namespace) = (&rule.spec.host, &rule.metadata.namespace);
+            for key in covered::by(host, namespace, place.shelf, place.cluster) {
+                routes::destination(&key, place.shelf, place.cluster, dirty);
+            }
+            match named::full(host, namespace, place.cluster) {
+                Some(host) => self.destination(&host, place, dirty),
                 None => {
                     let all = self.sending.values().flatten();
-                    all.for_each(|key| dirty.add(said_of(key)));
+                    all.for_each(|key| self.turned(key, place, dirty));
                 }
             }
         }
-        let key = object.key();
-        let name = NamespacedName::new(&*key.namespace, &*key.name);
-        if key.kind == Kind::VirtualService {
+        if let Some(guide) = object.virtual_service() {
+            routes_of(guide, place, dirty);
+            let metadata = &guide.metadata;
+            let name = NamespacedName::new(&*metadata.namespace, &*metadata.name);
             let roots = self.delegating.get(&name).into_iter().flatten();
-            roots.for_each(|root| dirty.add(said_of(root)));
+            roots.for_each(|root| self.turned(root, place, dirty));
         }
     }
 
-    /// What is behind a host has turned: those that send to it.
-    fn destination(&self, host: &str, cluster: &Cluster, dirty: &mut Dirty) {
-        let keys = self.keys(&self.sending, host, cluster);
-        keys.for_each(|key| dirty.add(said_of(key)));
+    /// What is behind a host has turned: those that send to it, and whoever goes on with these.
+    fn destination(&self, host: &str, place: Place<'_>, dirty: &mut Dirty) {
+        for key in self.keys(&self.sending, host, place.cluster) {
+            self.turned(key, place, dirty);
+            let name = NamespacedName::new(&*key.namespace, &*key.name);
+            let roots = self.delegating.get(&name).into_iter().flatten();
+            roots.for_each(|root| self.turned(root, place, dirty));
+        }
+    }
+
+    /// What a VirtualService comes to, and what is said of it, may have turned.
+    fn turned(&self, key: &Key, place: Place<'_>, dirty: &mut Dirty) {
+        dirty.add(said_of(key));
+        if let Some(guide) = self.in_force(key).and_then(Object::virtual_service) {
+            routes_of(guide, place, dirty);
+        }
+    }
+}
+
+/// Where hosts are looked up.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    shelf: &'a Shelf,
+    cluster: &'a Cluster,
+}
+
+/// The routes of the services that a VirtualService is about.
+fn routes_of(guide: &VirtualService, place: Place<'_>, dirty: &mut Dirty) {
+    let namespace = &guide.metadata.namespace;
+    for host in &guide.spec.hosts {
+        let keys = covered::by(host, namespace, place.shelf, place.cluster);
+        keys.into_iter()
+            .for_each(|key| dirty.add(Output::Routes(key)));
     }
 }
 

@@ -13,7 +13,8 @@
 //!   who asks for a waypoint elsewhere that chooses namespaces by labels, when it is chosen now and was not, or the
 //!   other way round ([`waypoints`]);
 //! - a gateway, or its class: itself and who asks for it ([`waypoints`]);
-//! - a VirtualService or a DestinationRule: see `guides`; the latter also the routes that send where it may hold;
+//! - a Telemetry: itself and those beside it, the waypoints that follow it, and what it is attached to;
+//! - a VirtualService or a DestinationRule: see `guides`;
 //! - a route: itself and the routes of its parents ([`routes`]); when what it is attached to changed, its siblings there;
 //! - what routes send to: the routes that do, and those of their parents, when it came or went or has other ports;
 //! - a BackendTLSPolicy, or a config map that one reads: the routes that send to what it is about;
@@ -24,7 +25,8 @@ mod dirty;
 mod members;
 mod contest;
 mod waypoints;
-mod routes;
+mod telemetry;
+pub(super) mod routes;
 
 use mesh::names::NamespacedName;
 use objects::kinds::Kind;
@@ -33,6 +35,7 @@ use objects::object::Object;
 
 use super::hosts;
 use crate::shelf::{Replaced, Shelf};
+use crate::translate::waypoint::required;
 use crate::translate::{Cluster, locality, membership, service, workload, workload_entry};
 pub use attached::attached;
 pub use dirty::{Dirty, Output, name};
@@ -85,27 +88,32 @@ pub fn affected(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &m
                 }
             }
         }
-        Kind::Node => {
-            let [before, after] = replaced.both(Object::node).map(locality::of);
-            if before != after {
-                shelf
-                    .pods_on(&replaced.key.name)
-                    .for_each(|pod| dirty.add(Output::Pod(pod.clone())));
-            }
-        }
+        Kind::Node => node(replaced, shelf, dirty),
         Kind::Namespace => namespace(replaced, shelf, cluster, dirty),
-        Kind::DestinationRule => {
-            dirty.add(Output::DestinationRule(name(metadata)));
-            routes::holding_rule(replaced, shelf, cluster, dirty);
-        }
+        Kind::Telemetry => telemetry::telemetry(replaced, shelf, cluster, dirty),
         Kind::Gateway => waypoints::gateway(replaced, shelf, dirty),
         Kind::GatewayClass => waypoints::class(replaced, shelf, dirty),
+        _ => routed(replaced, shelf, cluster, dirty),
+    }
+}
+
+/// Adds what depends on an object that is about requests.
+fn routed(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
+    match replaced.key.kind {
         Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute => {
             routes::route(replaced, shelf, dirty);
         }
         Kind::BackendTLSPolicy => routes::tls_policy(replaced, shelf, cluster, dirty),
         Kind::ConfigMap => routes::certificates(&replaced.key, shelf, cluster, dirty),
         _ => {}
+    }
+}
+
+fn node(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
+    let [before, after] = replaced.both(Object::node).map(locality::of);
+    if before != after {
+        let pods = shelf.pods_on(&replaced.key.name);
+        pods.for_each(|pod| dirty.add(Output::Pod(pod.clone())));
     }
 }
 
@@ -118,6 +126,11 @@ fn service(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut Di
         for service in [before, after].into_iter().flatten() {
             members::of_service(service, shelf, dirty);
         }
+        // Those whose pods are closed say so when others share them.
+        let closed = shelf.services_in(&replaced.key.namespace);
+        closed
+            .filter(|it| required::facts(Some(&it.metadata))[0].is_some())
+            .for_each(|it| dirty.service(&it.metadata));
     }
     routes::service(replaced, shelf, cluster, dirty);
     if hosts::has_host(before) != hosts::has_host(after) {
@@ -139,6 +152,9 @@ fn namespace(replaced: &Replaced, shelf: &Shelf, cluster: &Cluster, dirty: &mut 
         let entries = shelf.service_entries_in(name);
         entries.for_each(|it| routes::rebound(Kind::ServiceEntry, &it.metadata, shelf, dirty));
     }
+    if metadata.map(required::facts)[0] != metadata.map(required::facts)[1] {
+        waypoints::workloads_in(name, shelf, dirty);
+    }
     contest::namespace(replaced, shelf, cluster, dirty);
     waypoints::namespace(replaced, shelf, dirty);
 }
@@ -157,10 +173,16 @@ pub fn everything(shelf: &Shelf, dirty: &mut Dirty) {
         .workload_entries()
         .for_each(|it| dirty.workload_entry(&it.metadata));
     shelf.gateways().for_each(|it| dirty.gateway(&it.metadata));
+    let namespaces = shelf
+        .namespaces()
+        .map(|it| NamespacedName::new("", it.metadata.name.as_str()));
+    namespaces.for_each(|it| dirty.add(Output::Namespace(it)));
     let policies = shelf.policies().chain(shelf.peers());
     let policies = policies.chain(shelf.routes()).chain(shelf.tls_policies());
     let policies = policies.chain(shelf.request_authentications());
+    let policies = policies.chain(shelf.rate_limits());
     let policies = policies.chain(shelf.guides());
+    let policies = policies.chain(shelf.telemetries());
     let policies = policies.filter_map(|it| Output::of(it.key()));
     policies.for_each(|it| dirty.add(it));
 }

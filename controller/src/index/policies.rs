@@ -21,7 +21,7 @@ use crate::shelf::{Replaced, Shelf};
 use crate::translate::peer_authentication::{self, Peer};
 use crate::translate::policies::{Policies, Selecting, policies_of};
 use crate::translate::policy::{self, Translated};
-use crate::translate::{Cluster, Finding, request_authentication};
+use crate::translate::{Cluster, Finding, rate_limit, request_authentication};
 
 /// The policies in force.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +104,22 @@ impl Book {
                 self.keep(replaced, |book, it| {
                     book.tokens(it).is_some_and(|it| it.is_rejected)
                 });
+            }
+            Kind::RateLimitPolicy => {
+                let key = &replaced.key;
+                let name = NamespacedName::new(&*key.namespace, &*key.name);
+                dirty.add(Output::RateLimit(name));
+                self.keep(replaced, |_, it| {
+                    let limits = it.rate_limit_policy().map(rate_limit::translate);
+                    limits.is_some_and(|it| it.is_rejected)
+                });
+            }
+            Kind::HTTPRoute => {
+                let limits = shelf.rate_limits_in(&replaced.key.namespace).filter(|it| {
+                    let mut targets = it.spec.target_refs.iter();
+                    targets.any(|it| it.kind == "HTTPRoute" && it.name == replaced.key.name)
+                });
+                limits.for_each(|it| dirty.add(Output::RateLimit(name(&it.metadata))));
             }
             Kind::Pod | Kind::WorkloadEntry | Kind::ServiceEntry => {
                 let labels = [&replaced.before, &replaced.after];

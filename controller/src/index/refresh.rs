@@ -5,8 +5,10 @@ mod pods;
 mod entries;
 mod attached;
 mod policies;
+mod required;
 mod routes;
 mod traffic;
+pub mod telemetry;
 
 use mesh::names::{NamespacedName, WorkloadUid};
 use mesh::wire::Update;
@@ -23,7 +25,7 @@ use crate::translate::status::Status;
 use crate::translate::waypoint::bind::Gateways;
 use crate::translate::waypoint::gateway::Candidate;
 use crate::translate::{
-    Cluster, Finding, endpoint_slice, peer_authentication, service, unhonoured, workload_entry,
+    Cluster, Finding, endpoint_slice, peer_authentication, service, workload_entry,
 };
 
 /// What was made of one output.
@@ -63,15 +65,10 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::ServiceEntry(name) => entries::service_entry(view, name),
         Output::WorkloadEntry(name) => entries::workload_entry(view, name),
         Output::Gateway(name) => gateways::gateway(view, name),
-        Output::Namespace(name) => {
-            let namespace = view.shelf.namespace(&name.name);
-            namespace.map(|namespace| Computed {
-                findings: unhonoured::findings(&namespace.metadata),
-                ..Computed::default()
-            })
-        }
+        Output::Namespace(name) => required::namespace(view, &name.name),
         Output::Policy(name) => policies::policy(view, name),
         Output::Authentication(name) => attached::tokens(view, name),
+        Output::RateLimit(name) => attached::limits(view, name),
         Output::Peer(name) => policies::peer(view, name),
         Output::Strict(name) => policies::strict(view, name),
         Output::VirtualService(name) => traffic::virtual_service(view, name),
@@ -79,6 +76,7 @@ pub fn compute(output: &Output, view: View<'_>) -> Computed {
         Output::Routes(key) => routes::routes(view, key),
         Output::TlsPolicy(name) => routes::tls_policy(view, name),
         Output::DestinationRule(name) => traffic::destination_rule(view, name),
+        Output::Telemetry(name) => telemetry::telemetry(view, name),
     };
     computed.unwrap_or_default()
 }
@@ -107,8 +105,10 @@ pub fn name_of(output: &Output, cluster: &Cluster) -> Option<String> {
         | Output::Routes(_)
         | Output::TlsPolicy(_)
         | Output::Authentication(_)
+        | Output::RateLimit(_)
         | Output::VirtualService(_)
         | Output::DestinationRule(_)
+        | Output::Telemetry(_)
         | Output::Gateway(_)
         | Output::Namespace(_) => None,
     }
@@ -143,8 +143,11 @@ fn service(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
         slices: shelf.slices_of(&name.namespace, &name.name).collect(),
     };
     findings.extend(reach::findings(object, around));
+    let (closed, more) = required::service(view, object);
+    findings.extend(more);
+    let record = Update::Service(Box::new(record));
     Some(Computed {
-        updates: vec![Update::Service(Box::new(record))],
+        updates: std::iter::once(record).chain(closed).collect(),
         findings,
         status: Some(status),
         ..Computed::default()

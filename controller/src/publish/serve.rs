@@ -184,6 +184,8 @@ struct Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.shared.counters.write(|c| c.open -= 1);
+        let sent = self.session.as_ref().map(Session::sent);
+        tracing::debug!(node = %self.name, ?sent, "xDS stream is over");
     }
 }
 

@@ -137,6 +137,17 @@ impl PageSize {
     };
 }
 
+/// What was sent of one type on one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Responses.
+    pub pushes: u64,
+    /// Resources in them.
+    pub resources: u64,
+    /// Names sent as gone.
+    pub removed: u64,
+}
+
 /// The state of every subscription on one stream.
 #[derive(Debug)]
 pub struct Session {
@@ -145,6 +156,7 @@ pub struct Session {
     /// In the order of `scope.types`: policies before what they protect.
     follows: Vec<Follow>,
     pushes: u64,
+    sent: BTreeMap<&'static str, Sent>,
 }
 
 impl Session {
@@ -155,7 +167,13 @@ impl Session {
             page,
             follows: Vec::new(),
             pushes: 0,
+            sent: BTreeMap::new(),
         }
+    }
+
+    /// What was sent so far, by type URL.
+    pub fn sent(&self) -> &BTreeMap<&'static str, Sent> {
+        &self.sent
     }
 
     /// A request came.
@@ -266,6 +284,10 @@ impl Session {
         }
         self.pushes += 1;
         let nonce = format!("{:x}", self.pushes);
+        let sent = self.sent.entry(follow.type_url).or_default();
+        sent.pushes += 1;
+        sent.resources += page.resources.len() as u64;
+        sent.removed += page.removed.len() as u64;
         let more_follows = follow.has_more(table);
         follow.sent(nonce.clone(), more_follows);
         Next::Push(Push {

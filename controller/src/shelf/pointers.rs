@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 use mesh::names::NamespacedName;
+use objects::gateway_api::Written;
+use objects::gateway_api::reference::ISTIO;
 use objects::kinds::{Key, Kind};
 use objects::labels::Labels;
 use objects::object::{Object, Typed};
 
 use super::Replaced;
-use crate::translate::routes::Written;
-use crate::translate::routes::parent::{self, ISTIO};
 
 /// Label of the pods that a gateway runs as: its name.
 pub const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
@@ -80,6 +80,23 @@ impl Pointers {
         self.attached_to.get(parent).into_iter().flatten()
     }
 
+    /// Those of one kind and namespace, however many others there are.
+    pub(super) fn attached_of(
+        &self,
+        parent: &Key,
+        kind: Kind,
+        namespace: &str,
+    ) -> impl Iterator<Item = &Key> {
+        let first = Key {
+            kind,
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        let keys = self.attached_to.get(parent).into_iter();
+        let keys = keys.flat_map(move |keys| keys.range(&first..));
+        keys.take_while(move |key| key.kind == kind && key.namespace == namespace)
+    }
+
     pub(super) fn sending_to(&self, target: &Target) -> impl Iterator<Item = &Key> {
         self.sending_to.get(target).into_iter().flatten()
     }
@@ -100,11 +117,7 @@ fn tls_targets(object: &Object) -> Vec<Key> {
     };
     let namespace = &*policy.metadata.namespace;
     let targets = policy.spec.target_refs.iter();
-    let targets = targets.filter_map(|it| match (it.group.as_str(), it.kind.as_str()) {
-        ("", "Service") => Some(Key::new(Kind::Service, namespace, &it.name)),
-        (ISTIO, "ServiceEntry") => Some(Key::new(Kind::ServiceEntry, namespace, &it.name)),
-        _ => None,
-    });
+    let targets = targets.filter_map(|it| it.object(namespace));
     let certificates = policy.spec.validation.ca_certificate_refs.iter();
     let certificates = certificates.filter(|it| it.group.is_empty() && it.kind == "ConfigMap");
     let certificates = certificates.map(|it| Key::new(Kind::ConfigMap, namespace, &it.name));
@@ -118,7 +131,7 @@ fn parents(object: &Object) -> Vec<Key> {
     };
     let namespace = &*object.key().namespace;
     let parents = route.parents().iter();
-    once(parents.filter_map(|it| parent::of(it, namespace).key()))
+    once(parents.filter_map(|it| it.object(namespace)))
 }
 
 /// Where a route sends, copies included.

@@ -9,14 +9,13 @@ use std::sync::Arc;
 
 use mesh::model::destination::{TlsOrigination, TlsRoots};
 use objects::gateway_api::BackendTlsPolicy;
-use objects::gateway_api::backend_tls_policy::{SubjectAltName, TargetRef};
-use objects::kinds::{Key, Kind};
+use objects::gateway_api::backend_tls_policy::SubjectAltName;
+use objects::kinds::Key;
 use objects::kubernetes::ConfigMap;
 use objects::raw::Path;
 
 use super::rule::Rule;
 use super::{Finding, age};
-use crate::translate::routes::parent::ISTIO;
 use authorities::Authorities;
 
 /// The key of a config map under which certificates of authorities are.
@@ -38,16 +37,6 @@ pub struct Origination {
     pub refused: Option<(&'static str, String)>,
 }
 
-/// The object that a target is; `None` for kinds that nothing is sent to.
-pub fn target(target: &TargetRef, namespace: &str) -> Option<Key> {
-    let kind = match (target.group.as_str(), target.kind.as_str()) {
-        ("", "Service") => Kind::Service,
-        (ISTIO, "ServiceEntry") => Kind::ServiceEntry,
-        _ => return None,
-    };
-    Some(Key::new(kind, namespace, &target.name))
-}
-
 /// Which of the policies about an object holds for its port of this name: one for the port before one for all ports,
 /// older ones first.
 pub fn choose<'a>(
@@ -58,7 +47,7 @@ pub fn choose<'a>(
     let holding = policies.filter_map(|policy| {
         let targets = policy.spec.target_refs.iter();
         let ours = targets.filter(|it| {
-            target(it, &policy.metadata.namespace).as_ref() == Some(object)
+            it.object(&policy.metadata.namespace).as_ref() == Some(object)
                 && it.section_name.as_deref().is_none_or(|name| name == port)
         });
         let is_wide = ours.map(|it| it.section_name.is_none()).min()?;

@@ -13,6 +13,7 @@ use objects::labels::Labels;
 use objects::selector::contains_all;
 
 use super::Cluster;
+use super::waypoint::required;
 
 /// A service of the pod's namespace, with the slices somebody wrote for it when it selects nothing.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Facts<'a> {
     selector: &'a objects::labels::Labels,
     ports: &'a [ServicePort],
     r#type: ServiceType,
+    /// Whether its pods are closed.
+    required: [Option<&'a str>; 2],
 }
 
 /// The facts of `service` that its members depend on.
@@ -39,6 +42,7 @@ pub fn facts(service: &Service) -> Facts<'_> {
         selector: &spec.selector,
         ports: &spec.ports,
         r#type: spec.r#type,
+        required: required::facts(Some(&service.metadata)),
     }
 }
 

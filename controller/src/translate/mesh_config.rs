@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::rule::Rule;
+use super::telemetry::observing::{self, Observing};
 use super::traffic::Traffic;
 use super::visibility::EntryVisibility;
 use super::{Cluster, Finding};
@@ -40,6 +41,8 @@ pub struct MeshConfig {
     pub discovery_selectors: Vec<Selector>,
     /// What holds for traffic through waypoints where objects say nothing.
     pub traffic: Arc<Traffic>,
+    /// What is logged, counted and traced where objects say nothing.
+    pub observing: Arc<Observing>,
     /// Providers beside the data path, as far as they are about authorization.
     pub authorizers: Vec<Authorizer>,
     /// Everything that was written, also what this version does not read.
@@ -83,6 +86,12 @@ struct Shape {
     default_virtual_service_export_to: Vec<String>,
     default_destination_rule_export_to: Vec<String>,
     extension_providers: Vec<Authorizer>,
+    access_log_file: String,
+    access_log_format: String,
+    access_log_encoding: observing::Encoding,
+    enable_tracing: Option<bool>,
+    default_providers: observing::Defaults,
+    default_config: observing::ProxyConfig,
     path_normalization: Normalization,
 }
 
@@ -122,6 +131,40 @@ impl MeshConfig {
     }
 }
 
+impl Shape {
+    fn traffic(&mut self) -> Traffic {
+        Traffic {
+            connect_timeout: self
+                .connect_timeout
+                .map(|it| it.0)
+                .filter(|it| !it.is_zero()),
+            locality: std::mem::take(&mut self.locality_lb_setting),
+            upgrades: self.h2_upgrade_policy == H2Upgrade::Upgrade,
+            retries: self.default_http_retry_policy.take(),
+            virtual_service_export: std::mem::take(&mut self.default_virtual_service_export_to),
+            destination_rule_export: std::mem::take(&mut self.default_destination_rule_export_to),
+            path_normalization: self.path_normalization.normalization.into(),
+        }
+    }
+
+    fn observing(&mut self, findings: &mut Vec<Finding>) -> Observing {
+        let written = observing::Written {
+            access_log_file: std::mem::take(&mut self.access_log_file),
+            access_log_format: std::mem::take(&mut self.access_log_format),
+            access_log_encoding: self.access_log_encoding,
+            enable_tracing: self.enable_tracing.unwrap_or(true),
+            default_providers: std::mem::take(&mut self.default_providers),
+            default_config: std::mem::take(&mut self.default_config),
+        };
+        let entries = self.extension_providers.iter().map(Authorizer::observer);
+        let (observing, faults) = observing::read(&written, entries);
+        let place = &["data", DATA_KEY];
+        let faults = faults.into_iter();
+        findings.extend(faults.map(|reason| Finding::new(Rule::NotHonoured, place, reason)));
+        observing
+    }
+}
+
 /// Reads the text under the key, and says which settings have no effect.
 ///
 /// # Errors
@@ -135,7 +178,7 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
     };
     let mut findings = Vec::new();
     let value = document.value();
-    let shape: Shape = serde_ignored::deserialize(value, |path| {
+    let mut shape: Shape = serde_ignored::deserialize(value, |path| {
         let path = Path::from(&path);
         let reason = format!(
             "setting {path} in line {} of MeshConfig is not honoured by this version",
@@ -144,7 +187,7 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
         findings.push(Finding::new(Rule::NotHonoured, &["data", DATA_KEY], reason));
     })
     .map_err(Error::Type)?;
-    let trust_domain = match shape.trust_domain.filter(|text| !text.is_empty()) {
+    let trust_domain = match shape.trust_domain.take().filter(|text| !text.is_empty()) {
         None => TrustDomain::default(),
         Some(text) => match TrustDomain::parse(&text) {
             Ok(trust_domain) => trust_domain,
@@ -159,18 +202,8 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             reason,
         ));
     }
-    let traffic = Traffic {
-        connect_timeout: shape
-            .connect_timeout
-            .map(|it| it.0)
-            .filter(|it| !it.is_zero()),
-        locality: shape.locality_lb_setting,
-        upgrades: shape.h2_upgrade_policy == H2Upgrade::Upgrade,
-        retries: shape.default_http_retry_policy,
-        virtual_service_export: shape.default_virtual_service_export_to,
-        destination_rule_export: shape.default_destination_rule_export_to,
-        path_normalization: shape.path_normalization.normalization.into(),
-    };
+    let observing = shape.observing(&mut findings);
+    let traffic = shape.traffic();
     let root_namespace = shape.root_namespace.filter(|text| !text.is_empty());
     Ok((
         MeshConfig {
@@ -179,6 +212,7 @@ pub fn parse(text: &str) -> Result<(MeshConfig, Vec<Finding>), Error> {
             entry_visibility: shape.service_entry_visibility.map(Arc::new),
             discovery_selectors: shape.discovery_selectors,
             traffic: Arc::new(traffic),
+            observing: Arc::new(observing),
             authorizers: shape.extension_providers,
             document: value.clone(),
         },
@@ -192,13 +226,15 @@ mod tests {
 
     #[test]
     fn reads_the_trust_domain_and_names_what_it_does_not_honour() {
-        let text = "trustDomain: example.org\naccessLogFile: /dev/stdout\nrootNamespace: root\n";
+        let text = "trustDomain: example.org\nprotocolDetectionTimeout: 1s\nrootNamespace: root\n";
         let (config, findings) = parse(text).unwrap();
         assert_eq!(config.trust_domain.as_str(), "example.org");
         assert_eq!(config.root_namespace.as_deref(), Some("root"));
         assert_eq!(findings.len(), 1);
         assert!(
-            findings[0].reason.contains("accessLogFile in line 2"),
+            findings[0]
+                .reason
+                .contains("protocolDetectionTimeout in line 2"),
             "{findings:?}"
         );
     }

@@ -5,21 +5,21 @@
 //! route ([`report`]).
 
 pub mod report;
-mod assemble;
 pub mod attach;
+mod assemble;
 mod read;
-mod http;
 mod grpc;
+mod http;
 mod opaque;
 mod rule;
 mod filters;
-mod headers;
 mod limits;
 mod backends;
+mod headers;
+mod parts;
 pub mod destinations;
+mod entry;
 mod precedence;
-pub mod parent;
-pub mod written;
 pub mod notes;
 
 use mesh::model::destination::{Subset, TrafficPolicy};
@@ -27,7 +27,7 @@ use mesh::names::NamespacedHostname;
 
 pub use assemble::{Family, assemble};
 pub use attach::of_service;
-pub use written::Written;
+pub use objects::gateway_api::Written;
 
 /// A service that routes can name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -91,10 +91,16 @@ rules! {
     ForeignIdentity = (Warning, "foreign-identity", "write identities as `<trust domain>/ns/<namespace>/sa/<service account>`, with MeshConfig's trustDomain"),
     /// A policy is for a waypoint, and no waypoint enforces it.
     PolicyWithoutWaypoint = (Error, "policy-without-waypoint", "use a selector for what L4 can enforce, or deploy a waypoint for the target"),
-    /// A CUSTOM policy names an external authorization server that MeshConfig does not have.
+    /// An object names a server that MeshConfig does not have, or that is for something else.
     UnknownProvider = (Error, "unknown-provider", "add the server to `extensionProviders` of MeshConfig, or name one that is there"),
     /// Several external authorization servers are named for one target.
     SeveralProviders = (Error, "several-providers", "name the same provider in all CUSTOM policies of a target"),
+    /// Pods take connections from their waypoint only, and they have none.
+    WaypointRequiredUnbound = (Error, "waypoint-required-unbound", "bind a waypoint, or remove the label `weft.dev/waypoint-required`"),
+    /// Pods that take connections from one waypoint only are behind another service too.
+    WaypointRequiredShared = (Error, "waypoint-required-shared", "give both services the same waypoint, or pods of their own"),
+    /// An older Telemetry object takes the place of this one.
+    DuplicateTelemetry = (Error, "duplicate-telemetry", "remove one of the two"),
     /// An older PeerAuthentication takes the place of this one.
     DuplicatePeerAuthentication = (Error, "duplicate-peer-authentication", "remove one of the two"),
     /// A PeerAuthentication, or a part of one, stands where it has no effect.

@@ -26,6 +26,7 @@ pub fn namespace_facts(metadata: Option<&Metadata>) -> impl PartialEq {
         waypoint::inherited(metadata),
         metadata.and_then(|it| it.labels.get(INGRESS_USE_WAYPOINT)),
         metadata.and_then(|it| it.annotations.get(balancing::ANNOTATION)),
+        waypoint::required::facts(metadata),
     )
 }
 
@@ -50,7 +51,8 @@ pub fn of_service(
     }
     let metadata = &service.metadata;
     let bound = waypoint(context, metadata);
-    let mut findings = unhonoured::findings(metadata);
+    let mut findings = unhonoured::of_service_or_namespace(metadata);
+    findings.extend(waypoint::required::findings(metadata));
     findings.extend(bound.findings);
     let (load_balancing, finding) = balancing::of(service, context.namespace);
     findings.extend(finding);

@@ -18,7 +18,6 @@ use objects::istio::authorization_policy::TargetRef;
 use objects::istio::telemetry::Mode;
 
 use super::{Cluster, age};
-use observing::Observing;
 
 /// How hosts of the mesh are found that are not of the cluster's domain.
 pub type FindService<'a> = &'a dyn Fn(&str) -> Option<NamespacedHostname>;
@@ -111,12 +110,24 @@ fn is_for_all(object: &Telemetry) -> bool {
     selector.is_none_or(|it| it.match_labels.is_empty()) && object.spec.targets().next().is_none()
 }
 
-fn oldest<'a>(
-    all: &[&'a Telemetry],
-    counts: impl Fn(&Telemetry) -> bool,
-) -> Option<&'a Telemetry> {
+/// The name of an older object of the same namespace for the same, which counts instead.
+pub fn older<'a>(object: &Telemetry, beside: &[&'a Telemetry]) -> Option<&'a str> {
+    let is_same = |it: &Telemetry| {
+        let mut targets = it.spec.targets();
+        let one_of = |target: &TargetRef| {
+            let mut own = object.spec.targets();
+            own.any(|it| it.kind == target.kind && it.name == target.name)
+        };
+        (is_for_all(it) && is_for_all(object)) || targets.any(one_of)
+    };
+    let first = oldest(beside, |it| is_same(it))?;
+    let is_older = age::of(&first.metadata) < age::of(&object.metadata);
+    is_older.then_some(first.metadata.name.as_str())
+}
+
+fn oldest<'a>(all: &[&'a Telemetry], counts: impl Fn(&Telemetry) -> bool) -> Option<&'a Telemetry> {
     let all = all.iter().copied().filter(|it| counts(it));
-    all.min_by_key(|it| (age::of(&it.metadata), it.metadata.name.clone()))
+    all.min_by_key(|it| age::of(&it.metadata))
 }
 
 /// Whether an entry is about the side that a waypoint is on.

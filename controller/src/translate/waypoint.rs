@@ -4,6 +4,7 @@
 //! The address is known before the waypoint is: `<gateway>.<namespace>.svc.<domain>`, port 15008. It is published
 //! from the moment the label exists, so that no proxy ever takes the way around.
 
+pub mod required;
 pub mod bind;
 pub mod canary;
 pub mod refusal;

@@ -7,6 +7,7 @@ mod choice;
 mod look;
 mod settings;
 mod special;
+mod told;
 #[path = "../world/yaml.rs"]
 mod yaml;
 

@@ -1,5 +1,7 @@
 //! What waypoints are told about themselves, and who is told.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::time::Duration;
 
 use controller::index::Type;

@@ -105,6 +105,7 @@ impl State {
             source_ip: Attempt::SOURCE,
             destination_ip: Attempt::DESTINATION,
             destination_port: attempt.port,
+            request: None,
         };
         let policies = self.policies.values().map(|it| &**it);
         let verdict = authz::decide(&facts, policies.filter(|it| applies(it, workload)));

@@ -146,6 +146,6 @@ pub enum LimitBy {
     Principal,
     /// Address of the caller.
     SourceIp,
-    /// A claim of the token.
+    /// A claim of the token, by path with `\u{1f}` between its parts.
     Claim(Arc<str>),
 }

@@ -191,7 +191,10 @@ pub(super) fn texts_message(list: &[Arc<str>]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
-pub(super) fn pairs(list: Vec<proto::waypoint::Pair>) -> Vec<(Arc<str>, Arc<str>)> {
+/// Names with their values.
+type Pairs = Vec<(Arc<str>, Arc<str>)>;
+
+pub(super) fn pairs(list: Vec<proto::waypoint::Pair>) -> Pairs {
     let one = |it: proto::waypoint::Pair| (it.name.into(), it.value.into());
     list.into_iter().map(one).collect()
 }
@@ -303,10 +306,7 @@ fn extension<'a>(
 impl Subject<'_> {
     /// The labels among the extensions. They decide which endpoints may be used, so those that cannot be read refuse
     /// the resource.
-    pub(super) fn labels(
-        self,
-        extensions: &[pb::Extension],
-    ) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+    pub(super) fn labels(self, extensions: &[pb::Extension]) -> Result<Pairs, Error> {
         let name = type_urls::LABELS_EXTENSION;
         let Some(config) = extension(extensions, name, type_urls::LABELS) else {
             return Ok(Vec::new());

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::reference::object;
+use crate::kinds::Key;
 use crate::meta::Metadata;
 
 /// TLS to an application.
@@ -36,6 +38,14 @@ pub struct TargetRef {
     pub name: String,
     /// Name of a port; all ports when absent.
     pub section_name: Option<String>,
+}
+
+impl TargetRef {
+    /// The service or service entry that it means in a policy of `namespace`; `None` for everything else.
+    #[must_use]
+    pub fn object(&self, namespace: &str) -> Option<Key> {
+        object(&self.group, &self.kind, namespace, &self.name)
+    }
 }
 
 /// How an application proves who it is.

@@ -3,6 +3,21 @@
 use serde::Deserialize;
 
 use super::filter::Filter;
+use crate::kinds::{Key, Kind};
+
+/// API group of Istio's networking kinds.
+pub const ISTIO: &str = "networking.istio.io";
+
+/// The service or service entry that a reference means; `None` for everything else.
+#[must_use]
+pub fn object(group: &str, kind: &str, namespace: &str, name: &str) -> Option<Key> {
+    let kind = match (group, kind) {
+        ("", "Service") => Kind::Service,
+        (ISTIO, "ServiceEntry") => Kind::ServiceEntry,
+        _ => return None,
+    };
+    Some(Key::new(kind, namespace, name))
+}
 
 /// What a route is attached to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,6 +47,16 @@ impl Default for ParentRef {
             section_name: None,
             port: None,
         }
+    }
+}
+
+impl ParentRef {
+    /// The service or service entry that it means in a route of `namespace`; `None` for what is not the mesh's, gateways
+    /// above all.
+    #[must_use]
+    pub fn object(&self, namespace: &str) -> Option<Key> {
+        let namespace = self.namespace.as_deref().unwrap_or(namespace);
+        object(&self.group, &self.kind, namespace, &self.name)
     }
 }
 

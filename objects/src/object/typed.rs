@@ -6,7 +6,7 @@ use super::Object;
 use crate::istio::Refused;
 use crate::kinds::Kind;
 use crate::meta::Metadata;
-use crate::{gateway_api, istio, kubernetes};
+use crate::{gateway_api, istio, kubernetes, weft};
 
 macro_rules! typed {
     ($($kind:ident, $accessor:ident, $shape:ty;)*) => {
@@ -62,10 +62,12 @@ typed! {
     AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;
     RequestAuthentication, request_authentication, istio::RequestAuthentication;
     PeerAuthentication, peer_authentication, istio::PeerAuthentication;
+    RateLimitPolicy, rate_limit_policy, weft::RateLimitPolicy;
     ServiceEntry, service_entry, istio::ServiceEntry;
     WorkloadEntry, workload_entry, istio::WorkloadEntry;
     VirtualService, virtual_service, istio::VirtualService;
     DestinationRule, destination_rule, istio::DestinationRule;
+    Telemetry, telemetry, istio::Telemetry;
     Gateway, gateway, gateway_api::Gateway;
     GatewayClass, gateway_class, gateway_api::GatewayClass;
     HTTPRoute, http_route, gateway_api::HttpRoute;

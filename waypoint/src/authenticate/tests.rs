@@ -1,6 +1,7 @@
 //! Real tokens of real keys, good and bad, and what becomes of the request.
 
 mod keys;
+mod noise;
 mod places;
 
 use std::time::{Duration, UNIX_EPOCH};

@@ -14,7 +14,7 @@ use mesh::tls::{self, HANDSHAKE_DEADLINE};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::{Through, Version, Way};
+use super::{Through, Version, Way, name};
 use crate::bytes::Peeked;
 
 /// A stream of bytes, whatever it goes through.
@@ -31,6 +31,9 @@ pub enum ConnectError {
     /// TCP failed.
     #[error(transparent)]
     Tcp(#[from] dial::Error),
+    /// The endpoint's name has no address.
+    #[error(transparent)]
+    Name(#[from] name::Error),
     /// The socket could not be made.
     #[error("cannot make a socket")]
     Socket(#[source] io::Error),
@@ -94,7 +97,7 @@ impl Dialer {
     ) -> Result<(Box<dyn Io>, SocketAddr), ConnectError> {
         let (io, local): (Box<dyn Io>, _) = match &way.tunnel {
             None => {
-                let stream = self.plain(way.address).await?;
+                let stream = self.reach(way).await?;
                 let local = stream.local_addr().map_err(ConnectError::Socket)?;
                 (Box::new(stream), local)
             }
@@ -114,6 +117,29 @@ impl Dialer {
         match &way.tls {
             None => Ok((io, local)),
             Some(tls) => Ok((super::tls::originate(io, &tls.0, version).await?, local)),
+        }
+    }
+
+    /// A plain connection to an endpoint. Of several addresses of a name the first that answers is taken.
+    ///
+    /// # Errors
+    /// [`ConnectError::Name`], [`ConnectError::Socket`] or, of the last address, [`ConnectError::Tcp`].
+    pub async fn reach(&self, way: &Way) -> Result<TcpStream, ConnectError> {
+        let Some(host) = &way.host else {
+            return self.plain(way.address).await;
+        };
+        let mut addresses = name::addresses(host, way.address.port()).await?.into_iter();
+        loop {
+            let Some(address) = addresses.next() else {
+                let host = Arc::clone(host);
+                return Err(name::Error::Empty { host }.into());
+            };
+            match self.plain(address).await {
+                Err(error) if addresses.len() > 0 => {
+                    tracing::debug!(%host, %address, %error, "the next address of the name is tried");
+                }
+                done => return done,
+            }
         }
     }
 

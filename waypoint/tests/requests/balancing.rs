@@ -12,18 +12,22 @@ use crate::world::{World, all, routes, run, to, vip};
 
 /// `web` with three applications behind it, reached by `rule`.
 async fn three(policy: TrafficPolicy, rule: HttpRule) -> (World, [App; 3]) {
-    let mut world = World::new().await;
-    let apps = [
-        App::start("a", Speaks::Http1).await,
-        App::start("b", Speaks::Http1).await,
-        App::start("c", Speaks::Http1).await,
-    ];
-    let [a, b, c] = &apps;
-    world.service("web", 80, AppProtocol::Http11, &[a, b, c]);
-    let mut routes = routes(&[], vec![(all(), rule)]);
-    routes.destinations[0].policy = policy;
-    world.route(&routes);
-    (world, apps)
+    Box::pin(async move {
+        let mut world = World::new().await;
+        let apps = [
+            App::start("a", Speaks::Http1).await,
+            App::start("b", Speaks::Http1).await,
+            App::start("c", Speaks::Http1).await,
+        ];
+        world.service("web", 80, AppProtocol::Http11, &apps.each_ref());
+        let mut routes = routes(&[], vec![(all(), rule)]);
+        for destination in &mut routes.destinations {
+            destination.policy = policy.clone();
+        }
+        world.route(&routes);
+        (world, apps)
+    })
+    .await
 }
 
 fn by(balancing: Balancing) -> TrafficPolicy {
@@ -159,10 +163,12 @@ fn where_no_retry_is_left_the_answer_is_the_clients() {
             any_5xx: true,
             ..RetryOn::default()
         };
-        let mut policy = TrafficPolicy::default();
-        policy.limits = Limits {
-            retries: 0,
-            ..Limits::default()
+        let policy = TrafficPolicy {
+            limits: Limits {
+                retries: 0,
+                ..Limits::default()
+            },
+            ..TrafficPolicy::default()
         };
         let (world, apps) = three(policy, retrying(5, on)).await;
         let answer = world.client.get(&vip(80), "/status/503").await;

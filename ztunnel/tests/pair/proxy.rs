@@ -70,6 +70,7 @@ fn shared(start: Start, authority: Authority, registry: &mut Registry) -> (Store
         node: config.node.name.as_str().into(),
         preferred_namespace: "".into(),
         on_demand: start.on_demand,
+        keeps_labels: false,
     });
     let demand = start.on_demand.then(nobody_to_ask);
     let mut tunnels = config.tunnels.settings();

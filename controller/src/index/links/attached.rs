@@ -6,7 +6,10 @@ use objects::meta::Metadata;
 
 use super::{Dirty, Output, name};
 use crate::shelf::Shelf;
-use crate::translate::Cluster;
+use crate::translate::{Cluster, rate_limit};
+
+/// The kind of routes that limits can be attached to.
+const ROUTE: &str = "HTTPRoute";
 
 /// A policy's metadata, its references, and what it is as an output.
 type Attachment<'a> = (&'a Metadata, Vec<&'a TargetRef>, fn(&Metadata) -> Output);
@@ -49,7 +52,19 @@ fn attachments(
         let output: fn(&Metadata) -> Output = |it| Output::Authentication(name(it));
         (&it.metadata, targets.collect(), output)
     });
-    let all: Vec<Attachment<'_>> = policies.chain(tokens).collect();
+    for limits in shelf.rate_limits_in(namespace) {
+        let targets = limits.spec.target_refs.iter().map(rate_limit::reference);
+        // A route's waypoints are those of its services.
+        let mut targets = targets.filter(|it| it.kind == ROUTE || is_meant(it));
+        if targets.next().is_some() {
+            dirty.add(Output::RateLimit(name(&limits.metadata)));
+        }
+    }
+    let telemetries = shelf.telemetries_in(namespace).map(|it| {
+        let output: fn(&Metadata) -> Output = |it| Output::Telemetry(name(it));
+        (&it.metadata, it.spec.targets().collect(), output)
+    });
+    let all: Vec<Attachment<'_>> = policies.chain(tokens).chain(telemetries).collect();
     for (metadata, targets, output) in all {
         if targets.into_iter().any(&is_meant) {
             dirty.add(output(metadata));

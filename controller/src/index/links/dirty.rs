@@ -30,8 +30,12 @@ pub enum Output {
     Policy(NamespacedName),
     /// A RequestAuthentication.
     Authentication(NamespacedName),
+    /// A RateLimitPolicy.
+    RateLimit(NamespacedName),
     /// What the ports of a PeerAuthentication come to.
     Peer(NamespacedName),
+    /// What is to be said about a Telemetry object.
+    Telemetry(NamespacedName),
     /// What is to be said about a VirtualService.
     VirtualService(NamespacedName),
     /// What is to be said about a route, by the object.
@@ -59,8 +63,10 @@ impl Output {
             Self::Namespace(name) => (Kind::Namespace, name),
             Self::Policy(name) => (Kind::AuthorizationPolicy, name),
             Self::Authentication(name) => (Kind::RequestAuthentication, name),
+            Self::RateLimit(name) => (Kind::RateLimitPolicy, name),
             Self::VirtualService(name) => (Kind::VirtualService, name),
             Self::DestinationRule(name) => (Kind::DestinationRule, name),
+            Self::Telemetry(name) => (Kind::Telemetry, name),
             Self::Peer(name) | Self::Strict(name) => (Kind::PeerAuthentication, name),
             Self::TlsPolicy(name) => (Kind::BackendTLSPolicy, name),
             Self::Route(key) | Self::Routes(key) => return key.clone(),
@@ -107,8 +113,10 @@ impl Output {
                 Some(Self::Route(key.clone()))
             }
             Kind::RequestAuthentication => Some(Self::Authentication(name)),
+            Kind::RateLimitPolicy => Some(Self::RateLimit(name)),
             Kind::VirtualService => Some(Self::VirtualService(name)),
             Kind::DestinationRule => Some(Self::DestinationRule(name)),
+            Kind::Telemetry => Some(Self::Telemetry(name)),
             _ => None,
         }
     }

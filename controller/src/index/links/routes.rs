@@ -1,7 +1,7 @@
 //! Pure. Whose routes may have turned: because of a route, of what routes are attached to, or of what they send to.
 
 use mesh::names::NamespacedName;
-use objects::gateway_api::BackendTlsPolicy;
+use objects::gateway_api::{BackendTlsPolicy, Written};
 use objects::istio::ServiceEntry;
 use objects::kinds::{Key, Kind};
 use objects::kubernetes::Service;
@@ -10,9 +10,8 @@ use objects::object::Object;
 
 use super::{Dirty, Output, hosts};
 use crate::shelf::pointers::Target;
-use crate::shelf::{Replaced, Shelf};
-use crate::translate::routes::{Written, parent};
-use crate::translate::{Cluster, destination_rule, host, membership};
+use crate::shelf::{ROUTES, Replaced, Shelf};
+use crate::translate::{Cluster, membership};
 
 /// A service or a service entry whose waypoint, ports or presence may have turned, and what is said of its routes.
 pub(super) fn rebound(kind: Kind, metadata: &Metadata, shelf: &Shelf, dirty: &mut Dirty) {
@@ -33,7 +32,7 @@ pub(super) fn route(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
     let is_elsewhere = written[0] != written[1];
     for parent in forms.iter().flatten().flat_map(|it| parents(*it)) {
         if is_elsewhere {
-            siblings(&parent, shelf, dirty);
+            giving_way(&replaced.key, &parent, shelf, dirty);
         }
         dirty.add(Output::Routes(parent));
     }
@@ -128,60 +127,22 @@ pub(super) fn certificates(map: &Key, shelf: &Shelf, cluster: &Cluster, dirty: &
 fn about(policy: &BackendTlsPolicy, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
     let namespace = &*policy.metadata.namespace;
     for target in &policy.spec.target_refs {
-        let kind = match target.kind.as_str() {
-            "Service" => Kind::Service,
-            "ServiceEntry" => Kind::ServiceEntry,
-            _ => continue,
+        let Some(key) = target.object(namespace) else {
+            continue;
         };
-        let key = Key::new(kind, namespace, &target.name);
         policies_on(&key, shelf, dirty);
         destination(&key, shelf, cluster, dirty);
     }
 }
 
-/// A DestinationRule has changed: the routes that send where it held, or holds now.
-pub(super) fn holding_rule(
-    replaced: &Replaced,
+/// How requests to a service, or to the hosts of a service entry, are spread has changed: its own routes, and those that
+/// send there.
+pub(in crate::index) fn destination(
+    key: &Key,
     shelf: &Shelf,
     cluster: &Cluster,
     dirty: &mut Dirty,
 ) {
-    let [before, after] = replaced.both(Object::destination_rule);
-    // What has held instead of a rejected one is not known here.
-    let mut is_wide = before.is_some_and(destination_rule::is_rejected);
-    for rule in [before, after].into_iter().flatten() {
-        let namespace = &*rule.metadata.namespace;
-        let name = host::full_name(&rule.spec.host, namespace, &cluster.domain);
-        is_wide |= name.contains('*');
-        if let Some((namespace, name)) = cluster.service_of(&name) {
-            let key = Key::new(Kind::Service, namespace, name);
-            destination(&key, shelf, cluster, dirty);
-        }
-        for entry in shelf.entries_of(&name) {
-            let metadata = &entry.metadata;
-            let key = Key::new(Kind::ServiceEntry, &metadata.namespace, &metadata.name);
-            destination(&key, shelf, cluster, dirty);
-        }
-    }
-    if is_wide {
-        every_one(shelf, dirty);
-    }
-}
-
-/// The routes of everything.
-fn every_one(shelf: &Shelf, dirty: &mut Dirty) {
-    let services = shelf.services().map(|it| (Kind::Service, &it.metadata));
-    let entries = shelf.service_entries();
-    let entries = entries.map(|it| (Kind::ServiceEntry, &it.metadata));
-    for (kind, metadata) in services.chain(entries) {
-        let key = Key::new(kind, &metadata.namespace, &metadata.name);
-        dirty.add(Output::Routes(key));
-    }
-}
-
-/// How requests to a service, or to the hosts of a service entry, are spread has changed: its own routes, and those that
-/// send there.
-pub(super) fn destination(key: &Key, shelf: &Shelf, cluster: &Cluster, dirty: &mut Dirty) {
     dirty.add(Output::Routes(key.clone()));
     let name = NamespacedName::new(&*key.namespace, &*key.name);
     match key.kind {
@@ -217,6 +178,19 @@ fn turned(route: &Object, dirty: &mut Dirty) {
     parents.for_each(|parent| dirty.add(Output::Routes(parent)));
 }
 
+/// What is said of the routes of a parent that give way to one: those of the kinds after its own, for the same clients.
+fn giving_way(route: &Key, parent: &Key, shelf: &Shelf, dirty: &mut Dirty) {
+    let after = ROUTES
+        .into_iter()
+        .skip_while(|kind| *kind != route.kind)
+        .skip(1);
+    for kind in after {
+        for other in shelf.attached_of(parent, kind, &route.namespace) {
+            dirty.add(Output::Route(other.key().clone()));
+        }
+    }
+}
+
 /// What is said of the routes that are attached to a parent.
 fn siblings(parent: &Key, shelf: &Shelf, dirty: &mut Dirty) {
     for route in shelf.attached_to(parent) {
@@ -227,7 +201,5 @@ fn siblings(parent: &Key, shelf: &Shelf, dirty: &mut Dirty) {
 fn parents(route: Written<'_>) -> Vec<Key> {
     let namespace = &*route.metadata().namespace;
     let parents = route.parents().iter();
-    parents
-        .filter_map(|it| parent::of(it, namespace).key())
-        .collect()
+    parents.filter_map(|it| it.object(namespace)).collect()
 }

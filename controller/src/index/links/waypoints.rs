@@ -117,6 +117,10 @@ fn asks(key: &Key, is_for_workloads: bool, shelf: &Shelf, dirty: &mut Dirty) {
         }
         return;
     }
+    dirty.add(Output::Namespace(NamespacedName::new(
+        "",
+        key.name.as_str(),
+    )));
     let services = shelf.services_in(&key.name);
     services.for_each(|it| routes::rebound(Kind::Service, &it.metadata, shelf, dirty));
     let entries = shelf.service_entries_in(&key.name);
@@ -126,7 +130,7 @@ fn asks(key: &Key, is_for_workloads: bool, shelf: &Shelf, dirty: &mut Dirty) {
     }
 }
 
-fn workloads_in(namespace: &str, shelf: &Shelf, dirty: &mut Dirty) {
+pub(super) fn workloads_in(namespace: &str, shelf: &Shelf, dirty: &mut Dirty) {
     let pods = shelf.pods_in(namespace);
     pods.for_each(|it| dirty.pod(&it.metadata));
     let entries = shelf.workload_entries_in(namespace);

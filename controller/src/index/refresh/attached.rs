@@ -4,8 +4,9 @@ use mesh::model::Origin;
 use mesh::model::attached::{AttachedPolicy, PolicyBody, Target};
 use mesh::names::{NamespacedHostname, NamespacedName};
 use objects::istio::authorization_policy::TargetRef;
-use objects::kinds::Key;
+use objects::kinds::{Key, Kind};
 use objects::raw::Path;
+use objects::weft::rate_limit_policy::LimitTarget;
 
 use super::{Computed, View};
 use crate::index::for_waypoints::{ForWaypoints, Guidance};
@@ -13,9 +14,9 @@ use crate::index::hosts;
 use crate::index::links::Output;
 use crate::resources::Audience;
 use crate::translate::attachment::{self, Place, WAYPOINT_CLASS};
-use crate::translate::request_authentication;
 use crate::translate::service_entry::{self, own_hosts, records};
 use crate::translate::{policies::Policies, service};
+use crate::translate::{rate_limit, request_authentication};
 
 /// What a RequestAuthentication comes to.
 pub(super) fn tokens(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
@@ -39,6 +40,65 @@ pub(super) fn tokens(view: View<'_>, name: &NamespacedName) -> Option<Computed> 
     })
 }
 
+/// What a RateLimitPolicy comes to.
+pub(super) fn limits(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
+    let View { shelf, book, .. } = view;
+    let key = Output::RateLimit(name.clone()).key();
+    let object = shelf.find(&key)?;
+    let written = rate_limit::translate(object.rate_limit_policy()?);
+    let in_force = rate_limit::translate(book.in_force(object).rate_limit_policy()?);
+    let places = |targets: &[(LimitTarget, Path)]| -> Vec<Place> {
+        let places = targets
+            .iter()
+            .map(|(it, _)| limited(view, &key.namespace, it));
+        places.map(|it| it.unwrap_or(Place::Missing)).collect()
+    };
+    let has_last_good = book.has_last_good(&key);
+    let (findings, status) = rate_limit::report(&written, &places(&written.targets), has_last_good);
+    let body = PolicyBody::RateLimit(in_force.limits);
+    let told = tell(&key, &places(&in_force.targets), body);
+    Some(Computed {
+        for_waypoints: told.into_iter().collect(),
+        findings,
+        status: Some(status),
+        ..Computed::default()
+    })
+}
+
+/// Where a target of limits leads.
+fn limited(view: View<'_>, namespace: &str, target: &LimitTarget) -> Option<Place> {
+    match target.kind.as_str() {
+        "Service" | "Gateway" => place(view, namespace, &rate_limit::reference(target)),
+        "HTTPRoute" => of_route(view, namespace, target),
+        // The object is told so where it is read.
+        _ => Some(Place::Unbound),
+    }
+}
+
+/// A route, by the waypoints of the services that it is attached to.
+fn of_route(view: View<'_>, namespace: &str, target: &LimitTarget) -> Option<Place> {
+    let key = Key::new(Kind::HTTPRoute, namespace, &target.name);
+    let route = view.shelf.find(&key)?.http_route()?;
+    let parents = route
+        .spec
+        .parent_refs
+        .iter()
+        .filter(|it| it.kind == "Service");
+    let mut gateways = Vec::new();
+    for parent in parents {
+        let place = parent.namespace.as_deref().unwrap_or(namespace);
+        let name = NamespacedName::new(place, parent.name.as_str());
+        if let Some(Place::Bound { gateways: told, .. }) = of_service(view, &name) {
+            gateways.extend(told);
+        }
+    }
+    let origin = Origin {
+        rule: target.section_name.as_deref().unwrap_or_default().into(),
+        ..Origin::object("HTTPRoute", namespace, target.name.as_str())
+    };
+    Some(Place::of(vec![Target::Route(origin)], gateways))
+}
+
 /// What waypoints are told of a policy; `None` when none serves any of its targets.
 pub(super) fn told(
     view: View<'_>,
@@ -46,7 +106,11 @@ pub(super) fn told(
     references: &[(TargetRef, Path)],
     body: PolicyBody,
 ) -> Option<ForWaypoints> {
-    let (targets, gateways) = attachment::reach(&places(view, &key.namespace, references));
+    tell(key, &places(view, &key.namespace, references), body)
+}
+
+fn tell(key: &Key, places: &[Place], body: PolicyBody) -> Option<ForWaypoints> {
+    let (targets, gateways) = attachment::reach(places);
     let kind = key.kind.facts().word;
     let policy = AttachedPolicy {
         origin: Origin::object(kind, key.namespace.as_str(), key.name.as_str()),

@@ -6,7 +6,7 @@ use objects::istio::ServiceEntry;
 use objects::raw::Path;
 
 use super::pods::{selecting, workload_waypoint};
-use super::{Computed, View};
+use super::{Computed, View, required};
 use crate::index::hosts;
 use crate::translate::policies::policies_of;
 use crate::translate::service_entry::{self, Context};
@@ -68,6 +68,11 @@ pub(super) fn workload_entry(view: View<'_>, name: &NamespacedName) -> Option<Co
     let mut made = workload_entry::of_entry(cluster, entry, services, &entries);
     let mut findings = workload_entry::findings(cluster, entry, &made);
     made.policies = policies_of(&labels, &name.namespace, view.book.policies());
+    if !waypoint::is_managed(&labels) {
+        made.policies
+            .extend(required::names(view, &name.namespace, &labels));
+        made.policies.sort_unstable();
+    }
     let mut status = Status::default();
     if !waypoint::is_managed(&labels) {
         let at = match entry.spec.labels.has(USE_WAYPOINT) {

@@ -8,7 +8,7 @@ use objects::kubernetes::Pod;
 use objects::labels::Labels;
 use objects::raw::Path;
 
-use super::{Computed, View};
+use super::{Computed, View, required};
 use crate::index::hosts;
 use crate::shelf::pointers::GATEWAY_NAME;
 use crate::translate::membership::{self, Candidate};
@@ -53,16 +53,26 @@ pub(super) fn pod(view: View<'_>, name: &NamespacedName) -> Option<Computed> {
             findings.extend(bound.findings);
         }
     }
+    let mut policies = policies_of(
+        &object.metadata.labels,
+        &name.namespace,
+        view.book.policies(),
+    );
+    // A waypoint itself is what the others wait for.
+    if instance_of(view, object).is_none() {
+        policies.extend(required::names(
+            view,
+            &name.namespace,
+            &object.metadata.labels,
+        ));
+        policies.sort_unstable();
+    }
     let made = workload::of_pod(cluster, object, node, &candidates, &entries);
     let made = made.map(|made| {
         Update::Workload(Box::new(Workload {
             waypoint,
             application_tunnel,
-            policies: policies_of(
-                &object.metadata.labels,
-                &name.namespace,
-                view.book.policies(),
-            ),
+            policies: policies.clone(),
             ..made
         }))
     });

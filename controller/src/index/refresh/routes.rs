@@ -1,19 +1,21 @@
 //! Pure. The routes of services that waypoints serve, and what is to be said about routes and BackendTLSPolicies.
 
-mod around;
 mod attachments;
 mod parents;
+pub(super) mod around;
 
+use mesh::model::observe::Telemetry;
 use mesh::names::NamespacedName;
 use objects::kinds::Key;
 
-use super::{Computed, View};
+use super::{Computed, View, telemetry, traffic};
 use crate::index::for_waypoints::{ForWaypoints, Guidance};
 use crate::resources::Audience;
 use crate::translate::backend_tls::report::Held;
 use crate::translate::backend_tls::{self, report as tls_report};
 use crate::translate::routes::destinations::Destinations;
-use crate::translate::routes::{self, Family, Written, report};
+use crate::translate::routes::{self, Written, report};
+use crate::translate::telemetry::{Target, Waypoint};
 use around::Around;
 use parents::Served;
 
@@ -27,16 +29,20 @@ pub(super) fn routes(view: View<'_>, key: &Key) -> Option<Computed> {
     let client = gateways.first()?.namespace.clone();
     let around = Around {
         view,
-        client: &client,
+        client: Some(&client),
     };
     let attached = match is_parent {
         true => attachments::of(view, key),
         false => Vec::new(),
     };
     let audience = Audience::gateways(gateways.iter().cloned());
+    let telemetry = observed(view, key, gateways.first()?);
     let for_waypoints = services.iter().map(|service| {
-        let mut first = |_: u16, _: &mut Destinations<'_>| Family::default();
-        let routes = routes::of_service(&around, service, &attached, &mut first);
+        let mut first = |port: u16, to: &mut Destinations<'_>| {
+            traffic::family(view, (key, service), &client, port, to)
+        };
+        let mut routes = routes::of_service(&around, service, &attached, &mut first);
+        routes.telemetry.clone_from(&telemetry);
         ForWaypoints {
             guidance: Guidance::Routes(Box::new(routes)),
             audience: audience.clone(),
@@ -48,14 +54,26 @@ pub(super) fn routes(view: View<'_>, key: &Key) -> Option<Computed> {
     })
 }
 
+/// What is logged, counted and traced of a service in particular. Of several waypoints it is as at the first.
+fn observed(view: View<'_>, key: &Key, gateway: &NamespacedName) -> Option<Telemetry> {
+    let class = view.shelf.gateway(&gateway.namespace, &gateway.name)?;
+    let waypoint = Waypoint {
+        gateway,
+        class: &class.spec.gateway_class_name,
+    };
+    let service = Target {
+        kind: key.kind.facts().word,
+        namespace: &key.namespace,
+        name: &key.name,
+    };
+    telemetry::of_service(view, &waypoint, service)
+}
+
 /// What is to be said about a route.
 pub(super) fn route(view: View<'_>, key: &Key) -> Option<Computed> {
     let route = Written::of(view.shelf.find(key)?)?;
     let attachments = attachments::outcomes(view, route);
-    let around = Around {
-        view,
-        client: &key.namespace,
-    };
+    let around = Around { view, client: None };
     let (findings, status) = report::report(route, &around, &attachments);
     Some(Computed {
         findings,
@@ -71,7 +89,7 @@ pub(super) fn tls_policy(view: View<'_>, name: &NamespacedName) -> Option<Comput
     let held = policy.spec.target_refs.iter().map(|target| {
         let (kind, name) = (&target.kind, &target.name);
         let shown = format!("{kind} {}/{name}", policy.metadata.namespace);
-        let Some(key) = backend_tls::target(target, &policy.metadata.namespace) else {
+        let Some(key) = target.object(&policy.metadata.namespace) else {
             return Held::Missing(format!("{shown} is nothing that TLS is spoken to"));
         };
         let ports = around::port_names(view, &key);
@@ -89,8 +107,7 @@ pub(super) fn tls_policy(view: View<'_>, name: &NamespacedName) -> Option<Comput
         let taken = others.find_map(|it| it.filter(|it| it.metadata.name != policy.metadata.name));
         let holds_any = ours
             .iter()
-            .map(chosen)
-            .flatten()
+            .filter_map(chosen)
             .any(|it| it.metadata.name == policy.metadata.name);
         match taken {
             Some(other) if !holds_any => Held::Taken(format!(

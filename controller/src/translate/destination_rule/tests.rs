@@ -36,6 +36,7 @@ fn cluster(mesh: &str) -> Cluster {
     assert_eq!(findings, []);
     Cluster {
         authorizers: Arc::default(),
+        observing: Arc::default(),
         id: "c".into(),
         domain: "cluster.local".into(),
         network: "".into(),

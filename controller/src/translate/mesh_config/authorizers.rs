@@ -14,19 +14,24 @@ use objects::istio::Span;
 use serde::Deserialize;
 
 use super::Cluster;
+use crate::translate::telemetry::observing::{Collector, FileLog, Kinds, Nothing};
 
 /// How long an answer may take where nobody says.
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// Status of requests that are refused without an answer.
 const STATUS_ON_ERROR: u16 = 403;
 
-/// One of `extensionProviders`, as far as it is about authorization.
+/// One of `extensionProviders`, as far as it is about authorization, logs, metrics or traces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Authorizer {
     name: String,
     envoy_ext_authz_grpc: Option<Server>,
     envoy_ext_authz_http: Option<Server>,
+    opentelemetry: Option<Collector>,
+    zipkin: Option<Collector>,
+    envoy_file_access_log: Option<FileLog>,
+    prometheus: Option<Nothing>,
 }
 
 /// The server and how it is asked; the fields of both ways.
@@ -68,6 +73,17 @@ struct Body {
 }
 
 impl Authorizer {
+    /// Its name, and what it is to logs, metrics and traces.
+    pub fn observer(&self) -> (&str, Kinds) {
+        let kinds = Kinds {
+            opentelemetry: self.opentelemetry.clone(),
+            zipkin: self.zipkin.clone(),
+            envoy_file_access_log: self.envoy_file_access_log.clone(),
+            prometheus: self.prometheus,
+        };
+        (&self.name, kinds)
+    }
+
     /// The server as waypoints know it; `None` for a provider of something else, or one that cannot be used.
     fn read(&self, cluster: &Cluster) -> Option<ExternalAuthorizer> {
         let namespace = |host: &str| Some(cluster.service_of(host)?.0.to_owned());

@@ -2,6 +2,7 @@
 
 #![expect(clippy::too_many_lines, reason = "tables are long")]
 
+mod attached;
 mod l7;
 mod rejected;
 
@@ -15,6 +16,7 @@ use objects::object::{Object, Parts, identify};
 
 use super::report::{Situation, report};
 use super::{Mesh, Translated, translate};
+use crate::translate::attachment::Place;
 
 const ROOT: &str = "root";
 
@@ -354,8 +356,14 @@ fn the_status_says_what_is_in_force_and_why_not_more() {
         selects_any: true,
         ..Situation::default()
     };
-    let targets = |targets: &[bool]| Situation {
-        targets: targets.to_vec(),
+    let targets = |places: &[bool]| Situation {
+        places: places
+            .iter()
+            .map(|exists| match exists {
+                true => Place::Unbound,
+                false => Place::Missing,
+            })
+            .collect(),
         ..Situation::default()
     };
     let last_good = Situation {

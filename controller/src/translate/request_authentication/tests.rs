@@ -1,3 +1,5 @@
+//! What each field of a RequestAuthentication becomes, and what its owner hears.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -6,9 +6,11 @@ use mesh::model::http::{HttpEntry, ServiceRoutes, TlsRule};
 
 use super::assemble::{Family, assemble};
 use super::destinations::Destinations;
+use super::entry::Entry;
 use super::notes::Notes;
-use super::read::{self, Entry, Read};
+use super::read::{self, Read};
 use super::{Known, Surroundings, Written};
+use crate::translate::age;
 
 /// A route and the ports of a service that it is attached to; `None` stands for all of them.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ pub fn of_service(
     let own = ports.filter_map(|port| Some((*port, to.number(&service.key, *port, None)?)));
     let own = own.collect();
     let mut attached: Vec<&Attached<'_>> = attached.iter().collect();
-    attached.sort_by_cached_key(|it| it.route.age());
+    attached.sort_by_cached_key(|it| age::across(it.route.metadata()));
     // What is wrong with a route, its owner hears when the route itself is looked at.
     let mut notes = Notes::default();
     let read = |it: &&Attached<'_>| read::read(it.route, &mut to, &mut notes);

@@ -4,12 +4,12 @@ use mesh::model::http::Backend;
 use mesh::names::NamespacedHostname;
 use objects::gateway_api::BackendRef;
 use objects::gateway_api::filter::Filter;
+use objects::gateway_api::reference::ISTIO;
 use objects::raw::Path;
 
 use super::destinations::Destinations;
 use super::headers::{self, BadChange};
 use super::notes::Notes;
-use super::parent::ISTIO;
 
 /// What the backends of one rule have in common.
 pub(super) struct Wanted<'a> {

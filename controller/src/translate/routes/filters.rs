@@ -14,7 +14,7 @@ use objects::raw::Path;
 use super::destinations::Destinations;
 use super::headers;
 use super::notes::Notes;
-use super::rule::Parts;
+use super::parts::Parts;
 use crate::translate::pattern;
 
 /// What the filters of a rule come to.

@@ -8,11 +8,12 @@ use objects::gateway_api::grpc_route::{GrpcMatch, GrpcRule, MethodMatch};
 use objects::raw::Path;
 
 use super::destinations::Destinations;
-use super::http::{headers, hostnames, is_default};
+use super::entry::{Entry, Http, is_default, origin, path_of};
+use super::http::{headers, hostnames};
 use super::notes::Notes;
+use super::parts::Parts;
 use super::precedence::{PathRank, Rank};
-use super::read::{Entry, Http, origin, path_of};
-use super::rule::{Parts, rule};
+use super::rule::rule;
 use super::{Written, limits};
 use crate::translate::pattern;
 

@@ -40,8 +40,11 @@ pub(super) fn read(
     })
 }
 
-fn pairs(list: &[Header], path: &Path) -> Result<Vec<(Arc<str>, Arc<str>)>, BadChange> {
-    let mut found: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+/// A header's name and value.
+type Pair = (Arc<str>, Arc<str>);
+
+fn pairs(list: &[Header], path: &Path) -> Result<Vec<Pair>, BadChange> {
+    let mut found: Vec<Pair> = Vec::new();
     for (index, header) in list.iter().enumerate() {
         let path = path.clone().at(index);
         let name = name(&header.name, &path.clone().key("name"))?;

@@ -7,13 +7,14 @@ use objects::gateway_api::http_route::{HttpMatch, HttpRule};
 use objects::raw::Path;
 
 use super::destinations::Destinations;
+use super::entry::{Entry, Http, origin, path_of};
 use super::notes::Notes;
-use super::read::{Entry, Http, origin, path_of};
-use super::rule::{Parts, rule};
+use super::parts::Parts;
+use super::rule::rule;
 use super::{Written, limits};
 use crate::translate::rule::Rule;
 
-pub(super) use matches::{headers, is_default};
+pub(super) use matches::headers;
 
 pub(super) fn read(route: &HttpRoute, to: &mut Destinations<'_>, notes: &mut Notes) -> Http {
     hostnames(&route.spec.hostnames, notes);

@@ -8,7 +8,7 @@ use objects::gateway_api::session as persistence;
 use objects::gateway_api::span;
 use objects::raw::Path;
 
-use super::http::is_default;
+use super::entry::is_default;
 use super::notes::Notes;
 use crate::translate::pattern;
 

@@ -8,8 +8,8 @@ use objects::raw::Path;
 use super::Written;
 use super::backends::{self, Wanted};
 use super::destinations::Destinations;
+use super::entry::{origin, path_of};
 use super::notes::Notes;
-use super::read::{origin, path_of};
 use mesh::model::http::Backend;
 
 /// One rule per server name, so that they can be put in order by it.

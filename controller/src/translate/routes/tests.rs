@@ -19,7 +19,6 @@ use mesh::names::NamespacedHostname;
 use objects::object::{Object, Parts, identify};
 
 use super::attach::Attached;
-use super::parent::{self, Parent};
 use super::{Family, Known, Surroundings, Written, of_service};
 
 /// Services `web`, `v1` and `v2` of `shop` and `db` of `data` with ports 80 and 81, and host `api.example.com` with 443.
@@ -100,9 +99,8 @@ fn routes(text: &str) -> ServiceRoutes {
             let route = Written::of(object).unwrap();
             let namespace = &*object.key().namespace;
             let references = route.parents().iter();
-            let ours = references.filter(|it| {
-                matches!(parent::of(it, namespace), Parent::Service(name) if *name.name == *"web")
-            });
+            let ours =
+                references.filter(|it| it.object(namespace).is_some_and(|it| it.name == "web"));
             let ports = ours.map(|it| it.port).collect();
             Attached { route, ports }
         })

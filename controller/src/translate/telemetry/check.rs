@@ -2,7 +2,6 @@
 
 use mesh::access_log::Filter;
 use objects::istio::Telemetry;
-use objects::istio::authorization_policy::TargetRef;
 use objects::istio::telemetry::{
     AccessLogging, CustomTag, MetricOverride, Metrics, Mode, ProviderRef, TagOperation, Tracing,
 };
@@ -11,11 +10,9 @@ use objects::raw::Path;
 use super::count;
 use super::observing::{Observing, Provider};
 use crate::translate::Finding;
+use crate::translate::attachment::{self, Place};
 use crate::translate::remarks::Remarks;
 use crate::translate::rule::Rule;
-
-/// Kinds that it can be attached to.
-const TARGETS: [&str; 4] = ["Service", "ServiceEntry", "Gateway", "GatewayClass"];
 
 /// What decides what becomes of an object beside its own words.
 #[derive(Clone, Debug)]
@@ -26,8 +23,8 @@ pub struct Situation<'a> {
     pub observing: &'a Observing,
     /// Name of an older object for the same, which counts instead.
     pub older: Option<&'a str>,
-    /// Of each of its targets, whether it exists.
-    pub targets: Vec<bool>,
+    /// Where each of its references leads.
+    pub places: Vec<Place>,
 }
 
 /// What its owner should know.
@@ -45,8 +42,8 @@ pub fn findings(object: &Telemetry, situation: &Situation<'_>) -> Vec<Finding> {
         let reason = "workloads have no proxy of their own: only what is for a whole namespace, or attached to a waypoint or a service, has an effect";
         remarks.add(Rule::NotHonoured, place, reason);
     }
-    targets(object, situation, &mut remarks);
-    let place = |list: &str, index: usize| Path::of_keys(&["spec", list]).index(index);
+    let unserved = targets(object, situation, &mut remarks);
+    let place = |list: &str, index: usize| Path::of_keys(&["spec", list]).at(index);
     for (index, entry) in spec.tracing.iter().enumerate() {
         tracing(entry, &place("tracing", index), situation, &mut remarks);
     }
@@ -57,43 +54,27 @@ pub fn findings(object: &Telemetry, situation: &Situation<'_>) -> Vec<Finding> {
         let place = place("accessLogging", index);
         logging(entry, &place, situation, &mut remarks);
     }
-    remarks.into_findings()
+    let mut findings = remarks.into_findings();
+    findings.extend(unserved);
+    findings
 }
 
-fn targets(object: &Telemetry, situation: &Situation<'_>, remarks: &mut Remarks) {
+/// References that cannot be, and those that no waypoint serves.
+fn targets(object: &Telemetry, situation: &Situation<'_>, remarks: &mut Remarks) -> Vec<Finding> {
     let spec = &object.spec;
-    for (index, target) in spec.targets().enumerate() {
-        let place = match (&spec.target_ref, index) {
-            (Some(_), 0) => Path::of_keys(&["spec", "targetRef"]),
-            (Some(_), index) => Path::of_keys(&["spec", "targetRefs"]).index(index - 1),
-            (None, index) => Path::of_keys(&["spec", "targetRefs"]).index(index),
-        };
-        let is_root = object.metadata.namespace == situation.root;
-        if let Some((key, reason)) = complaint(target, &object.metadata.namespace, is_root) {
-            remarks.invalid(place.key(key), reason);
-        } else if situation.targets.get(index) == Some(&false) {
-            let reason = format!("there is no {} {}", target.kind, target.name);
-            remarks.add(Rule::PolicyWithoutWaypoint, place, reason);
+    let namespace = &object.metadata.namespace;
+    let references = || attachment::references(spec.target_ref.as_ref(), &spec.target_refs);
+    let mut unserved = Vec::new();
+    for ((target, path), place) in references().zip(&situation.places) {
+        match attachment::complaint(situation.root, namespace, target) {
+            Some((key, reason)) => remarks.invalid(path.key(key), reason),
+            None => unserved.extend(attachment::findings(
+                [(target, path)],
+                std::slice::from_ref(place),
+            )),
         }
     }
-}
-
-fn complaint(
-    target: &TargetRef,
-    namespace: &str,
-    is_root: bool,
-) -> Option<(&'static str, &'static str)> {
-    if !TARGETS.contains(&target.kind.as_str()) {
-        return Some(("kind", "nothing that Telemetry can be attached to"));
-    }
-    if target.kind == "GatewayClass" && !is_root {
-        return Some((
-            "kind",
-            "for a whole class it stands in the root namespace",
-        ));
-    }
-    let elsewhere = target.namespace.as_deref().filter(|it| *it != namespace);
-    elsewhere.map(|_| ("namespace", "it is for what is in its own namespace"))
+    unserved
 }
 
 /// An entry that is about the client's side only.
@@ -115,7 +96,7 @@ fn providers(
     let place = place.clone().key("providers");
     let mut usable = 0;
     for (index, provider) in names.iter().enumerate() {
-        let place = place.clone().index(index).key("name");
+        let place = place.clone().at(index).key("name");
         let name = &provider.name;
         match situation.observing.providers.get(name) {
             None => {
@@ -123,7 +104,9 @@ fn providers(
                 remarks.add(Rule::UnknownProvider, place, reason);
             }
             Some(known) if !is_right(known) => {
-                let reason = format!("provider {name:?} is not for this, or of a kind that is not supported");
+                let reason = format!(
+                    "provider {name:?} is not for this, or of a kind that is not supported"
+                );
                 remarks.add(Rule::UnknownProvider, place, reason);
             }
             Some(_) => {
@@ -183,7 +166,7 @@ fn metrics(entry: &Metrics, place: &Path, situation: &Situation<'_>, remarks: &m
         remarks.add(Rule::NotHonoured, place, reason);
     }
     for (index, one) in entry.overrides.iter().enumerate() {
-        let place = place.clone().key("overrides").index(index);
+        let place = place.clone().key("overrides").at(index);
         metric_override(one, &place, remarks);
     }
 }
@@ -192,7 +175,11 @@ fn metric_override(one: &MetricOverride, place: &Path, remarks: &mut Remarks) {
     side(one.r#match.mode, place, remarks);
     if !one.r#match.custom_metric.is_empty() {
         let place = place.clone().key("match").key("customMetric");
-        remarks.add(Rule::NotHonoured, place, "there are no other metrics than the standard ones");
+        remarks.add(
+            Rule::NotHonoured,
+            place,
+            "there are no other metrics than the standard ones",
+        );
     }
     if !count::is_metric(&one.r#match.metric) {
         let place = place.clone().key("match").key("metric");

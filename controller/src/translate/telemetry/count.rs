@@ -34,11 +34,10 @@ pub(super) fn is_metric(word: &str) -> bool {
 /// The text that a label is set to; `None` for an expression that is not just a text.
 pub(super) fn literal(expression: &str) -> Option<&str> {
     let expression = expression.trim();
-    let inner = ['"', '\''].into_iter().find_map(|quote| {
+    ['"', '\''].into_iter().find_map(|quote| {
         let inner = expression.strip_prefix(quote)?.strip_suffix(quote)?;
         (!inner.contains([quote, '\\'])).then_some(inner)
-    });
-    inner
+    })
 }
 
 #[derive(Debug, Default)]

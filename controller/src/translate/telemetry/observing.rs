@@ -57,8 +57,7 @@ pub enum Provider {
 }
 
 /// The part of MeshConfig that is read.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Where lines go; empty for nowhere.
     pub access_log_file: String,
@@ -72,19 +71,6 @@ pub struct Written {
     pub default_providers: Defaults,
     /// Settings of proxies.
     pub default_config: ProxyConfig,
-}
-
-impl Default for Written {
-    fn default() -> Self {
-        Self {
-            access_log_file: String::new(),
-            access_log_format: String::new(),
-            access_log_encoding: Encoding::Text,
-            enable_tracing: true,
-            default_providers: Defaults::default(),
-            default_config: ProxyConfig::default(),
-        }
-    }
 }
 
 /// How lines look.
@@ -178,7 +164,7 @@ pub struct LogFormat {
 /// Takes the settings over, and says what of them cannot be: each is left out.
 pub fn read<'a>(
     written: &Written,
-    entries: impl IntoIterator<Item = (&'a str, &'a Kinds)>,
+    entries: impl IntoIterator<Item = (&'a str, Kinds)>,
 ) -> (Observing, Vec<String>) {
     let mut faults = Vec::new();
     let built_in = AccessLog {
@@ -193,7 +179,7 @@ pub fn read<'a>(
         (BUILT_IN_METRICS.to_owned(), Provider::Metrics),
     ]);
     for (name, kinds) in entries {
-        let provider = provider(name, kinds, &mut faults);
+        let provider = provider(name, &kinds, &mut faults);
         providers.insert(name.to_owned(), provider);
     }
     let defaults = &written.default_providers;

@@ -40,11 +40,14 @@ pub(super) fn merge(
             tags = &entry.custom_tags;
         }
     }
-    let known = |name: &&str| match observing.providers.get(*name) {
-        Some(Provider::Tracing { service, port, b3 }) => Some((*name, service, *port, *b3)),
+    let mut known = providers.iter().copied().filter_map(|name| {
+        let provider = observing.providers.get(name)?;
+        Some((name, provider))
+    });
+    let (name, (service, port, b3)) = known.find_map(|(name, provider)| match provider {
+        Provider::Tracing { service, port, b3 } => Some((name, (service, *port, *b3))),
         _ => None,
-    };
-    let (name, service, port, b3) = providers.iter().find_map(known)?;
+    })?;
     observing.traces.then(|| Tracing {
         provider: shared(name),
         collector: observing::address(cluster, service, port, elsewhere),

@@ -11,7 +11,6 @@ use super::scope::Alternatives;
 use super::{
     Reader, Routes, answer, condition, cors, fault, forward, headers, mirror, retry, rewrite,
 };
-use crate::translate::remarks::Remarks;
 
 /// Adds the alternatives of a route. Alternatives share their rule as long as it is the same for them.
 pub(super) fn add(
@@ -82,13 +81,11 @@ fn rule(one: &One<'_>, matched: Option<&PathMatch>, reader: &mut Reader<'_>) -> 
             .map(|it| fault::read(it, &at("fault"), reader))
             .unwrap_or_default(),
         timeout: timeout(route, path, reader),
-        retry: match (&route.retries, &reader.cluster.traffic.retries) {
-            (Some(own), _) => Some(retry::read(own, &at("retries"), &mut reader.remarks)),
-            (None, Some(mesh)) => {
-                Some(retry::read(mesh, &Path::default(), &mut Remarks::default()))
-            }
-            (None, None) => None,
-        },
+        // Without any it is what the waypoint was told.
+        retry: route
+            .retries
+            .as_ref()
+            .map(|it| retry::read(it, &at("retries"), &mut reader.remarks)),
         session: None,
     }
 }

@@ -50,8 +50,9 @@ fn cluster(mesh: &str) -> Cluster {
         trust_domain: config.trust_domain.clone(),
         root_namespace: "root".into(),
         entry_visibility: None,
-        traffic: Arc::clone(&config.traffic),
         authorizers: Arc::default(),
+        observing: Arc::default(),
+        traffic: Arc::clone(&config.traffic),
     }
 }
 

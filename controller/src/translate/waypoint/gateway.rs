@@ -181,6 +181,7 @@ pub fn facts(gateway: &Gateway) -> impl PartialEq {
     (
         metadata.labels.get(WAYPOINT_FOR),
         metadata.annotations.get(INBOUND_BINDING),
+        metadata.annotations.get(super::required::ACCOUNT),
         &gateway.spec,
         &gateway.status,
     )

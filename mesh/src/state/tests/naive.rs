@@ -127,7 +127,7 @@ fn a_service() -> impl Strategy<Value = Service> {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Workload(Workload),
+    Workload(Box<Workload>),
     Service(Service),
     Remove(&'static str),
 }
@@ -135,7 +135,7 @@ enum Step {
 fn history() -> impl Strategy<Value = Vec<Vec<Step>>> {
     let names: Vec<&'static str> = UIDS.into_iter().chain(SERVICES).collect();
     let step = prop_oneof![
-        4 => workload().prop_map(Step::Workload),
+        4 => workload().prop_map(|it| Step::Workload(Box::new(it))),
         2 => a_service().prop_map(Step::Service),
         3 => select(names).prop_map(Step::Remove),
     ];
@@ -336,8 +336,8 @@ proptest! {
             for step in batch {
                 match step {
                     Step::Workload(it) => {
-                        naive.workloads.insert(it.uid.to_string(), it.clone());
-                        updates.push(it.into());
+                        naive.workloads.insert(it.uid.to_string(), (*it).clone());
+                        updates.push(Update::Workload(it));
                     }
                     Step::Service(it) => {
                         naive.services.insert(it.key.to_string(), it.clone());

@@ -4,22 +4,19 @@ use mesh::model::destination::{Subset, TrafficPolicy};
 use mesh::names::NamespacedHostname;
 use objects::istio::ServiceEntry;
 use objects::kinds::{Key, Kind};
-use objects::object::Object;
 
 use super::super::View;
 use crate::index::hosts;
-use crate::translate::backend_tls;
-use crate::translate::destination_rule::{self, Rules, is_rejected};
-use crate::translate::membership;
 use crate::translate::routes::{Known, Surroundings};
 use crate::translate::service_entry::{Standing, own_hosts};
+use crate::translate::{backend_tls, destination_rule, membership};
 
 /// The shelf, as routes that a client follows see it.
 #[derive(Clone, Copy)]
-pub(super) struct Around<'a> {
-    pub(super) view: View<'a>,
-    /// Namespace of the waypoint.
-    pub(super) client: &'a str,
+pub(in super::super) struct Around<'a> {
+    pub(in super::super) view: View<'a>,
+    /// Namespace of the waypoint; `None` where nobody asks how requests are spread.
+    pub(in super::super) client: Option<&'a str>,
 }
 
 impl Surroundings for Around<'_> {
@@ -61,24 +58,18 @@ impl Surroundings for Around<'_> {
         subset: Option<&str>,
     ) -> (Option<Subset>, TrafficPolicy) {
         let View {
-            shelf,
-            cluster,
-            book,
-            ..
+            cluster, guides, ..
         } = self.view;
-        let mut places = vec![self.client, &*service.namespace, &*cluster.root_namespace];
-        places.sort_unstable();
-        places.dedup();
-        let written = places.iter().flat_map(|it| shelf.destination_rules_in(it));
-        let in_force = written.map(|it| book.in_force(it));
-        let in_force = in_force.filter_map(Object::destination_rule);
-        let in_force: Vec<_> = in_force.filter(|it| !is_rejected(it)).collect();
-        let rules = Rules {
-            all: &in_force,
-            client: self.client,
+        let Some(client) = self.client else {
+            return (None, TrafficPolicy::default());
+        };
+        let rules = destination_rule::Rules {
+            all: &guides.rules_about(&service.hostname, cluster),
+            client,
             cluster,
         };
         let (part, mut policy) = destination_rule::policy_of(&rules, service, port, subset);
+        add_names(self.view, service, &mut policy);
         add_tls(self.view, service, port, &mut policy);
         (part, policy)
     }
@@ -134,6 +125,26 @@ pub(super) fn port_names(view: View<'_>, key: &Key) -> Option<Vec<String>> {
             Some(ports.map(|it| it.name.clone()).collect())
         }
     }
+}
+
+/// The names that a service entry says its endpoints have, where the rule that asks for TLS does not say.
+fn add_names(view: View<'_>, service: &NamespacedHostname, policy: &mut TrafficPolicy) {
+    let Some(tls) = policy
+        .tls
+        .as_mut()
+        .filter(|it| it.subject_alt_names.is_empty())
+    else {
+        return;
+    };
+    let mut entries = view.shelf.entries_of(&service.hostname);
+    let entry = entries.find(|it| {
+        let standing = hosts::standing(view.shelf, view.cluster, it);
+        *it.metadata.namespace == *service.namespace
+            && own_hosts(it, &standing).contains(&&*service.hostname)
+    });
+    let names = entry.into_iter().flat_map(|it| &it.spec.subject_alt_names);
+    tls.subject_alt_names
+        .extend(names.map(|it| it.as_str().into()));
 }
 
 /// The TLS of a BackendTLSPolicy, where nothing else has said what is spoken.

@@ -1,13 +1,13 @@
 //! Pure. Which routes are attached to what, and what became of each reference to a parent.
 
-use objects::gateway_api::ParentRef;
+use objects::gateway_api::{ParentRef, Written};
 use objects::kinds::{Key, Kind};
 
 use super::super::View;
 use super::parents::{self, Served};
+use crate::shelf::ROUTES;
 use crate::translate::routes::attach::Attached;
 use crate::translate::routes::report::Attachment;
-use crate::translate::routes::{Written, parent};
 
 /// The routes that are attached to a parent.
 pub(super) fn of<'a>(view: View<'a>, key: &Key) -> Vec<Attached<'a>> {
@@ -23,7 +23,7 @@ pub(super) fn of<'a>(view: View<'a>, key: &Key) -> Vec<Attached<'a>> {
 fn ports(route: Written<'_>, key: &Key) -> Vec<Option<u16>> {
     let namespace = &*route.metadata().namespace;
     let references = route.parents().iter();
-    let ours = references.filter(|it| parent::of(it, namespace).key().as_ref() == Some(key));
+    let ours = references.filter(|it| it.object(namespace).as_ref() == Some(key));
     ours.map(|it| it.port).collect()
 }
 
@@ -35,7 +35,7 @@ pub(super) fn outcomes(view: View<'_>, route: Written<'_>) -> Vec<Attachment> {
 
 fn outcome(view: View<'_>, route: Written<'_>, reference: &ParentRef) -> Attachment {
     let namespace = &*route.metadata().namespace;
-    let Some(key) = parent::of(reference, namespace).key() else {
+    let Some(key) = reference.object(namespace) else {
         return Attachment::Foreign;
     };
     let shown = key.to_string();
@@ -67,27 +67,25 @@ fn outcome(view: View<'_>, route: Written<'_>, reference: &ParentRef) -> Attachm
             return Attachment::Missing(format!("{shown} has no port {port}"));
         }
     }
-    let is_own = *namespace == *key.namespace;
-    let rivals = of(view, &key).into_iter().filter(|it| {
-        let place = &*it.route.metadata().namespace;
-        let same_role = match is_own {
-            true => *place == *key.namespace,
-            false => place == namespace,
-        };
-        same_role && it.route.rank() < route.rank()
-    });
-    let mut rivals: Vec<Attached<'_>> = rivals.collect();
-    rivals.sort_by_cached_key(|it| (it.route.rank(), it.route.age()));
-    let taken: Vec<(u16, String)> = ports
-        .iter()
-        .filter_map(|port| {
-            let rival = rivals.iter().find(|it| it.has(*port))?;
-            let metadata = rival.route.metadata();
-            let kind = rival.route.kind();
-            let by = format!("{kind} {}/{}", metadata.namespace, metadata.name);
-            Some((*port, by))
-        })
-        .collect();
+    // Of those of the same clients, the kinds before its own.
+    let before = ROUTES.into_iter().take_while(|kind| *kind != route.kind());
+    let rivals = before.flat_map(|kind| view.shelf.attached_of(&key, kind, namespace));
+    let mut taken: Vec<(u16, String)> = Vec::new();
+    for rival in rivals.filter_map(Written::of) {
+        if taken.len() == ports.len() {
+            break;
+        }
+        let named = self::ports(rival, &key);
+        let is_taken = |port: u16| named.iter().any(|it| it.is_none_or(|it| it == port));
+        for port in ports.iter().filter(|port| is_taken(**port)) {
+            if taken.iter().all(|(other, _)| other != port) {
+                let metadata = rival.metadata();
+                let by = format!("{} {}/{}", rival.kind(), metadata.namespace, metadata.name);
+                taken.push((*port, by));
+            }
+        }
+    }
+    taken.sort_unstable();
     Attachment::Attached {
         shown,
         is_all_taken: !ports.is_empty() && taken.len() == ports.len(),

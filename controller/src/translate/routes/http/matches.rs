@@ -7,15 +7,11 @@ use objects::gateway_api::http_route as written;
 use objects::raw::Path;
 
 use crate::translate::pattern;
+use crate::translate::routes::entry::is_default;
 use crate::translate::routes::precedence::{PathRank, Rank};
 
 /// The field that cannot be read, and why.
 pub(super) type Unreadable = (Path, String);
-
-/// Whether a word is absent, or the one that stands for an absent one.
-pub(in crate::translate::routes) fn is_default(word: Option<&str>, default: &str) -> bool {
-    word.is_none_or(|word| word == default)
-}
 
 pub(super) fn read(one: &written::HttpMatch, path: &Path) -> Result<(Rank, HttpMatch), Unreadable> {
     let condition = path_match(one.path.as_ref(), &path.clone().key("path"))?;

@@ -7,7 +7,7 @@ use mesh::model::http::{
     TextMatch,
 };
 
-use super::{WORLD, World, rule, with_route};
+use super::{WORLD, rule, with_route};
 
 /// A rule of a route to `web` with these fields.
 fn with(fields: &str) -> mesh::model::http::HttpRule {
@@ -107,21 +107,6 @@ fn retries_have_their_defaults_one_by_one() {
         assert_eq!(retry, Some(expected), "{written}");
     }
     assert_eq!(with("").retry, None, "as the waypoint says");
-}
-
-#[test]
-fn the_mesh_may_say_how_to_retry() {
-    let world = World {
-        mesh: "defaultHttpRetryPolicy: {attempts: 7, retryOn: '503'}",
-        ..WORLD
-    };
-    let attempts = |route: &str| {
-        let (routes, _) = world.routes(&with_route(route), 80);
-        routes.rules[0].retry.clone().map(|it| it.attempts)
-    };
-    assert_eq!(attempts("{route: [{destination: {host: web}}]}"), Some(7));
-    let own = "{route: [{destination: {host: web}}], retries: {attempts: 0}}";
-    assert_eq!(attempts(own), Some(0));
 }
 
 #[test]

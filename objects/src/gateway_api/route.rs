@@ -1,12 +1,10 @@
 //! Pure. A route of any kind, as far as it does not matter which.
 
-use objects::gateway_api::filter::Filter;
-use objects::gateway_api::{BackendRef, GrpcRoute, HttpRoute, ParentRef, TcpRoute, TlsRoute};
-use objects::kinds::Kind;
-use objects::meta::Metadata;
-use objects::object::{Object, Typed};
-
-use crate::translate::age::{self, Age};
+use super::filter::Filter;
+use super::{BackendRef, GrpcRoute, HttpRoute, ParentRef, TcpRoute, TlsRoute};
+use crate::kinds::Kind;
+use crate::meta::Metadata;
+use crate::object::{Object, Typed};
 
 /// A route as its owner wrote it. In the order in which kinds give way to one another: the first one has a port, whatever
 /// routes of the others say.
@@ -24,6 +22,7 @@ pub enum Written<'a> {
 
 impl<'a> Written<'a> {
     /// The route that an object is, if it is one.
+    #[must_use]
     pub fn of(object: &'a Object) -> Option<Self> {
         match object.typed() {
             Typed::GRPCRoute(route) => Some(Self::Grpc(route)),
@@ -35,6 +34,7 @@ impl<'a> Written<'a> {
     }
 
     /// Its kind.
+    #[must_use]
     pub fn kind(self) -> Kind {
         match self {
             Self::Grpc(_) => Kind::GRPCRoute,
@@ -45,6 +45,7 @@ impl<'a> Written<'a> {
     }
 
     /// The place of its kind among the kinds: that with the smallest has a port for itself.
+    #[must_use]
     pub fn rank(self) -> u8 {
         match self {
             Self::Grpc(_) => 0,
@@ -55,6 +56,7 @@ impl<'a> Written<'a> {
     }
 
     /// Its metadata.
+    #[must_use]
     pub fn metadata(self) -> &'a Metadata {
         match self {
             Self::Grpc(route) => &route.metadata,
@@ -65,6 +67,7 @@ impl<'a> Written<'a> {
     }
 
     /// What it is attached to.
+    #[must_use]
     pub fn parents(self) -> &'a [ParentRef] {
         match self {
             Self::Grpc(route) => &route.spec.parent_refs,
@@ -75,6 +78,7 @@ impl<'a> Written<'a> {
     }
 
     /// Everything that it refers to as a place to send to, copies of requests included.
+    #[must_use]
     pub fn backends(self) -> Vec<&'a BackendRef> {
         let copies = |filters: &'a [Filter]| {
             let mirrors = filters.iter().filter_map(|it| it.request_mirror.as_deref());
@@ -100,10 +104,5 @@ impl<'a> Written<'a> {
                 rules.flat_map(|it| &it.backend_refs).collect()
             }
         }
-    }
-
-    /// Its place among routes that are equally exact: older ones first.
-    pub fn age(self) -> Age {
-        age::across(self.metadata())
     }
 }
