@@ -66,9 +66,14 @@ pub async fn http1(call: Rc<Call>, stream: Peeked) {
         return;
     }
     let lease = switch.lease.borrow_mut().take();
-    if let Some(lease) = lease {
-        let parts = connection.into_parts();
-        switched(parts.io.into_inner(), &parts.read_buf, lease).await;
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner();
+    match lease {
+        Some(lease) => switched(stream, &parts.read_buf, lease).await,
+        // a refused switch leaves the stream open; else it is shut already
+        None => {
+            let _ = stream.shutdown().await;
+        }
     }
 }
 
