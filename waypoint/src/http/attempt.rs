@@ -22,6 +22,7 @@ use crate::balance::{
 use crate::body::Replay;
 use crate::destinations::Destination;
 use crate::ending::Ending;
+use crate::observe::record::Flag;
 use crate::reply::{Reply, SERVER_NAME};
 use crate::routes::compile::{Rule, Share};
 use crate::upstream::{Answer, Key, SendError, Terms, Version};
@@ -147,12 +148,20 @@ impl Course<'_> {
             Err(failure) => retry::Tried::Failed(failure.for_retry()),
         };
         let decision = retry::decide(self.retry, retries, tried, rand::random());
-        let retry::Decision::Again(wait) = decision else {
-            return None;
-        };
-        self.exchange.body.replay()?;
-        let permit = self.destination.cluster.enter_retry().ok()?;
-        Some((wait, permit))
+        let flag = |flag| self.exchange.tale.borrow_mut().flag(flag);
+        match decision {
+            retry::Decision::Again(wait) => {
+                self.exchange.body.replay()?;
+                let permit = self.destination.cluster.enter_retry();
+                let permit = permit.inspect_err(|_| flag(Flag::UpstreamOverflow));
+                Some((wait, permit.ok()?))
+            }
+            retry::Decision::Exhausted if retries > 0 => {
+                flag(Flag::RetriesExceeded);
+                None
+            }
+            _ => None,
+        }
     }
 
     /// One try.

@@ -146,6 +146,13 @@ impl Tale {
         }
     }
 
+    /// Something was out of the ordinary.
+    pub(super) fn flag(&mut self, flag: Flag) {
+        if let Some(inner) = &mut self.0 {
+            inner.record.answered.flags.insert(flag);
+        }
+    }
+
     /// Nobody but this waypoint answers.
     pub(super) fn answered_here(&mut self, reply: &Reply) {
         let Some(inner) = &mut self.0 else { return };
@@ -160,9 +167,6 @@ impl Tale {
         }
         if let Some(flag) = flag(reply.ending.flag()) {
             answered.flags.insert(flag);
-        }
-        if reply.retried {
-            answered.flags.insert(Flag::RetriesExceeded);
         }
     }
 
