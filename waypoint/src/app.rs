@@ -83,12 +83,8 @@ fn discover(config: &Config, picture: Picture, gates: &Gates) -> xds::Demand {
     demand
 }
 
-/// The program's life on the control runtime.
-async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
-    let gates = Gates::default();
-    let registry = metrics::Metrics::default();
-    let metrics = registry.register(Metrics::register);
-    let (trigger, drain) = drain::channel();
+/// What all workers share; from here on the controller feeds the picture of the mesh and what is served.
+fn share(config: &Arc<Config>, metrics: &Metrics, gates: &Gates) -> anyhow::Result<Shared> {
     let node = &config.node;
     let destinations = Arc::new(Destinations::new(Place {
         locality: node.locality.clone(),
@@ -103,7 +99,7 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
         on_demand: true,
         keeps_labels: true,
     });
-    let demand = discover(&config, Picture::new(store, writer), &gates);
+    let demand = discover(config, Picture::new(store, writer), gates);
     metrics.follow(&state);
     let (lines, writer) = access_log::lines::channel(&metrics.events);
     std::thread::Builder::new()
@@ -111,32 +107,39 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
         .spawn(move || writer.run(std::io::stdout()))
         .context("cannot start the writer of the access log")?;
     let collectors = Collectors(Arc::clone(&destinations));
-    let (spans, delivery) = collectors::channel(own(&config), collectors, &metrics.events);
+    let (spans, delivery) = collectors::channel(own(config), collectors, &metrics.events);
     task::spawn("spans", delivery);
-    let certificates =
-        config
-            .authority
-            .certificates(&node.cluster, config.certificate_life, false)?;
-    let shared = Shared {
+    let life = config.certificate_life;
+    let certificates = config.authority.certificates(&node.cluster, life, false)?;
+    Ok(Shared {
         tunnels: config::tunnels(),
         identity: node.identity(),
-        state: state.clone(),
-        served: served.clone(),
-        destinations: Arc::clone(&destinations),
-        certificates,
-        demand: Some(demand.clone()),
-        config: Arc::clone(&config),
-        lines,
-        spans: Some(spans),
-        metrics: metrics.clone(),
-    };
-    certify(&shared, &gates);
-    let follow = Follow {
-        node: node.clone(),
         state,
         served,
         destinations,
+        certificates,
         demand: Some(demand),
+        config: Arc::clone(config),
+        lines,
+        spans: Some(spans),
+        metrics: metrics.clone(),
+    })
+}
+
+/// The program's life on the control runtime.
+async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
+    let gates = Gates::default();
+    let registry = metrics::Metrics::default();
+    let metrics = registry.register(Metrics::register);
+    let (trigger, drain) = drain::channel();
+    let shared = share(&config, &metrics, &gates)?;
+    certify(&shared, &gates);
+    let follow = Follow {
+        node: config.node.clone(),
+        state: shared.state.clone(),
+        served: shared.served.clone(),
+        destinations: Arc::clone(&shared.destinations),
+        demand: shared.demand.clone(),
         events: Some(metrics.events.clone()),
     };
     task::spawn("follow", follow.run(Some(gates.add("routes"))));
@@ -161,11 +164,8 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
     };
     pages.serve(addresses, &drain).await?;
     drop(drain);
-    tracing::info!(
-        gateway = %config.node.key(),
-        workers = config.worker_threads,
-        "waypoint started"
-    );
+    let (gateway, threads) = (config.node.key(), config.worker_threads);
+    tracing::info!(%gateway, workers = threads, "waypoint started");
     let why = tokio::select! {
         signal = shutdown::requested() => signal?,
         _ = quits.recv() => "quitquitquit",

@@ -253,7 +253,7 @@ impl Body for Replay {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |it| it.len() as u64))
             }
-            Self::Of { source, .. } => source.inner.borrow().hint.clone(),
+            Self::Of { source, .. } => source.inner.borrow().hint,
         }
     }
 }

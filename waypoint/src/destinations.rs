@@ -16,7 +16,7 @@ use mesh::model::destination::{self, TrafficPolicy, Upgrade};
 use mesh::model::provider::{ProviderAddress, ProviderHost};
 use mesh::model::{AppProtocol, TunnelKind};
 use mesh::names::{NamespacedHostname, WorkloadUid};
-use mesh::state::{ClientPlace, Snapshot, WorkloadId, WorkloadView};
+use mesh::state::{ClientPlace, ServiceId, Snapshot, WorkloadId, WorkloadView};
 
 use crate::balance::{Cluster, EndpointId, EndpointSpec, Labels, Place, is_in_subset};
 use crate::observe::record::Party;
@@ -48,8 +48,11 @@ pub struct Key {
 #[derive(Default)]
 struct Reached {
     protocol: AppProtocol,
-    ways: HashMap<EndpointId, Arc<Target>, RandomState>,
+    ways: Ways,
 }
+
+/// How each endpoint is reached.
+type Ways = HashMap<EndpointId, Arc<Target>, RandomState>;
 
 /// One endpoint as requests need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,23 +105,20 @@ impl Destination {
         }
     }
 
-    fn follow(&self, snapshot: &Snapshot, place: ClientPlace<'_>) {
+    /// The endpoints that the picture of the mesh has, and the way to each.
+    fn endpoints(
+        &self,
+        snapshot: &Snapshot,
+        service: ServiceId,
+        place: ClientPlace<'_>,
+    ) -> (Vec<EndpointSpec>, Ways) {
         let key = &self.key;
-        let Some(service) = snapshot.service_by_name(&key.service).found() else {
-            self.cluster.set_endpoints(Vec::new(), Instant::now());
-            self.reached.store(Arc::default());
-            return;
-        };
-        let declared = service
-            .ports()
-            .iter()
-            .find(|it| it.service_port == key.port);
         let policy = self.policy();
         let tls = policy.tls.clone().map(|tls| Arc::new(Tls(tls)));
         let mut specs = Vec::new();
         let before = self.reached.load();
-        let mut ways = HashMap::default();
-        for endpoint in snapshot.endpoints_at(service.id(), place, key.port) {
+        let mut ways = Ways::default();
+        for endpoint in snapshot.endpoints_at(service, place, key.port) {
             let Some(workload) = snapshot.workload(endpoint.workload) else {
                 continue;
             };
@@ -166,6 +166,21 @@ impl Destination {
             let target = same.map_or_else(|| Arc::new(target), Arc::clone);
             ways.insert(id, target);
         }
+        (specs, ways)
+    }
+
+    fn follow(&self, snapshot: &Snapshot, place: ClientPlace<'_>) {
+        let key = &self.key;
+        let Some(service) = snapshot.service_by_name(&key.service).found() else {
+            self.cluster.set_endpoints(Vec::new(), Instant::now());
+            self.reached.store(Arc::default());
+            return;
+        };
+        let declared = service
+            .ports()
+            .iter()
+            .find(|it| it.service_port == key.port);
+        let (specs, ways) = self.endpoints(snapshot, service.id(), place);
         self.cluster.set_endpoints(specs, Instant::now());
         self.reached.store(Arc::new(Reached {
             protocol: declared.map(|it| it.app_protocol).unwrap_or_default(),

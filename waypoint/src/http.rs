@@ -116,7 +116,10 @@ impl Exchange<'_> {
     async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
         let policies = self.policies();
         let begun = Instant::now();
-        let passed = guard::pass(self, policies, &mut asked).await?;
+        let passed = match policies.is_empty() {
+            true => guard::Passed::default(),
+            false => Box::pin(guard::pass(self, policies, &mut asked)).await?,
+        };
         if !policies.is_empty() {
             self.tale.borrow_mut().step("policy", begun, "");
         }
@@ -135,30 +138,22 @@ impl Exchange<'_> {
         if let Some(rule) = rule {
             self.tale.borrow_mut().takes(&rule.origin);
         }
-        let left = limited::take(self, policies, &asked, passed.token.as_ref(), rule)?;
-        let mut cors = ::http::HeaderMap::new();
-        if let Some(rule) = rule {
-            self.break_on_purpose(rule, &asked).await?;
-            if let Some(rules) = &rule.cors {
-                match rules.decide(&asked.method, &asked.headers) {
-                    cors::Verdict::GoOn(headers) => cors = headers,
-                    cors::Verdict::Answer(headers) => {
-                        let mut reply = Reply::from(Ending::Preflight);
-                        reply.headers = headers;
-                        return Err(reply);
-                    }
-                }
-            }
-        }
+        let left = limited::take(self, policies, &asked, passed.token.as_ref(), rule);
+        let left = left.map_err(|reply| *reply)?;
+        let cors = match rule {
+            Some(rule) => self.before(rule, &asked).await?,
+            None => ::http::HeaderMap::new(),
+        };
         let mut response = match &course {
             Course::Own(destination) => {
-                attempt::forward(self, &asked, None, None, destination).await?
+                Box::pin(attempt::forward(self, &asked, None, None, destination)).await?
             }
             Course::Rule(rule) => match self.action(rule, &mut asked) {
                 Done::Forward(share, destination) => {
                     self.mirror(rule, &asked);
                     let rule = Some(&**rule);
-                    attempt::forward(self, &asked, rule, Some(share), &destination).await?
+                    let share = Some(share);
+                    Box::pin(attempt::forward(self, &asked, rule, share, &destination)).await?
                 }
                 Done::Reply(reply) => return Err(reply),
             },
@@ -177,10 +172,10 @@ impl Exchange<'_> {
     }
 
     /// Which rule a request is for.
-    fn course(&self, asked: &Asked, token: Option<&Token>) -> Result<Course, Reply> {
+    fn course(&self, asked: &Asked, token: Option<&Token>) -> Result<Course, Ending> {
         let (key, port) = match &self.call.target {
             Target::Service { key, port, .. } => (key, *port),
-            Target::Workload { .. } => return Err(Ending::NoHealthyEndpoint.into()),
+            Target::Workload { .. } => return Err(Ending::NoHealthyEndpoint),
         };
         let bound: &Arc<Bound> = self.served.service(key).ok_or(Ending::NoHealthyEndpoint)?;
         let routes = bound.routes.as_ref().ok_or(Ending::RoutesRejected)?;
@@ -202,7 +197,7 @@ impl Exchange<'_> {
         let number = number.and_then(|it| usize::try_from(it).ok());
         let rule = number.and_then(|it| found.rules.get(it));
         rule.map(|it| Course::Rule(Arc::clone(it)))
-            .ok_or_else(|| Ending::NoRoute.into())
+            .ok_or(Ending::NoRoute)
     }
 
     /// Policies that hold for what was dialled.
@@ -212,6 +207,23 @@ impl Exchange<'_> {
             Target::Workload { .. } => None,
         };
         service.map_or(&self.served.general, |it| &it.policies)
+    }
+
+    /// What a rule does before a request goes anywhere: break it on purpose, answer a preflight. What is to be
+    /// added to the response comes back.
+    async fn before(&self, rule: &Rule, asked: &Asked) -> Result<::http::HeaderMap, Reply> {
+        self.break_on_purpose(rule, asked).await?;
+        let Some(rules) = &rule.cors else {
+            return Ok(::http::HeaderMap::new());
+        };
+        match rules.decide(&asked.method, &asked.headers) {
+            cors::Verdict::GoOn(headers) => Ok(headers),
+            cors::Verdict::Answer(headers) => {
+                let mut reply = Reply::from(Ending::Preflight);
+                reply.headers = headers;
+                Err(reply)
+            }
+        }
     }
 
     /// Delays or refuses the share of requests that a rule wants broken.

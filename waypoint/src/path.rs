@@ -45,7 +45,8 @@ pub fn normalize(path: &str, how: PathNormalization) -> Result<Cow<'_, str>, Bad
 }
 
 fn is_uniform(path: &str, merges: bool) -> bool {
-    !path.contains(['%', '\\']) && !path.contains("/.") && !(merges && path.contains("//"))
+    let has_double = merges && path.contains("//");
+    !(path.contains(['%', '\\']) || path.contains("/.") || has_double)
 }
 
 /// Decodes letters, digits and `-._~`; with `slashes` also slashes and backslashes.

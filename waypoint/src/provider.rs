@@ -11,10 +11,10 @@ use mesh::model::destination;
 use mesh::model::provider::{ProviderAddress, ProviderHost};
 
 use crate::authorize::external::{AnswerBody, Cause, Transport};
-use crate::balance::Question;
+use crate::balance::{Picked, Question};
 use crate::body::Replay;
 use crate::call::Call;
-use crate::destinations::Destinations;
+use crate::destinations::{Destination, Destinations};
 use crate::observe::trace::collectors::Resolve;
 use crate::upstream::{Key, Terms, Version, Way};
 
@@ -46,35 +46,7 @@ impl Transport for Reached<'_> {
         request: Request<Full<bytes::Bytes>>,
     ) -> Result<Response<AnswerBody>, Cause> {
         let worker = &self.0.worker;
-        let model = destination::Destination {
-            service: match &server.host {
-                ProviderHost::Service(key) => key.clone(),
-                ProviderHost::Name(name) => crate::destinations::outside(name),
-                ProviderHost::Address(address) => {
-                    crate::destinations::outside(&address.to_string())
-                }
-            },
-            port: server.port,
-            subset: None,
-            policy: destination::TrafficPolicy::default(),
-        };
-        let known = worker.shared.destinations.find(&model);
-        let (way, picked) = match &server.host {
-            ProviderHost::Service(key) => {
-                let missing = || Unreachable::NoEndpoint(key.to_string());
-                let mut random = rand::random::<u64>;
-                let question = Question::new(Instant::now(), &mut random);
-                let picked = known.cluster.pick(question).map_err(|_| missing())?;
-                let target = known.target(&picked).ok_or_else(missing)?;
-                (target.way.clone(), Some(picked))
-            }
-            ProviderHost::Address(address) => (plain(SocketAddr::new(*address, server.port)), None),
-            ProviderHost::Name(name) => {
-                let mut found = tokio::net::lookup_host((&**name, server.port)).await?;
-                let missing = || Unreachable::NoAddress(name.to_string());
-                (plain(found.next().ok_or_else(missing)?), None)
-            }
-        };
+        let (known, way, picked) = reach(&worker.shared.destinations, server).await?;
         let version = match request.version() {
             Spoken::HTTP_2 => Version::Http2,
             _ => Version::Http1,
@@ -111,6 +83,41 @@ impl Transport for Reached<'_> {
         answer.lease.give_back();
         let body = whole.map_err(Cause::from).boxed_unsync();
         Ok(Response::from_parts(head, body))
+    }
+}
+
+/// The way to a server, and the endpoint that was chosen where it is a service of the mesh.
+async fn reach(
+    destinations: &Destinations,
+    server: &ProviderAddress,
+) -> Result<(Arc<Destination>, Way, Option<Picked>), Cause> {
+    let outside = |host: &str| destination::Destination {
+        service: crate::destinations::outside(host),
+        port: server.port,
+        subset: None,
+        policy: destination::TrafficPolicy::default(),
+    };
+    match &server.host {
+        ProviderHost::Service(key) => {
+            let missing = || Unreachable::NoEndpoint(key.to_string());
+            let known = destinations.of_provider(server).ok_or_else(missing)?;
+            let mut random = rand::random::<u64>;
+            let question = Question::new(Instant::now(), &mut random);
+            let picked = known.cluster.pick(question).map_err(|_| missing())?;
+            let target = known.target(&picked).ok_or_else(missing)?;
+            let way = target.way.clone();
+            Ok((known, way, Some(picked)))
+        }
+        ProviderHost::Address(address) => {
+            let known = destinations.find(&outside(&address.to_string()));
+            Ok((known, plain(SocketAddr::new(*address, server.port)), None))
+        }
+        ProviderHost::Name(name) => {
+            let mut found = tokio::net::lookup_host((&**name, server.port)).await?;
+            let missing = || Unreachable::NoAddress(name.to_string());
+            let way = plain(found.next().ok_or_else(missing)?);
+            Ok((destinations.find(&outside(name)), way, None))
+        }
     }
 }
 

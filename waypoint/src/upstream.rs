@@ -458,7 +458,6 @@ impl Slot {
         });
         let free = shared.iter().find(|it| {
             let most = usize::try_from(terms.streams).unwrap_or(usize::MAX);
-            let most = most;
             usize::try_from(it.streams.get()).is_ok_and(|streams| streams < most.max(1))
         });
         free.map(Rc::clone)

@@ -92,22 +92,17 @@ pub fn report(
     (findings, status)
 }
 
-fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Option<JwtRule> {
+/// Where the keys of a rule come from; `bad` hears of what is wrong with that. Nothing when two places are named.
+fn keys(
+    written: &written::JwtRule,
+    path: &Path,
+    bad: &mut impl FnMut(Path, String),
+) -> Option<JwtKeys> {
     let at = |key: &str| path.clone().key(key);
-    let mut is_good = true;
-    let mut bad = |path: Path, reason: String| {
-        is_good = false;
-        remarks.invalid(path, reason);
-    };
-    if written.issuer.is_empty() {
-        bad(at("issuer"), "a rule is for an issuer".to_owned());
-    }
-    let keys = match (&written.jwks, &written.jwks_uri) {
+    Some(match (&written.jwks, &written.jwks_uri) {
         (Some(_), Some(_)) => {
-            bad(
-                at("jwksUri"),
-                "keys come from jwks or from jwksUri, not both".to_owned(),
-            );
+            let reason = "keys come from jwks or from jwksUri, not both";
+            bad(at("jwksUri"), reason.to_owned());
             return None;
         }
         (Some(keys), None) => {
@@ -118,10 +113,8 @@ fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Optio
         }
         (None, Some(url)) => {
             if !is_url(url) {
-                bad(
-                    at("jwksUri"),
-                    format!("{url:?} is not an http or https URL"),
-                );
+                let reason = format!("{url:?} is not an http or https URL");
+                bad(at("jwksUri"), reason);
             }
             JwtKeys::Url(url.as_str().into())
         }
@@ -133,7 +126,20 @@ fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Optio
             }
             JwtKeys::Discovery
         }
+    })
+}
+
+fn rule(written: &written::JwtRule, path: &Path, remarks: &mut Remarks) -> Option<JwtRule> {
+    let at = |key: &str| path.clone().key(key);
+    let mut is_good = true;
+    let mut bad = |path: Path, reason: String| {
+        is_good = false;
+        remarks.invalid(path, reason);
     };
+    if written.issuer.is_empty() {
+        bad(at("issuer"), "a rule is for an issuer".to_owned());
+    }
+    let keys = keys(written, path, &mut bad)?;
     for (index, one) in written.from_headers.iter().enumerate() {
         if !is_header(&one.name) {
             let path = at("fromHeaders").at(index).key("name");

@@ -20,7 +20,7 @@ use crate::balance::{
     retry,
 };
 use crate::body::Replay;
-use crate::destinations::Destination;
+use crate::destinations::{Destination, Target};
 use crate::ending::Ending;
 use crate::observe::record::Flag;
 use crate::reply::{Reply, SERVER_NAME};
@@ -112,7 +112,7 @@ impl Course<'_> {
         let mut retries = 0;
         let mut permit = None;
         loop {
-            let outcome = self.one(&mut tried).await;
+            let outcome = Box::pin(self.one(&mut tried)).await;
             // Counts until its outcome is known.
             drop(permit.take());
             let Some((wait, next)) = self.again(&outcome, retries) else {
@@ -186,15 +186,13 @@ impl Course<'_> {
         tried.push((*picked).clone());
         let body = self.exchange.body.replay().ok_or(Failure::NoEndpoint)?;
         let mut request = self.request(body)?;
-        let mut tale = self.exchange.tale.borrow_mut();
-        tale.attempt(self.destination, &target, request.headers_mut());
-        drop(tale);
+        self.began(&target, request.headers_mut());
         let key = Key {
             way: target.way.clone(),
             version: self.version,
         };
         let upstream = &self.exchange.call.worker.upstream;
-        let sending = upstream.send(&key, self.terms.clone(), request);
+        let sending = Box::pin(upstream.send(&key, self.terms.clone(), request));
         let sent = match self.retry.per_try_timeout {
             None => sending.await,
             Some(limit) => match deadline::one_try(&self.exchange.body, limit, sending).await {
@@ -207,13 +205,29 @@ impl Course<'_> {
                 }
             },
         };
+        self.settle(sent, picked, permit, &key)
+    }
+
+    /// A try goes to this endpoint.
+    fn began(&self, target: &Target, headers: &mut HeaderMap) {
+        let mut tale = self.exchange.tale.borrow_mut();
+        tale.attempt(self.destination, target, headers);
+    }
+
+    /// Says how a try went: to its endpoint's counts and to the request's story.
+    fn settle(
+        &self,
+        sent: Result<Answer, SendError>,
+        picked: Picked,
+        permit: RequestPermit,
+        key: &Key,
+    ) -> Result<Tried, Failure> {
+        let mut tale = self.exchange.tale.borrow_mut();
         match sent {
             Ok(answer) => {
                 let status = answer.response.status().as_u16();
                 let local = Some(answer.lease.local);
-                let mut tale = self.exchange.tale.borrow_mut();
                 tale.attempted(status, local, Failed::default());
-                drop(tale);
                 picked.report(outcome(status, answer.response.headers()), Instant::now());
                 Ok(Tried {
                     answer,
@@ -225,7 +239,7 @@ impl Course<'_> {
                 tracing::debug!(endpoint = %key.way.address, error = report(&error), "a try failed");
                 let failure = Failure::of(&error, self.exchange.body.is_broken());
                 let failed = Failed::of(failure.ending());
-                self.exchange.tale.borrow_mut().attempted(0, None, failed);
+                tale.attempted(0, None, failed);
                 if let Some(local) = failure.local() {
                     picked.report(Outcome::Local(local), Instant::now());
                 }

@@ -46,7 +46,7 @@ pub(super) async fn pass(
         return Ok(Passed::default());
     }
     let place = Place::of(exchange, &asked.headers);
-    let additions = external(exchange, policies, asked, &place).await?;
+    let additions = Box::pin(external(exchange, policies, asked, &place)).await?;
     let token = policies
         .authentication
         .check(asked, SystemTime::now())
@@ -141,7 +141,7 @@ async fn external(
         body,
     };
     let reached = Reached(exchange.call);
-    let additions = ask(whom, question, asked, &reached).await;
+    let additions = Box::pin(ask(whom, question, asked, &reached)).await;
     additions.map(Some).map_err(|refusal| refusal.reply())
 }
 

@@ -25,7 +25,7 @@ pub(super) fn take(
     asked: &Asked,
     token: Option<&Token>,
     rule: Option<&Rule>,
-) -> Result<Option<Left>, Reply> {
+) -> Result<Option<Left>, Box<Reply>> {
     if policies.limits.is_empty() {
         return Ok(None);
     }
@@ -37,6 +37,5 @@ pub(super) fn take(
         source: exchange.call.client,
         rule: rule.map(|it| &*it.origin),
     };
-    let left = policies.limits.take(&request, START.elapsed());
-    left.map_err(|reply| *reply)
+    policies.limits.take(&request, START.elapsed())
 }

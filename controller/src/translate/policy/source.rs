@@ -173,7 +173,17 @@ pub(super) fn source(
         request: boxed(request),
         ..Match::default()
     };
-    match both(principals, domains) {
+    by_principals(reader, both(principals, domains), found, path)
+}
+
+/// The match with the principals that are in one of the trust domains.
+fn by_principals(
+    mut reader: Reader<'_, '_>,
+    principals: Result<Vec<StringMatch>, Unequal>,
+    found: Match,
+    path: &Path,
+) -> Piece {
+    match principals {
         Ok(principals) => reader.piece(Match {
             principals,
             ..found

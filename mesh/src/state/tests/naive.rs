@@ -128,7 +128,7 @@ fn a_service() -> impl Strategy<Value = Service> {
 #[derive(Clone, Debug)]
 enum Step {
     Workload(Box<Workload>),
-    Service(Service),
+    Service(Box<Service>),
     Remove(&'static str),
 }
 
@@ -136,7 +136,7 @@ fn history() -> impl Strategy<Value = Vec<Vec<Step>>> {
     let names: Vec<&'static str> = UIDS.into_iter().chain(SERVICES).collect();
     let step = prop_oneof![
         4 => workload().prop_map(|it| Step::Workload(Box::new(it))),
-        2 => a_service().prop_map(Step::Service),
+        2 => a_service().prop_map(|it| Step::Service(Box::new(it))),
         3 => select(names).prop_map(Step::Remove),
     ];
     vec(vec(step, 1..4), 0..40)
@@ -340,8 +340,8 @@ proptest! {
                         updates.push(Update::Workload(it));
                     }
                     Step::Service(it) => {
-                        naive.services.insert(it.key.to_string(), it.clone());
-                        updates.push(it.into());
+                        naive.services.insert(it.key.to_string(), (*it).clone());
+                        updates.push(Update::Service(it));
                     }
                     Step::Remove(_) => {}
                 }
