@@ -6,14 +6,19 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
+use ::http::Method;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh::telemetry::report;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
+use super::outgoing::Outgoing;
+use crate::asked;
 use crate::bytes::Peeked;
 use crate::call::Call;
+use crate::ending::Ending;
+use crate::reply::Reply;
 use crate::upstream::{Lease, Local, Raw};
 
 /// Where a request leaves the connection whose protocol was switched with its answer.
@@ -108,7 +113,16 @@ pub async fn http2(call: Rc<Call>, stream: Peeked) {
         let call = Rc::clone(&call);
         service_fn(move |request| {
             let call = Rc::clone(&call);
-            async move { Ok::<_, Infallible>(super::answer(&call, request, None).await) }
+            async move {
+                // HTTP/1 counts while it reads; HTTP/2 only counts bytes
+                if request.headers().len() > call.worker.shared.config.requests.header_count {
+                    let is_grpc = asked::is_grpc_call(request.headers());
+                    let reply = Reply::from(Ending::HeadTooLarge);
+                    let response = reply.write(is_grpc, request.method() == Method::HEAD);
+                    return Ok::<_, Infallible>(response.map(Outgoing::whole));
+                }
+                Ok(super::answer(&call, request, None).await)
+            }
         })
     };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -113,9 +113,9 @@ impl Client {
         stream.write_all(bytes).await.unwrap();
         let mut heard = Vec::new();
         let reading = stream.read_to_end(&mut heard);
-        let _ = tokio::time::timeout(PATIENCE, reading)
-            .await
-            .expect("the end");
+        let ended = tokio::time::timeout(PATIENCE, reading).await;
+        let text = String::from_utf8_lossy(bytes);
+        assert!(ended.is_ok(), "no end: {text:.100} {heard:.100?}");
         String::from_utf8_lossy(&heard).into_owned()
     }
 
