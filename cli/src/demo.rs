@@ -162,6 +162,11 @@ const SCRIPT: &[Scene] = &[
         books::fault,
     ),
     (
+        "trace",
+        "a collector hears of a request: a span for the waypoint, and one for its try below it",
+        books::trace,
+    ),
+    (
         "l7-deny",
         "a policy refuses a method and a path, and nothing else",
         books::denied,

@@ -22,8 +22,9 @@ const GENERATED: &str =
     "Made by `cargo run -p cli --example reference`; a test fails when this page is out of date.\n";
 
 fn variables() -> String {
-    let programs: [(&str, &[Variable]); 4] = [
+    let programs: [(&str, &[Variable]); 5] = [
         ("ztunnel", ::ztunnel::config::env::VARIABLES),
+        ("waypoint", ::waypoint::config::env::VARIABLES),
         ("controller", controller::config::env::VARIABLES),
         ("cni-agent", cni::config::env::VARIABLES),
         ("sandbox and echo", sandbox::options::VARIABLES),
@@ -51,7 +52,7 @@ fn variables() -> String {
 }
 
 fn metrics() -> String {
-    let programs: [(&str, &str, &[Described]); 4] = [
+    let programs: [(&str, &str, &[Described]); 5] = [
         (
             "all programs",
             "`/metrics` of each",
@@ -61,6 +62,11 @@ fn metrics() -> String {
             "ztunnel",
             "port 15020, `/metrics` and `/stats/prometheus`",
             ::ztunnel::metrics::reference::METRICS,
+        ),
+        (
+            "waypoint",
+            "port 15020, `/metrics` and `/stats/prometheus`",
+            ::waypoint::observe::metrics::reference::METRICS,
         ),
         (
             "controller",

@@ -36,7 +36,6 @@ use crate::roles::tokens::Issuer;
 pub(crate) use files::{Error as FilesError, TokenFile, name_files};
 pub(crate) use live::LivePod;
 pub(crate) use prepare::container_log;
-pub(crate) use wish::WAYPOINT_IMAGE;
 
 /// What the kubelets share.
 pub(crate) struct Context {

@@ -24,6 +24,7 @@ mod process;
 pub mod exec;
 pub mod network;
 pub mod place;
+mod mesh_names;
 pub mod options;
 
 pub use messages::{PodName, Status, Target};

@@ -16,8 +16,7 @@ use crate::messages::ProgramStatus;
 use crate::process::{Children, Environment, Exit, Process, Streams};
 
 pub(crate) use environment::{
-    CLUSTER_DOMAIN, CLUSTER_ID, CONTROLLER_ADDRESS, SYSTEM_NAMESPACE, controller_folder,
-    node_program_tokens, plan, root_certificate,
+    SYSTEM_NAMESPACE, controller_folder, node_program_tokens, plan, root_certificate,
 };
 pub(crate) use manifests::{PROGRAM_ANNOTATION, cluster_objects, program_pod};
 

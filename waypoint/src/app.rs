@@ -20,7 +20,11 @@ use crate::config::{self, Config, env};
 use crate::destinations::Destinations;
 use crate::dump::Dump;
 use crate::follow::Follow;
+use crate::observe::access_log;
+use crate::observe::metrics::Metrics;
+use crate::observe::trace::{Own, collectors};
 use crate::picture::{self, Picture};
+use crate::provider::Collectors;
 use crate::worker::Shared;
 use crate::{served, workers};
 
@@ -83,6 +87,7 @@ fn discover(config: &Config, picture: Picture, gates: &Gates) -> xds::Demand {
 async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
     let gates = Gates::default();
     let registry = metrics::Metrics::default();
+    let metrics = registry.register(Metrics::register);
     let (trigger, drain) = drain::channel();
     let node = &config.node;
     let destinations = Arc::new(Destinations::new(Place {
@@ -99,6 +104,15 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
         keeps_labels: true,
     });
     let demand = discover(&config, Picture::new(store, writer), &gates);
+    metrics.follow(&state);
+    let (lines, writer) = access_log::lines::channel(&metrics.events);
+    std::thread::Builder::new()
+        .name("access log".to_owned())
+        .spawn(move || writer.run(std::io::stdout()))
+        .context("cannot start the writer of the access log")?;
+    let collectors = Collectors(Arc::clone(&destinations));
+    let (spans, delivery) = collectors::channel(own(&config), collectors, &metrics.events);
+    task::spawn("spans", delivery);
     let certificates =
         config
             .authority
@@ -112,6 +126,9 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
         certificates,
         demand: Some(demand.clone()),
         config: Arc::clone(&config),
+        lines,
+        spans: Some(spans),
+        metrics: metrics.clone(),
     };
     certify(&shared, &gates);
     let follow = Follow {
@@ -120,6 +137,7 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
         served,
         destinations,
         demand: Some(demand),
+        events: Some(metrics.events.clone()),
     };
     task::spawn("follow", follow.run(Some(gates.add("routes"))));
     let workers = workers::start(&shared).context("cannot start the workers")?;
@@ -158,6 +176,25 @@ async fn serve(config: Arc<Config>, log: log::Handle) -> anyhow::Result<()> {
     let _ = tokio::join!(stopped, trigger.drain(deadline));
     tracing::info!("waypoint stopped");
     Ok(())
+}
+
+/// Who this waypoint is, as spans tell it.
+fn own(config: &Config) -> Own {
+    let node = &config.node;
+    let domain = &node.cluster_domain;
+    let (pod, namespace) = (&node.pod_name, &node.namespace);
+    let ip = node
+        .instance_ip
+        .map(|ip| ip.to_string())
+        .unwrap_or_default();
+    Own {
+        canonical_service: node.gateway.as_str().into(),
+        canonical_revision: "latest".into(),
+        namespace: namespace.as_str().into(),
+        cluster: node.cluster.as_str().into(),
+        mesh: node.trust_domain.as_str().into(),
+        node: format!("waypoint~{ip}~{pod}.{namespace}~{namespace}.svc.{domain}").into(),
+    }
 }
 
 /// Whom to trust of servers outside of the mesh: the roots of the operating system, none where it has none.

@@ -11,6 +11,7 @@ use mesh::names::NamespacedHostname;
 use mesh::state::WorkloadId;
 use mesh::tls::Peer;
 
+use crate::observe::record::{Party, Served};
 use crate::worker::Worker;
 
 /// The connection and the proven peer that a tunnel's streams share.
@@ -59,9 +60,21 @@ pub struct Call {
     pub target: Target,
     /// Our end as the caller named it.
     pub authority: Arc<str>,
+    /// Who calls, for telemetry.
+    pub source: Arc<Party>,
+    /// The service that is called, for telemetry.
+    pub service: Arc<Served>,
 }
 
 impl Call {
+    /// The service that is called, if it is one.
+    pub fn service_key(&self) -> Option<&NamespacedHostname> {
+        match &self.target {
+            Target::Service { key, .. } => Some(key),
+            Target::Workload { .. } => None,
+        }
+    }
+
     /// Resolves once the drain has begun.
     pub fn drain(&self) -> drain::Watch {
         self.worker.drain.clone()

@@ -13,17 +13,21 @@ use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use mesh::hbone;
 use mesh::model::destination::{self, TrafficPolicy, Upgrade};
+use mesh::model::provider::{ProviderAddress, ProviderHost};
 use mesh::model::{AppProtocol, TunnelKind};
 use mesh::names::{NamespacedHostname, WorkloadUid};
 use mesh::state::{ClientPlace, Snapshot, WorkloadId, WorkloadView};
 
 use crate::balance::{Cluster, EndpointId, EndpointSpec, Labels, Place, is_in_subset};
+use crate::observe::record::Party;
 use crate::upstream::{Through, Tls, Way};
 
 /// A service or a part of it, as routes name it.
 pub struct Destination {
     /// What it is.
     pub key: Key,
+    /// Its name in Istio's form, `outbound|PORT|SUBSET|HOST`.
+    pub name: Arc<str>,
     /// Choice, ejection and limits.
     pub cluster: Arc<Cluster>,
     reached: ArcSwap<Reached>,
@@ -52,8 +56,10 @@ struct Reached {
 pub struct Target {
     /// How it is reached.
     pub way: Way,
-    /// Its workload, for telemetry.
+    /// Its workload.
     pub workload: WorkloadId,
+    /// The same for telemetry.
+    pub party: Arc<Party>,
 }
 
 /// Where an endpoint is: its address, or the name that is resolved when it has none. One that is on another network has
@@ -110,6 +116,7 @@ impl Destination {
         let policy = self.policy();
         let tls = policy.tls.clone().map(|tls| Arc::new(Tls(tls)));
         let mut specs = Vec::new();
+        let before = self.reached.load();
         let mut ways = HashMap::default();
         for endpoint in snapshot.endpoints_at(service.id(), place, key.port) {
             let Some(workload) = snapshot.workload(endpoint.workload) else {
@@ -144,8 +151,20 @@ impl Destination {
                 tls: tls.clone(),
                 announced: policy.proxy_protocol,
             };
-            let workload = endpoint.workload;
-            ways.insert(id, Arc::new(Target { way, workload }));
+            let of_pod = workload
+                .labels()
+                .iter()
+                .map(|(key, value)| (&**key, &**value));
+            let proved = way.tunnel.is_some().then(|| workload.identity());
+            let target = Target {
+                party: Arc::new(Party::of_workload(workload, of_pod, proved)),
+                workload: endpoint.workload,
+                way,
+            };
+            // what stays the same stays the same thing: labels of metrics are found by it
+            let same = before.ways.get(&id).filter(|it| ***it == target);
+            let target = same.map_or_else(|| Arc::new(target), Arc::clone);
+            ways.insert(id, target);
         }
         self.cluster.set_endpoints(specs, Instant::now());
         self.reached.store(Arc::new(Reached {
@@ -189,7 +208,10 @@ impl Destinations {
             cluster.set_policy(model.policy.clone(), Instant::now());
             return destination;
         }
+        let subset = key.subset.as_ref().map_or("", |it| &it.name);
+        let name = format!("outbound|{}|{subset}|{}", key.port, key.service.hostname);
         let destination = Arc::new(Destination {
+            name: name.into(),
             key: key.clone(),
             cluster: Cluster::new(
                 model.policy.clone(),
@@ -200,6 +222,19 @@ impl Destinations {
         });
         known.insert(key, Arc::downgrade(&destination));
         destination
+    }
+
+    /// The destination that a server beside the data path is, when it is a service of the mesh.
+    pub fn of_provider(&self, address: &ProviderAddress) -> Option<Arc<Destination>> {
+        let ProviderHost::Service(service) = &address.host else {
+            return None;
+        };
+        Some(self.find(&destination::Destination {
+            service: service.clone(),
+            port: address.port,
+            subset: None,
+            policy: TrafficPolicy::default(),
+        }))
     }
 
     /// Brings every destination's endpoints up to date.

@@ -11,10 +11,14 @@ use mesh::xds::Demand;
 
 use crate::config::Node;
 use crate::destinations::Destinations;
+use crate::observe::metrics::Events;
 use crate::served;
 
 /// How long the controller may take for one name before it is asked again.
 const ASK: Duration = Duration::from_secs(10);
+
+/// How often ejections are counted.
+const TICK: Duration = Duration::from_secs(5);
 
 /// What is followed.
 pub struct Follow {
@@ -28,6 +32,8 @@ pub struct Follow {
     pub destinations: Arc<Destinations>,
     /// Whom to ask; nobody where everything is known by itself.
     pub demand: Option<Demand>,
+    /// Where ejections are counted.
+    pub events: Option<Events>,
 }
 
 impl Follow {
@@ -37,6 +43,8 @@ impl Follow {
         let mut gate = gate;
         let (mut state, mut served) = (self.state.changed(), self.served.changed());
         let mut asked: HashSet<Box<str>> = HashSet::new();
+        let mut tick = tokio::time::interval(TICK);
+        let mut ejections = 0;
         loop {
             state.mark_unchanged();
             served.mark_unchanged();
@@ -52,6 +60,10 @@ impl Follow {
             let gone = tokio::select! {
                 changed = state.changed() => changed.is_err(),
                 changed = served.changed() => changed.is_err(),
+                _ = tick.tick() => {
+                    self.count(&mut ejections);
+                    false
+                }
             };
             if gone {
                 return;
@@ -68,6 +80,24 @@ impl Follow {
             locality: &self.node.locality,
         };
         self.destinations.follow(&self.state.load(), place);
+    }
+
+    /// Shows how many endpoints are left out. `before` is how often any was, as counted so far.
+    fn count(&self, before: &mut u64) {
+        let Some(events) = &self.events else { return };
+        let counts = self
+            .destinations
+            .all()
+            .into_iter()
+            .map(|it| it.cluster.counts());
+        let (mut out, mut ever) = (0_usize, 0_u64);
+        for counts in counts {
+            out += counts.ejected;
+            ever += counts.ejections;
+        }
+        events.ejected.set(i64::try_from(out).unwrap_or(i64::MAX));
+        events.ejections.inc_by(ever.saturating_sub(*before));
+        *before = ever.max(*before);
     }
 
     /// Asks for names that are new; whether there were any.

@@ -1,8 +1,10 @@
 //! Recipe of a request: check -> who may ask -> which rule -> break, limit, answer here or -> attempt ->
 //! reply. Next hop: `upstream`.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::http::header::CONNECTION;
 use ::http::{HeaderValue, Method, Request, Response, Version};
@@ -23,6 +25,7 @@ use crate::served::{Bound, Policies, Served};
 
 pub mod serve;
 mod guard;
+mod tell;
 mod limited;
 pub mod attempt;
 pub mod outgoing;
@@ -30,6 +33,7 @@ pub mod change;
 
 use outgoing::Outgoing;
 use serve::Switch;
+use tell::Tale;
 
 /// Answers one request, whatever becomes of it.
 pub async fn answer(
@@ -42,21 +46,28 @@ pub async fn answer(
     let is_head = parts.method == Method::HEAD;
     let is_http1 = parts.version < Version::HTTP_2;
     let is_grpc = asked::is_grpc_call(&parts.headers);
+    let settings = Arc::clone(served.observed(call.service_key()));
+    let mut tale = Tale::begin(call, settings, &parts);
     let asked = Asked::new(parts, normalization(&served), request_id);
-    let answered = match asked {
-        Ok(asked) => {
+    let (answered, mut tale) = match asked {
+        Ok(mut asked) => {
             let room = call.worker.shared.config.requests.replay_bytes;
+            let body = Source::new(body, room);
+            tale.asked(&mut asked, &body);
             let exchange = Exchange {
                 call,
                 served: &served,
-                body: Source::new(body, room),
+                body,
                 switch,
+                tale: RefCell::new(tale),
             };
-            Box::pin(exchange.run(asked)).await
+            let answered = Box::pin(exchange.run(asked)).await;
+            (answered, exchange.tale.into_inner())
         }
-        Err(ending) => Err(ending.into()),
+        Err(ending) => (Err(ending.into()), tale),
     };
-    answered.unwrap_or_else(|reply| {
+    let response = answered.unwrap_or_else(|reply| {
+        tale.answered_here(&reply);
         let closes = is_http1 && reply.ending.closes();
         let mut response = reply.write(is_grpc, is_head).map(Outgoing::whole);
         if closes {
@@ -64,7 +75,9 @@ pub async fn answer(
             response.headers_mut().insert(CONNECTION, close);
         }
         response
-    })
+    });
+    tale.sent(response.status(), response.headers());
+    response.map(|body| body.watched(Box::new(tale)))
 }
 
 fn normalization(served: &Served) -> PathNormalization {
@@ -88,6 +101,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) served: &'a Arc<Served>,
     pub(crate) body: Rc<Source>,
     pub(crate) switch: Option<&'a Switch>,
+    pub(crate) tale: RefCell<Tale>,
 }
 
 /// Where a request goes.
@@ -101,7 +115,11 @@ enum Course {
 impl Exchange<'_> {
     async fn run(&self, mut asked: Asked) -> Result<Response<Outgoing>, Reply> {
         let policies = self.policies();
+        let begun = Instant::now();
         let passed = guard::pass(self, policies, &mut asked).await?;
+        if !policies.is_empty() {
+            self.tale.borrow_mut().step("policy", begun, "");
+        }
         let course = self.course(&asked, passed.token.as_ref())?;
         if asked
             .upgrade
@@ -114,6 +132,9 @@ impl Exchange<'_> {
             Course::Rule(rule) => Some(&**rule),
             Course::Own(_) => None,
         };
+        if let Some(rule) = rule {
+            self.tale.borrow_mut().takes(&rule.origin);
+        }
         let left = limited::take(self, policies, &asked, passed.token.as_ref(), rule)?;
         let mut cors = ::http::HeaderMap::new();
         if let Some(rule) = rule {
@@ -245,6 +266,7 @@ impl Exchange<'_> {
     fn mirror(&self, rule: &Rule, asked: &Asked) {
         for (destination, share) in &rule.mirrors {
             if fault::is_of_share(*share, rand::random()) {
+                self.call.worker.observer.recorder.events.mirrored.inc();
                 attempt::mirror(self, asked, Arc::clone(destination));
             }
         }

@@ -1,6 +1,7 @@
 //! The way to servers beside the data path: over the mesh where they are services of it, else plainly.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::header::HOST;
@@ -13,6 +14,8 @@ use crate::authorize::external::{AnswerBody, Cause, Transport};
 use crate::balance::Question;
 use crate::body::Replay;
 use crate::call::Call;
+use crate::destinations::Destinations;
+use crate::observe::trace::collectors::Resolve;
 use crate::upstream::{Key, Terms, Version, Way};
 
 /// How long connecting may take.
@@ -108,6 +111,32 @@ impl Transport for Reached<'_> {
         answer.lease.give_back();
         let body = whole.map_err(Cause::from).boxed_unsync();
         Ok(Response::from_parts(head, body))
+    }
+}
+
+/// Collectors of spans as the control runtime reaches them: plainly, by the address of an endpoint.
+#[derive(Clone)]
+pub struct Collectors(pub Arc<Destinations>);
+
+impl Resolve for Collectors {
+    async fn resolve(&self, collector: &ProviderAddress) -> Result<SocketAddr, String> {
+        match &collector.host {
+            ProviderHost::Address(address) => Ok(SocketAddr::new(*address, collector.port)),
+            ProviderHost::Name(name) => {
+                let found = tokio::net::lookup_host((&**name, collector.port)).await;
+                let mut found = found.map_err(|error| error.to_string())?;
+                let missing = || Unreachable::NoAddress(name.to_string()).to_string();
+                found.next().ok_or_else(missing)
+            }
+            ProviderHost::Service(key) => {
+                let missing = || Unreachable::NoEndpoint(key.to_string()).to_string();
+                let known = self.0.of_provider(collector).ok_or_else(missing)?;
+                let mut random = rand::random::<u64>;
+                let question = Question::new(Instant::now(), &mut random);
+                let picked = known.cluster.pick(question).map_err(|_| missing())?;
+                Ok(known.target(&picked).ok_or_else(missing)?.way.address)
+            }
+        }
     }
 }
 

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
 use mesh::model::attached::{AttachedPolicy, PolicyBody, Target};
-use mesh::model::destination;
 use mesh::model::http::ServiceRoutes;
-use mesh::model::provider::ProviderHost;
+use mesh::model::observe::Telemetry;
 use mesh::model::waypoint::{Waypoint, WaypointFor};
 use mesh::names::{NamespacedHostname, NamespacedName};
 use tokio::sync::watch;
@@ -24,13 +23,16 @@ use crate::authorize::Authorization;
 use crate::destinations::{Destination, Destinations};
 use crate::limit::Limits;
 use crate::limit::registry::Registry;
-use crate::routes::compile::{self, BadRoutes, Service};
+use crate::observe::Settings;
+use crate::routes::compile::{self, BadRoutes, Observed, Service};
 
 /// What is served, in one version.
 #[derive(Default)]
 pub struct Served {
     /// This waypoint's settings, once they have come.
     pub waypoint: Option<Arc<Waypoint>>,
+    /// What is logged, counted and traced where a service has no settings of its own.
+    pub observed: Arc<Settings>,
     /// Whether the controller has said everything once: before, nobody is served.
     pub is_complete: bool,
     services: HashMap<NamespacedHostname, Arc<Bound>, RandomState>,
@@ -69,6 +71,14 @@ impl Policies {
 }
 
 impl Served {
+    /// What is logged, counted and traced of requests to a service, or to a workload itself.
+    pub fn observed(&self, service: Option<&NamespacedHostname>) -> &Arc<Settings> {
+        let bound = service.and_then(|key| self.service(key));
+        let routes = bound.and_then(|it| it.routes.as_ref());
+        let own = routes.and_then(|it| it.telemetry.as_ref());
+        own.map_or(&self.observed, |it| &it.settings)
+    }
+
     /// A service by its key.
     pub fn service(&self, key: &NamespacedHostname) -> Option<&Arc<Bound>> {
         self.services.get(key)
@@ -118,6 +128,7 @@ pub struct Writer {
     limits: RefCell<Registry>,
     /// Servers that policies name, so that their endpoints are known before they are asked.
     providers: Vec<Arc<Destination>>,
+    observed: Observed,
     waypoint: Option<Arc<Waypoint>>,
     routes: BTreeMap<NamespacedHostname, Option<Arc<Service>>>,
     policies: BTreeMap<String, Option<Arc<AttachedPolicy>>>,
@@ -133,6 +144,7 @@ pub fn new(
     destinations: Arc<Destinations>,
     keys: KeyRing,
 ) -> (Writer, Reader) {
+    let observed = Observed::new(&Telemetry::default(), &destinations);
     let current = Arc::new(ArcSwap::default());
     let (sender, changed) = watch::channel(0);
     let writer = Writer {
@@ -141,6 +153,7 @@ pub fn new(
         keys,
         limits: RefCell::default(),
         providers: Vec::new(),
+        observed,
         waypoint: None,
         routes: BTreeMap::new(),
         policies: BTreeMap::new(),
@@ -200,20 +213,10 @@ impl Writer {
 
     /// This waypoint's own settings.
     pub fn set_waypoint(&mut self, waypoint: Waypoint) {
-        let services = waypoint
-            .authorizers
-            .iter()
-            .filter_map(|it| match &it.server.host {
-                ProviderHost::Service(key) => Some((key, it.server.port)),
-                ProviderHost::Name(_) | ProviderHost::Address(_) => None,
-            });
-        let services = services.map(|(service, port)| destination::Destination {
-            service: service.clone(),
-            port,
-            subset: None,
-            policy: destination::TrafficPolicy::default(),
-        });
-        self.providers = services.map(|it| self.destinations.find(&it)).collect();
+        let servers = waypoint.authorizers.iter().map(|it| &it.server);
+        let known = servers.filter_map(|it| self.destinations.of_provider(it));
+        self.providers = known.collect();
+        self.observed = Observed::new(&waypoint.telemetry, &self.destinations);
         self.waypoint = Some(Arc::new(waypoint));
     }
 
@@ -234,6 +237,7 @@ impl Writer {
         });
         let served = Served {
             waypoint: self.waypoint.clone(),
+            observed: Arc::clone(&self.observed.settings),
             is_complete: self.is_complete,
             services: services.collect(),
             general,

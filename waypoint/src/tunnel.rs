@@ -1,11 +1,13 @@
 //! Recipe of a tunnel: accept -> for each stream: target -> sniff -> HTTP or opaque bytes.
 //! Next hop: `http` or `tcp`.
 
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
-use mesh::hbone::{BadHead, ConnectHead, Incoming, Responder};
+use mesh::hbone::{BadHead, Baggage, ConnectHead, Incoming, Responder};
 use mesh::lifecycle::task;
 use mesh::model::AppProtocol;
 use mesh::net::listen;
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::bytes::Peeked;
 use crate::call::{Call, Link, Target};
+use crate::observe::record::{Party, Served};
 use crate::worker::Worker;
 
 pub mod accept;
@@ -206,10 +209,41 @@ async fn admit(
         worker: Rc::clone(worker),
         link: Rc::clone(link),
         client: client.ip(),
+        source: caller(worker, link, &head, client.ip()),
+        service: service(worker, &target),
         target,
         authority: head.authority.to_string().into(),
     };
     Ok((call, declared))
+}
+
+/// Who calls, as far as the picture of the mesh or its proxy's own words go; only its identity is proved.
+fn caller(worker: &Worker, link: &Link, head: &ConnectHead, client: IpAddr) -> Arc<Party> {
+    let proved = Some(&link.peer.identity);
+    let snapshot = worker.shared.state.load();
+    let known = snapshot.workload_by_address(snapshot.network(), client);
+    let known = known.filter(|it| *it.identity() == link.peer.identity);
+    Arc::new(match (known, &head.baggage) {
+        (Some(workload), _) => {
+            let labels = workload
+                .labels()
+                .iter()
+                .map(|(key, value)| (&**key, &**value));
+            Party::of_workload(workload, labels, proved)
+        }
+        (None, Some(baggage)) => Party::of_baggage(baggage, proved),
+        (None, None) => Party::of_baggage(&Baggage::default(), proved),
+    })
+}
+
+/// The service that is called; nothing for a workload itself.
+fn service(worker: &Worker, target: &Target) -> Arc<Served> {
+    let snapshot = worker.shared.state.load();
+    let service = match target {
+        Target::Service { key, .. } => snapshot.service_by_name(key).found(),
+        Target::Workload { .. } => None,
+    };
+    Arc::new(service.map(Served::of).unwrap_or_default())
 }
 
 /// Waits until the controller has said what is served, at most as long as patience lasts.

@@ -12,6 +12,9 @@ use mesh::xds::Demand;
 
 use crate::config::Config;
 use crate::destinations::Destinations;
+use crate::observe::metrics::Metrics;
+use crate::observe::trace::collectors::Spans;
+use crate::observe::{Observer, access_log};
 use crate::served;
 use crate::upstream::Upstream;
 
@@ -34,6 +37,12 @@ pub struct Shared {
     pub certificates: KeeperHandle,
     /// Asks the controller for single names; nobody is asked where everything is known by itself.
     pub demand: Option<Demand>,
+    /// Metrics of all.
+    pub metrics: Metrics,
+    /// Where lines about requests go.
+    pub lines: access_log::lines::Handle,
+    /// Where spans go; `None` where nobody takes them.
+    pub spans: Option<Spans>,
 }
 
 /// One worker.
@@ -42,6 +51,8 @@ pub struct Worker {
     pub shared: Shared,
     /// Connections to endpoints.
     pub upstream: Rc<Upstream>,
+    /// Counts, logs and traces requests.
+    pub observer: Rc<Observer>,
     /// Hears of the end.
     pub drain: drain::Watch,
 }

@@ -8,12 +8,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mesh::hbone::Pool;
-use mesh::lifecycle::drain;
+use mesh::lifecycle::{drain, task};
 use mesh::net::listen::{self, SocketOptions};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 
+use crate::observe::Observer;
 use crate::tunnel;
 use crate::upstream::{Dialer, Upstream};
 use crate::worker::{Shared, Worker};
@@ -97,9 +98,16 @@ async fn work(
         pool: Pool::new(shared.tunnels.clone()),
         keep_alive: shared.config.keep_alive,
     };
+    let observer = Observer {
+        recorder: shared.metrics.recorder(),
+        lines: shared.lines.lines(),
+        spans: shared.spans.clone(),
+    };
+    task::spawn_local("access log", Rc::clone(&observer.lines).keep_flushing());
     let worker = Rc::new(Worker {
         shared,
         upstream: Upstream::new(dialer),
+        observer: Rc::new(observer),
         drain,
     });
     let deadline = tokio::select! {

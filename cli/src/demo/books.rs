@@ -2,6 +2,7 @@
 
 mod routing;
 mod resilience;
+mod traces;
 mod admission;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use super::observe::wait_until;
 pub(super) use admission::{denied, tokens};
 pub(super) use resilience::{ejection, fault, retry, timeout};
 pub(super) use routing::{canary, mirror, split};
+pub(super) use traces::trace;
 
 const SHOP: &str = include_str!("books/shop.yaml");
 const ROUTES: &str = include_str!("books/routes.yaml");

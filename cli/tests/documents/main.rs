@@ -31,8 +31,12 @@ fn reference_pages_are_current() {
 }
 
 /// A program's variables and the file that reads them.
-const READERS: [(&[mesh::settings::Variable], &str); 3] = [
+const READERS: [(&[mesh::settings::Variable], &str); 4] = [
     (ztunnel::config::env::VARIABLES, "ztunnel/src/config/env.rs"),
+    (
+        waypoint::config::env::VARIABLES,
+        "waypoint/src/config/env.rs",
+    ),
     (
         controller::config::env::VARIABLES,
         "controller/src/config/env.rs",

@@ -1,5 +1,6 @@
 //! Pure. What a pod's specification asks of the kubelet, beyond what `objects` reads; and what is refused.
 
+use crate::mesh_names::WAYPOINT_IMAGE;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +12,6 @@ use serde_json::Value;
 
 /// The image of an application that is built in, without tag.
 pub(crate) const ECHO_IMAGE: &str = "weft.dev/echo";
-/// The image of the L7 proxy, which is built in too.
-pub(crate) const WAYPOINT_IMAGE: &str = "weft.dev/waypoint";
 /// Kubernetes' default grace for a pod that is deleted.
 const GRACE: Duration = Duration::from_secs(30);
 /// As long as the node agent takes them.

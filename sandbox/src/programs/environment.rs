@@ -1,5 +1,6 @@
 //! Pure. What each of the mesh's programs is told: network, mounts, environment, log.
 
+use crate::mesh_names::{CLUSTER_DOMAIN, CLUSTER_ID, CONTROLLER_ADDRESS};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,13 +12,6 @@ use crate::roles::tokens::{ISSUER, MESH_AUDIENCE};
 
 /// Where the mesh's own objects live.
 pub(crate) const SYSTEM_NAMESPACE: &str = "weft-system";
-/// Where its programs find the controller.
-pub(crate) const CONTROLLER_ADDRESS: &str = "https://weft-controller.weft-system.svc:15012";
-/// The cluster's name.
-pub(crate) const CLUSTER_ID: &str = "Kubernetes";
-/// Domain of service host names.
-pub(crate) const CLUSTER_DOMAIN: &str = "cluster.local";
-
 /// The controller's folder: the authority's key, its public root, the token issuer's public keys.
 pub(crate) fn controller_folder(place: &Place) -> PathBuf {
     place.run().join("controller")

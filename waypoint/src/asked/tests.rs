@@ -1,3 +1,5 @@
+//! Tables of what is refused, removed and kept of a request.
+
 use http::Request;
 
 use super::*;

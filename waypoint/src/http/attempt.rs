@@ -12,7 +12,8 @@ use mesh::model::http::Retry;
 use mesh::telemetry::report;
 
 use super::Exchange;
-use super::outgoing::{Ended, Outgoing, Watch};
+use super::outgoing::{Kept, Outgoing};
+use super::tell::Failed;
 use crate::asked::{self, Asked};
 use crate::balance::{
     EndpointId, LocalFailure, Outcome, Overflow, Picked, Question, RequestPermit, RetryPermit,
@@ -21,6 +22,7 @@ use crate::balance::{
 use crate::body::Replay;
 use crate::destinations::Destination;
 use crate::ending::Ending;
+use crate::observe::record::Flag;
 use crate::reply::{Reply, SERVER_NAME};
 use crate::routes::compile::{Rule, Share};
 use crate::upstream::{Answer, Key, SendError, Terms, Version};
@@ -120,9 +122,14 @@ impl Course<'_> {
                     reply
                 });
             };
+            let why = match &outcome {
+                Ok(_) => "status",
+                Err(failure) => failure.ending().details(),
+            };
             drop(outcome);
             permit = Some(next);
             retries += 1;
+            self.exchange.tale.borrow().again(why);
             tokio::time::sleep(wait).await;
         }
     }
@@ -141,12 +148,20 @@ impl Course<'_> {
             Err(failure) => retry::Tried::Failed(failure.for_retry()),
         };
         let decision = retry::decide(self.retry, retries, tried, rand::random());
-        let retry::Decision::Again(wait) = decision else {
-            return None;
-        };
-        self.exchange.body.replay()?;
-        let permit = self.destination.cluster.enter_retry().ok()?;
-        Some((wait, permit))
+        let flag = |flag| self.exchange.tale.borrow_mut().flag(flag);
+        match decision {
+            retry::Decision::Again(wait) => {
+                self.exchange.body.replay()?;
+                let permit = self.destination.cluster.enter_retry();
+                let permit = permit.inspect_err(|_| flag(Flag::UpstreamOverflow));
+                Some((wait, permit.ok()?))
+            }
+            retry::Decision::Exhausted if retries > 0 => {
+                flag(Flag::RetriesExceeded);
+                None
+            }
+            _ => None,
+        }
     }
 
     /// One try.
@@ -170,7 +185,10 @@ impl Course<'_> {
             .ok_or(Failure::NoEndpoint)?;
         tried.push((*picked).clone());
         let body = self.exchange.body.replay().ok_or(Failure::NoEndpoint)?;
-        let request = self.request(body)?;
+        let mut request = self.request(body)?;
+        let mut tale = self.exchange.tale.borrow_mut();
+        tale.attempt(self.destination, &target, request.headers_mut());
+        drop(tale);
         let key = Key {
             way: target.way.clone(),
             version: self.version,
@@ -183,6 +201,8 @@ impl Course<'_> {
                 Some(sent) => sent,
                 None => {
                     picked.report(Outcome::Local(LocalFailure::Timeout), Instant::now());
+                    let failed = Failed::of(Failure::TryTimeout.ending());
+                    self.exchange.tale.borrow_mut().attempted(0, None, failed);
                     return Err(Failure::TryTimeout);
                 }
             },
@@ -190,6 +210,10 @@ impl Course<'_> {
         match sent {
             Ok(answer) => {
                 let status = answer.response.status().as_u16();
+                let local = Some(answer.lease.local);
+                let mut tale = self.exchange.tale.borrow_mut();
+                tale.attempted(status, local, Failed::default());
+                drop(tale);
                 picked.report(outcome(status, answer.response.headers()), Instant::now());
                 Ok(Tried {
                     answer,
@@ -200,6 +224,8 @@ impl Course<'_> {
             Err(error) => {
                 tracing::debug!(endpoint = %key.way.address, error = report(&error), "a try failed");
                 let failure = Failure::of(&error, self.exchange.body.is_broken());
+                let failed = Failed::of(failure.ending());
+                self.exchange.tale.borrow_mut().attempted(0, None, failed);
                 if let Some(local) = failure.local() {
                     picked.report(Outcome::Local(local), Instant::now());
                 }
@@ -257,6 +283,9 @@ impl Course<'_> {
         } = tried;
         let Answer { response, lease } = answer;
         let (mut head, body) = response.into_parts();
+        let mut tale = self.exchange.tale.borrow_mut();
+        tale.answered(head.status, &head.headers);
+        drop(tale);
         let is_switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
         asked::remove_hop(&mut head.headers);
         if let Some(share) = share {
@@ -266,10 +295,10 @@ impl Course<'_> {
         head.headers.insert(SERVICE_TIME, HeaderValue::from(millis));
         head.headers.insert(SERVER, SERVER_NAME);
         self.affinity.tell(&picked, &mut head.headers);
-        let watch = Box::new(Tally {
+        let kept = Kept {
             _picked: picked,
             _permit: permit,
-        });
+        };
         let body = match self.exchange.switch.filter(|_| is_switched) {
             Some(switch) => {
                 if let Some(protocol) = &self.asked.upgrade {
@@ -286,19 +315,7 @@ impl Course<'_> {
             }
         };
         head.version = Spoken::HTTP_11;
-        Response::from_parts(head, body.watched(watch))
-    }
-}
-
-/// What is held for as long as a response is under way.
-struct Tally {
-    _picked: Picked,
-    _permit: RequestPermit,
-}
-
-impl Watch for Tally {
-    fn ended(self: Box<Self>, how: Ended, bytes: u64, trailers: Option<&HeaderMap>) {
-        let _ = (how, bytes, trailers);
+        Response::from_parts(head, body.keeping(kept))
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn take(
         facts: limit::facts_of(asked, &claim),
         principal: principal.strip_prefix("spiffe://").unwrap_or(&principal),
         source: exchange.call.client,
-        rule: rule.map(|it| &it.origin),
+        rule: rule.map(|it| &*it.origin),
     };
     let left = policies.limits.take(&request, START.elapsed());
     left.map_err(|reply| *reply)

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use crate::balance::{Picked, RequestPermit};
 use crate::body::Cut;
 use crate::upstream::Lease;
 
@@ -39,6 +40,15 @@ pub struct Outgoing {
     trailers: Option<HeaderMap>,
     deadline: Option<Pin<Box<Sleep>>>,
     watch: Option<Box<dyn Watch>>,
+    kept: Option<Kept>,
+}
+
+/// What is held for as long as a response is under way.
+pub struct Kept {
+    /// The endpoint's request under way.
+    pub _picked: Picked,
+    /// The destination's.
+    pub _permit: RequestPermit,
 }
 
 enum Kind {
@@ -58,6 +68,7 @@ impl Outgoing {
             trailers: None,
             deadline: None,
             watch: None,
+            kept: None,
         }
     }
 
@@ -72,12 +83,19 @@ impl Outgoing {
             trailers: None,
             deadline: None,
             watch: None,
+            kept: None,
         }
     }
 
     /// Cuts it at the end of `deadline`.
     pub fn until(mut self, deadline: Option<Pin<Box<Sleep>>>) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// Holds on to this until its end.
+    pub fn keeping(mut self, kept: Kept) -> Self {
+        self.kept = Some(kept);
         self
     }
 
@@ -97,6 +115,7 @@ impl Outgoing {
         {
             lease.give_back();
         }
+        self.kept = None;
         if let Some(watch) = self.watch.take() {
             watch.ended(how, self.sent, self.trailers.as_ref());
         }

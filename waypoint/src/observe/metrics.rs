@@ -78,7 +78,8 @@ impl Metrics {
 pub struct Recorder {
     requests: RefCell<requests::Counter>,
     connections: Arc<connections::Table>,
-    events: Events,
+    /// Weft's own.
+    pub events: Events,
 }
 
 impl Recorder {

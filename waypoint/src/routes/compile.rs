@@ -17,6 +17,7 @@ use crate::filter::headers::{BadHeader, Changes};
 use crate::filter::rewrite::NewPath;
 use crate::filter::{cors, redirect};
 use crate::matcher::BadMatch;
+use crate::observe::Settings;
 
 /// Why routes cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,31 @@ pub struct Service {
     /// Its own endpoints by port, for ports without routes.
     pub own: Vec<(u16, Arc<Destination>)>,
     /// Its telemetry, when not the waypoint's.
-    pub telemetry: Option<Arc<Telemetry>>,
+    pub telemetry: Option<Observed>,
+}
+
+/// Telemetry, ready for requests.
+#[derive(Clone)]
+pub struct Observed {
+    /// What is logged, counted and traced.
+    pub settings: Arc<Settings>,
+    /// Where spans go, so that its endpoints are known.
+    _collector: Option<Arc<Destination>>,
+}
+
+impl Observed {
+    /// Makes it ready; what cannot be used is said in the log.
+    pub fn new(model: &Telemetry, known: &Destinations) -> Self {
+        let (settings, problems) = Settings::compile(model, |name| std::env::var(name).ok());
+        for problem in problems {
+            tracing::warn!(%problem, "telemetry is not as it was asked for");
+        }
+        let collector = model.tracing.as_ref().map(|it| &it.collector);
+        Self {
+            settings: Arc::new(settings),
+            _collector: collector.and_then(|it| known.of_provider(it)),
+        }
+    }
 }
 
 /// The routes of one port.
@@ -76,7 +101,7 @@ pub struct L4Rule {
 /// What becomes of a request.
 pub struct Rule {
     /// The rule of the user's object.
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
     /// What is done at the end.
     pub action: Action,
     /// Changes of the request's headers.
@@ -160,7 +185,7 @@ pub fn service(model: &ServiceRoutes, known: &Destinations) -> Result<Service, B
             .iter()
             .map(own)
             .collect::<Result<_, BadRoutes>>()?,
-        telemetry: model.telemetry.clone().map(Arc::new),
+        telemetry: model.telemetry.as_ref().map(|it| Observed::new(it, known)),
     })
 }
 
@@ -246,7 +271,7 @@ fn rule(model: &HttpRule, all: &[Arc<Destination>]) -> Result<Rule, BadRoutes> {
         })?;
     let mirror = |it: &model::Mirror| Ok((numbered(all, "destination", it.destination)?, it.share));
     Ok(Rule {
-        origin: model.origin.clone(),
+        origin: Arc::new(model.origin.clone()),
         action,
         request_headers: Changes::new(&model.request_headers)?,
         response_headers: Changes::new(&model.response_headers)?,
@@ -285,20 +310,15 @@ mod tests {
     #[test]
     fn weights_are_shares_of_what_is_random() {
         let shares = shares_of(&[90, 0, 10]);
-        let count = |upto: u64| {
-            let mut counts = [0_u32; 2];
-            for step in 0..1000_u64 {
-                let picked = shares.pick(step * (u64::MAX / 1000)).unwrap();
-                let at = shares
-                    .backends
-                    .iter()
-                    .position(|(_, it)| std::ptr::eq(it, picked));
-                counts[at.unwrap()] += 1;
-            }
-            let _ = upto;
-            counts
-        };
-        assert_eq!(count(0), [900, 100]);
+        let mut counts = [0_u32; 2];
+        for step in 0..1000_u64 {
+            // the middle of each thousandth
+            let random = (2 * step + 1) * (u64::MAX / 2000);
+            let picked = shares.pick(random).unwrap();
+            let mut all = shares.backends.iter();
+            counts[all.position(|(_, it)| std::ptr::eq(it, picked)).unwrap()] += 1;
+        }
+        assert_eq!(counts, [900, 100]);
         assert!(shares_of(&[0, 0]).pick(7).is_none());
         assert!(shares_of(&[]).pick(7).is_none());
         assert!(shares_of(&[1]).pick(u64::MAX).is_some());

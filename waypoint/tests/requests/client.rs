@@ -114,8 +114,11 @@ impl Client {
         let mut heard = Vec::new();
         let reading = stream.read_to_end(&mut heard);
         let ended = tokio::time::timeout(PATIENCE, reading).await;
-        let text = String::from_utf8_lossy(bytes);
-        assert!(ended.is_ok(), "no end: {text:.100} {heard:.100?}");
+        assert!(
+            ended.is_ok(),
+            "no end after {:?}",
+            String::from_utf8_lossy(bytes)
+        );
         String::from_utf8_lossy(&heard).into_owned()
     }
 

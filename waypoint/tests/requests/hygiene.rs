@@ -12,21 +12,52 @@ fn malformed_requests_are_refused_and_harm_nobody() {
         for (request, expected) in [
             ("GET / HTTP/1.1\r\n\r\n".to_owned(), "400"),
             ("GET / HTTP/1.0\r\nhost: a\r\n\r\n".to_owned(), "426"),
-            ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(), "400"),
+            (
+                "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(),
+                "400",
+            ),
             ("GET /a%00 HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "400"),
-            ("GET / HTTP/1.1\r\nhost: a\r\n folded: b\r\n\r\n".to_owned(), "400"),
-            ("GET / HTTP/1.1\r\nhost: a\r\nbad name: b\r\n\r\n".to_owned(), "400"),
+            (
+                "GET / HTTP/1.1\r\nhost: a\r\n folded: b\r\n\r\n".to_owned(),
+                "400",
+            ),
+            (
+                "GET / HTTP/1.1\r\nhost: a\r\nbad name: b\r\n\r\n".to_owned(),
+                "400",
+            ),
             ("GET / HTTP/1.1\r\nhost : a\r\n\r\n".to_owned(), "400"),
             ("GET  / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "400"),
-            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(), "400"),
-            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd".to_owned(), "400"),
-            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -3\r\n\r\n".to_owned(), "400"),
-            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n\r\nabc".to_owned(), "400"),
-            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(), "400"),
-            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n".to_owned(), "501"),
-            (format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"), "431"),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd"
+                    .to_owned(),
+                "400",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -3\r\n\r\n".to_owned(),
+                "400",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n\r\nabc".to_owned(),
+                "400",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(),
+                "400",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+                    .to_owned(),
+                "501",
+            ),
+            (
+                format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"),
+                "431",
+            ),
             (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), "431"),
-            ("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n".to_owned(), "404"),
+            (
+                "CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n".to_owned(),
+                "404",
+            ),
         ] {
             // the last request of the connection, whatever becomes of it
             let heard = world.client.raw(&vip(80), request.as_bytes()).await;
@@ -65,5 +96,29 @@ fn upgrades_that_are_not_offered_are_refused() {
         );
         assert_eq!(app.requests(), 0);
         assert_eq!(world.client.ask(&vip(80), upgrade("h2c")).await.status, 200);
+    });
+}
+
+#[test]
+fn of_two_lengths_the_chunks_count_and_the_other_goes_no_further() {
+    run(|| async {
+        let (world, app) = World::web().await;
+        for lengths in [
+            "content-length: 3\r\ntransfer-encoding: chunked",
+            "transfer-encoding: chunked\r\ncontent-length: 3",
+        ] {
+            let request = format!(
+                "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{lengths}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            );
+            let heard = world.client.raw(&vip(80), request.as_bytes()).await;
+            assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+            assert!(heard.contains("\"body\":\"hello\""), "{heard}");
+            assert!(
+                heard.contains("\"transfer-encoding\":\"chunked\""),
+                "{heard}"
+            );
+            assert!(!heard.contains("\"content-length\""), "{heard}");
+        }
+        assert_eq!(app.requests(), 2, "what follows is no request of its own");
     });
 }

@@ -8,5 +8,6 @@ mod world;
 mod balancing;
 mod forwarding;
 mod hygiene;
+mod observed;
 mod resilience;
 mod routing;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh::cert::{self, Keeper};
@@ -30,6 +30,8 @@ use waypoint::balance::Place;
 use waypoint::config::{self, Config, env};
 use waypoint::destinations::Destinations;
 use waypoint::follow::Follow;
+use waypoint::observe::access_log;
+use waypoint::observe::metrics::Metrics;
 use waypoint::served::{self, Writer};
 use waypoint::worker::Shared;
 use waypoint::workers::{self, Workers};
@@ -39,6 +41,27 @@ use crate::client::Client;
 
 /// Where every service can be reached, by port.
 pub(crate) const VIP: &str = "10.0.0.1";
+
+/// Lines of the access log.
+#[derive(Clone, Default)]
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 struct Authority(Arc<Ca>);
 
@@ -59,6 +82,8 @@ pub(crate) struct World {
     pub(crate) ca: Arc<Ca>,
     pub(crate) writer: Writer,
     pub(crate) follow: Follow,
+    pub(crate) registry: mesh::telemetry::metrics::Metrics,
+    pub(crate) written: Written,
     store: Store,
     workers: Option<Workers>,
     door: SocketAddr,
@@ -98,6 +123,12 @@ impl World {
             ..state::Settings::default()
         });
         let authority = Authority(Arc::clone(&ca));
+        let registry = mesh::telemetry::metrics::Metrics::default();
+        let metrics = registry.register(Metrics::register);
+        let (lines, log) = access_log::lines::channel(&metrics.events);
+        let written = Written::default();
+        let writing = written.clone();
+        std::thread::spawn(move || log.run(writing));
         let shared = Shared {
             tunnels: config::tunnels(),
             identity: config.node.identity(),
@@ -107,6 +138,9 @@ impl World {
             certificates: Keeper::start(authority, cert::Settings::default(), cert::system_clock()),
             demand: None,
             config: Arc::new(config.clone()),
+            lines,
+            spans: None,
+            metrics,
         };
         let workers = workers::start(&shared).unwrap();
         let door = workers.door();
@@ -132,7 +166,10 @@ impl World {
                 served,
                 destinations,
                 demand: None,
+                events: None,
             },
+            registry,
+            written,
             store,
             workers: Some(workers),
             door,

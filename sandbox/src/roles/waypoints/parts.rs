@@ -4,8 +4,7 @@ use objects::kinds::{Key, Kind};
 use serde_json::{Map, Value, json};
 
 use super::{CLASS, CONTAINER, Deployer, GATEWAY_NAME, MANAGED, Waypoint};
-use crate::kubelet::WAYPOINT_IMAGE;
-use crate::programs::{CLUSTER_DOMAIN, CLUSTER_ID, CONTROLLER_ADDRESS};
+use crate::mesh_names::{CLUSTER_DOMAIN, CLUSTER_ID, CONTROLLER_ADDRESS, WAYPOINT_IMAGE};
 use crate::roles::tokens::MESH_AUDIENCE;
 
 /// Where probes ask.

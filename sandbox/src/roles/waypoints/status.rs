@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{GATEWAY_NAME, Waypoint};
 use crate::cluster::View;
-use crate::programs::CLUSTER_DOMAIN;
+use crate::mesh_names::CLUSTER_DOMAIN;
 
 /// Address and conditions. The address is there while a waypoint is ready: without it nothing is bound to the Gateway.
 pub(super) fn fields(view: &View, waypoint: &Waypoint<'_>, strangers: &[Key]) -> Value {

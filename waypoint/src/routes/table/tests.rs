@@ -1,3 +1,5 @@
+//! Every kind of match by itself, and that the index finds what trying all would.
+
 use http::{HeaderMap, HeaderValue, Method};
 use mesh::model::http::{HttpMatch, NamedMatch, TextMatch};
 use proptest::prelude::*;

@@ -1,0 +1,104 @@
+//! What is logged and counted of requests.
+
+use std::time::{Duration, Instant};
+
+use mesh::identity::TrustDomain;
+use mesh::model::http::Retry;
+use mesh::model::observe::{AccessLog, Telemetry};
+use mesh::model::waypoint::{PathNormalization, Waypoint, WaypointFor};
+
+use crate::client::{PATIENCE, get};
+use crate::world::{World, routes, run, split, vip};
+
+/// Has every request logged as `code flags details`.
+fn log_everything(world: &mut World) {
+    world.writer.set_waypoint(Waypoint {
+        key: world.follow.node.key(),
+        serves: WaypointFor::All,
+        trust_domain: TrustDomain::default(),
+        path_normalization: PathNormalization::Base,
+        default_retry: Retry::default(),
+        connect_timeout: Duration::from_secs(10),
+        authorizers: Vec::new(),
+        telemetry: Telemetry {
+            access_log: Some(AccessLog {
+                format: "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n".into(),
+                ..AccessLog::default()
+            }),
+            ..Telemetry::default()
+        },
+    });
+    world.writer.publish();
+}
+
+/// Waits until the log holds this line.
+async fn logged(world: &World, line: &str) {
+    let begun = Instant::now();
+    while !world.written.text().lines().any(|it| it == line) {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "no {line:?} in {:?}",
+            world.written.text()
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_request_is_a_line_and_counts_whoever_answers_it() {
+    run(|| async {
+        let (mut world, _app) = World::web().await;
+        log_everything(&mut world);
+        assert_eq!(world.client.get(&vip(80), "/a?b=c").await.status, 200);
+        logged(&world, "GET /a?b=c 200 - via_upstream").await;
+        assert_eq!(world.client.get(&vip(80), "/break").await.status, 503);
+        logged(
+            &world,
+            "GET /break 503 UC upstream_reset_before_response_started{connection_termination}",
+        )
+        .await;
+        world.route(&routes(
+            &[],
+            vec![(crate::world::below("/never"), split(&[(Some(0), 1)]))],
+        ));
+        assert_eq!(world.client.get(&vip(80), "/other").await.status, 404);
+        logged(&world, "GET /other 404 NR route_not_found").await;
+        let page = world.registry.encode().unwrap();
+        let counted = |code: &str, flags: &str| {
+            page.lines().any(|line| {
+                line.starts_with("istio_requests_total{")
+                    && line.contains(&format!("response_code=\"{code}\""))
+                    && line.contains(&format!("response_flags=\"{flags}\""))
+                    && line.contains("reporter=\"waypoint\"")
+                    && line
+                        .contains("source_principal=\"spiffe://cluster.local/ns/shop/sa/client\"")
+                    && line.contains("destination_service=\"web.shop.svc.cluster.local\"")
+                    && line.ends_with(" 1")
+            })
+        };
+        assert!(counted("200", "-"), "{page}");
+        assert!(counted("503", "UC"), "{page}");
+        assert!(counted("404", "NR"), "{page}");
+    });
+}
+
+#[test]
+fn a_client_that_leaves_is_told_too() {
+    run(|| async {
+        let (mut world, app) = World::web().await;
+        log_everything(&mut world);
+        let mut client = world.client.http1(&vip(80)).await;
+        let asking = client.ask(get("/delay/20000"));
+        let leaving = async {
+            while app.requests() < 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = asking => panic!("answered"),
+            () = leaving => {}
+        }
+        drop(client);
+        logged(&world, "GET /delay/20000 0 DC downstream_remote_disconnect").await;
+    });
+}
