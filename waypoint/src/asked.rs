@@ -94,6 +94,9 @@ impl Asked {
         if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
             return Err(Ending::TwoLengths);
         }
+        if !codings_are_spoken(&headers) {
+            return Err(Ending::UnknownCoding);
+        }
         let authority = authority(&uri, &headers)?;
         let uniform = path::normalize(uri.path(), how).map_err(|path::BadPath| Ending::BadPath)?;
         let upgrade = upgrade(&headers, version);
@@ -151,6 +154,12 @@ impl Asked {
         let expect = self.headers.get(EXPECT);
         expect.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     }
+}
+
+/// Whether the body is `chunked` and nothing else: of another coding the next hop would never hear.
+fn codings_are_spoken(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.all(|it| it.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// Removes what is for one hop, and what `connection` names.

@@ -234,7 +234,10 @@ impl Ending {
             Self::BodyTooLarge => Cow::Borrowed("Payload Too Large"),
             Self::RateLimited => Cow::Borrowed("local_rate_limited"),
             Self::FaultAbort => Cow::Borrowed("fault filter abort"),
-            Self::TwoLengths | Self::UnknownCoding => Cow::Borrowed("Bad Request"),
+            Self::TwoLengths => Cow::Borrowed("Bad Request"),
+            Self::UnknownCoding => Cow::Borrowed("Not Implemented"),
+            Self::OldVersion => Cow::Borrowed("Upgrade Required"),
+            Self::HeadTooLarge => Cow::Borrowed("Request Header Fields Too Large"),
             _ => Cow::Borrowed(""),
         }
     }

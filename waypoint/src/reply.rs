@@ -92,8 +92,9 @@ impl Reply {
                 headers
                     .entry(CONTENT_TYPE)
                     .or_insert(HeaderValue::from_static("text/plain"));
+                // HTTP/1 says by itself that nothing comes; HTTP/2 needs no word for it
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             }
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             let body = if is_head { Bytes::new() } else { body };
             let mut response = Response::new(body);
             *response.status_mut() = status;

@@ -28,6 +28,14 @@ fn what_cannot_be_trusted_is_refused() {
             with("transfer-encoding", "chunked").header("content-length", "3"),
             Ending::TwoLengths,
         ),
+        (
+            with("transfer-encoding", "gzip, chunked"),
+            Ending::UnknownCoding,
+        ),
+        (
+            with("transfer-encoding", "gzip").header("transfer-encoding", "chunked"),
+            Ending::UnknownCoding,
+        ),
     ] {
         let text = format!("{request:?}");
         assert_eq!(asked(request).unwrap_err(), ending, "{text}");

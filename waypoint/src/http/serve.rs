@@ -5,15 +5,23 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 
+use ::http::{Method, Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh::telemetry::report;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
+use super::outgoing::Outgoing;
+use super::tell::Tale;
+use crate::asked;
 use crate::bytes::Peeked;
 use crate::call::Call;
+use crate::ending::Ending;
+use crate::reply::Reply;
 use crate::upstream::{Lease, Local, Raw};
 
 /// Where a request leaves the connection whose protocol was switched with its answer.
@@ -113,7 +121,12 @@ pub async fn http2(call: Rc<Call>, stream: Peeked) {
         let call = Rc::clone(&call);
         service_fn(move |request| {
             let call = Rc::clone(&call);
-            async move { Ok::<_, Infallible>(super::answer(&call, request, None).await) }
+            async move {
+                if request.headers().len() > call.worker.shared.config.requests.header_count {
+                    return Ok::<_, Infallible>(refuse_large(&call, request));
+                }
+                Ok(super::answer(&call, request, None).await)
+            }
         })
     };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -129,6 +142,20 @@ pub async fn http2(call: Rc<Call>, stream: Peeked) {
     if let Err(error) = ended.await {
         tracing::debug!(client = %call.client, error = report(&error), "connection ended");
     }
+}
+
+/// Answers a request with too many header lines: HTTP/1 counts while it reads, HTTP/2 only counts bytes.
+fn refuse_large(call: &Rc<Call>, request: Request<Incoming>) -> Response<Outgoing> {
+    let (parts, _) = request.into_parts();
+    let served = call.worker.shared.served.snapshot();
+    let settings = Arc::clone(served.observed(call.service_key()));
+    let mut tale = Tale::begin(call, settings, &parts);
+    let reply = Reply::from(Ending::HeadTooLarge);
+    tale.answered_here(&reply);
+    let is_grpc = asked::is_grpc_call(&parts.headers);
+    let response = reply.write(is_grpc, parts.method == Method::HEAD);
+    tale.sent(response.status(), response.headers());
+    response.map(|body| Outgoing::whole(body).watched(Box::new(tale)))
 }
 
 /// Bytes that a connection may hold for a client that reads slowly, or have read ahead.

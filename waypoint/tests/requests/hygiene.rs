@@ -45,6 +45,11 @@ fn malformed_requests_are_refused_and_harm_nobody() {
                 "400",
             ),
             (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+                    .to_owned(),
+                "501",
+            ),
+            (
                 format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"),
                 "431",
             ),
@@ -62,6 +67,21 @@ fn malformed_requests_are_refused_and_harm_nobody() {
         }
         assert_eq!(app.requests(), 0);
         assert_eq!(world.client.get(&vip(80), "/").await.status, 200);
+    });
+}
+
+#[test]
+fn heads_are_limited_over_http2_too() {
+    run(|| async {
+        let (world, app) = World::web().await;
+        let mut client = world.client.http2(&vip(80)).await;
+        let names: Vec<_> = (0..120).map(|it| format!("x-{it}")).collect();
+        let many: Vec<_> = names.iter().map(|it| (it.as_str(), "1")).collect();
+        assert_eq!(client.ask(with("/", &many)).await.status, 431);
+        let long = "x".repeat(70_000);
+        assert_eq!(client.ask(with("/", &[("x", &long)])).await.status, 431);
+        assert_eq!(app.requests(), 0);
+        assert_eq!(client.ask(with("/", &[])).await.status, 200);
     });
 }
 
