@@ -36,6 +36,10 @@ fn to(subset: &str) -> String {
     format!("    route: [{{destination: {{host: echo, subset: {subset}}}}}]\n")
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one journey, a match after the other"
+)]
 fn routes() -> Result<()> {
     journey("wp-virtual", |shop| {
         let rules = [

@@ -11,6 +11,7 @@ pub(crate) const JOURNEYS: [Journey; 1] = [(
     redirects,
 )];
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn redirects() -> Result<()> {
     journey("wp-redirects", |shop| {
         let prefix = "path: {type: ReplacePrefixMatch, replacePrefixMatch: /new}";

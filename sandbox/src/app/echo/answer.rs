@@ -78,6 +78,16 @@ pub(super) struct Server {
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 impl Server {
+    /// What was counted or kept, where the path asks for that.
+    fn kept(&self, path: &str) -> Option<String> {
+        let text = match path {
+            COUNTS => serde_json::to_string(self.counts.borrow().all()),
+            SPANS => serde_json::to_string(self.spans.borrow().all()),
+            _ => return None,
+        };
+        Some(text.unwrap_or_default())
+    }
+
     /// Answers one request of a connection between these two.
     pub(super) async fn answer(
         &self,
@@ -86,12 +96,7 @@ impl Server {
         local: SocketAddr,
     ) -> Result<Response<Body>, Infallible> {
         let path = path_of(&request);
-        if path == COUNTS {
-            let text = serde_json::to_string(self.counts.borrow().all()).unwrap_or_default();
-            return Ok(json(text, Vec::new()));
-        }
-        if path == SPANS {
-            let text = serde_json::to_string(self.spans.borrow().all()).unwrap_or_default();
+        if let Some(text) = self.kept(&path) {
             return Ok(json(text, Vec::new()));
         }
         let before = self.counts.borrow_mut().count(&path);
