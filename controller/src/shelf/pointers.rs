@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 use mesh::names::NamespacedName;
-use objects::gateway_api::Written;
 use objects::gateway_api::reference::ISTIO;
 use objects::kinds::{Key, Kind};
 use objects::labels::Labels;
@@ -126,7 +125,7 @@ fn tls_targets(object: &Object) -> Vec<Key> {
 
 /// The services and service entries that a route is attached to.
 fn parents(object: &Object) -> Vec<Key> {
-    let Some(route) = Written::of(object) else {
+    let Some(route) = object.route() else {
         return Vec::new();
     };
     let namespace = &*object.key().namespace;
@@ -136,7 +135,7 @@ fn parents(object: &Object) -> Vec<Key> {
 
 /// Where a route sends, copies included.
 fn backends(object: &Object) -> Vec<Target> {
-    let Some(route) = Written::of(object) else {
+    let Some(route) = object.route() else {
         return Vec::new();
     };
     let namespace = &*object.key().namespace;

@@ -4,7 +4,6 @@ use super::filter::Filter;
 use super::{BackendRef, GrpcRoute, HttpRoute, ParentRef, TcpRoute, TlsRoute};
 use crate::kinds::Kind;
 use crate::meta::Metadata;
-use crate::object::{Object, Typed};
 
 /// A route as its owner wrote it. In the order in which kinds give way to one another: the first one has a port, whatever
 /// routes of the others say.
@@ -21,18 +20,6 @@ pub enum Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// The route that an object is, if it is one.
-    #[must_use]
-    pub fn of(object: &'a Object) -> Option<Self> {
-        match object.typed() {
-            Typed::GRPCRoute(route) => Some(Self::Grpc(route)),
-            Typed::HTTPRoute(route) => Some(Self::Http(route)),
-            Typed::TLSRoute(route) => Some(Self::Tls(route)),
-            Typed::TCPRoute(route) => Some(Self::Tcp(route)),
-            _ => None,
-        }
-    }
-
     /// Its kind.
     #[must_use]
     pub fn kind(self) -> Kind {

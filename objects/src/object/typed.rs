@@ -88,3 +88,18 @@ impl Typed {
         }
     }
 }
+
+impl Object {
+    /// The object as a route of any kind, if it is one.
+    #[must_use]
+    pub fn route(&self) -> Option<gateway_api::Written<'_>> {
+        use gateway_api::Written;
+        match self.typed() {
+            Typed::GRPCRoute(route) => Some(Written::Grpc(route)),
+            Typed::HTTPRoute(route) => Some(Written::Http(route)),
+            Typed::TLSRoute(route) => Some(Written::Tls(route)),
+            Typed::TCPRoute(route) => Some(Written::Tcp(route)),
+            _ => None,
+        }
+    }
+}

@@ -27,7 +27,7 @@ pub(super) fn rebound(kind: Kind, metadata: &Metadata, shelf: &Shelf, dirty: &mu
 pub(super) fn route(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
     dirty.add(Output::Route(replaced.key.clone()));
     let forms = [&replaced.before, &replaced.after];
-    let forms = forms.map(|it| it.as_deref().and_then(Written::of));
+    let forms = forms.map(|it| it.as_deref().and_then(Object::route));
     let written = forms.map(|it| it.map(Written::parents));
     let is_elsewhere = written[0] != written[1];
     for parent in forms.iter().flatten().flat_map(|it| parents(*it)) {
@@ -174,7 +174,7 @@ fn sending(target: &Target, shelf: &Shelf, dirty: &mut Dirty) {
 
 fn turned(route: &Object, dirty: &mut Dirty) {
     dirty.add(Output::Route(route.key().clone()));
-    let parents = Written::of(route).into_iter().flat_map(parents);
+    let parents = route.route().into_iter().flat_map(parents);
     parents.for_each(|parent| dirty.add(Output::Routes(parent)));
 }
 

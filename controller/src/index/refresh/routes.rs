@@ -14,7 +14,7 @@ use crate::resources::Audience;
 use crate::translate::backend_tls::report::Held;
 use crate::translate::backend_tls::{self, report as tls_report};
 use crate::translate::routes::destinations::Destinations;
-use crate::translate::routes::{self, Written, report};
+use crate::translate::routes::{self, report};
 use crate::translate::telemetry::{Target, Waypoint};
 use around::Around;
 use parents::Served;
@@ -71,7 +71,7 @@ fn observed(view: View<'_>, key: &Key, gateway: &NamespacedName) -> Option<Telem
 
 /// What is to be said about a route.
 pub(super) fn route(view: View<'_>, key: &Key) -> Option<Computed> {
-    let route = Written::of(view.shelf.find(key)?)?;
+    let route = view.shelf.find(key)?.route()?;
     let attachments = attachments::outcomes(view, route);
     let around = Around { view, client: None };
     let (findings, status) = report::report(route, &around, &attachments);

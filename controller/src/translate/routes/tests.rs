@@ -96,7 +96,7 @@ fn routes(text: &str) -> ServiceRoutes {
     let attached: Vec<Attached<'_>> = objects
         .iter()
         .map(|object| {
-            let route = Written::of(object).unwrap();
+            let route = object.route().unwrap();
             let namespace = &*object.key().namespace;
             let references = route.parents().iter();
             let ours =
@@ -170,7 +170,7 @@ fn is_refused(rule: &HttpRule) -> bool {
 /// What the owner of a single route hears: rule, field and reason.
 fn told(text: &str) -> Vec<(&'static str, String)> {
     let objects = objects(text);
-    let route = Written::of(&objects[0]).unwrap();
+    let route = objects[0].route().unwrap();
     let attachments: Vec<_> = route
         .parents()
         .iter()

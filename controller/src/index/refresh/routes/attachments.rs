@@ -2,6 +2,7 @@
 
 use objects::gateway_api::{ParentRef, Written};
 use objects::kinds::{Key, Kind};
+use objects::object::Object;
 
 use super::super::View;
 use super::parents::{self, Served};
@@ -11,7 +12,7 @@ use crate::translate::routes::report::Attachment;
 
 /// The routes that are attached to a parent.
 pub(super) fn of<'a>(view: View<'a>, key: &Key) -> Vec<Attached<'a>> {
-    let routes = view.shelf.attached_to(key).filter_map(Written::of);
+    let routes = view.shelf.attached_to(key).filter_map(Object::route);
     let attached = routes.map(|route| Attached {
         route,
         ports: ports(route, key),
@@ -71,7 +72,7 @@ fn outcome(view: View<'_>, route: Written<'_>, reference: &ParentRef) -> Attachm
     let before = ROUTES.into_iter().take_while(|kind| *kind != route.kind());
     let rivals = before.flat_map(|kind| view.shelf.attached_of(&key, kind, namespace));
     let mut taken: Vec<(u16, String)> = Vec::new();
-    for rival in rivals.filter_map(Written::of) {
+    for rival in rivals.filter_map(Object::route) {
         if taken.len() == ports.len() {
             break;
         }

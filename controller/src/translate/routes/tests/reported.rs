@@ -2,7 +2,7 @@
 
 use mesh::names::NamespacedName;
 
-use super::{Shop, Written, http, objects};
+use super::{Shop, http, objects};
 use crate::translate::routes::report::{Attachment, report};
 use crate::translate::rule::Rule;
 
@@ -21,7 +21,7 @@ fn conditions(
     attachment: Attachment,
 ) -> Vec<(&'static str, bool, &'static str, String)> {
     let objects = objects(text);
-    let route = Written::of(&objects[0]).unwrap();
+    let route = objects[0].route().unwrap();
     let (_, status) = report(route, &Shop, &[attachment]);
     let Some(listed) = status.listed else {
         return Vec::new();
@@ -128,7 +128,7 @@ fn a_partly_invalid_route_says_which_rules_are_dropped() {
 fn the_reference_is_repeated_as_it_is_written() {
     let text = http("r", "[{}]").replace("namespace: shop}]", "namespace: shop, port: 80}]");
     let objects = objects(&text);
-    let (_, status) = report(Written::of(&objects[0]).unwrap(), &Shop, &[attached()]);
+    let (_, status) = report(objects[0].route().unwrap(), &Shop, &[attached()]);
     let about = &status.listed.unwrap().entries[0].about;
     let expected = serde_json::json!({
         "group": "", "kind": "Service", "namespace": "shop", "name": "web", "port": 80,
@@ -140,7 +140,7 @@ fn the_reference_is_repeated_as_it_is_written() {
 fn owners_hear_of_parents_that_do_not_serve_them() {
     let text = http("r", "[{backendRefs: [{name: v1, port: 80}]}]");
     let objects = objects(&text);
-    let route = Written::of(&objects[0]).unwrap();
+    let route = objects[0].route().unwrap();
     let unserved = Attachment::Attached {
         shown: "Service shop/web".to_owned(),
         taken: vec![(80, "GRPCRoute shop/g".to_owned())],
