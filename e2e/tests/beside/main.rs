@@ -1,10 +1,11 @@
 //! The same requests to Envoy and to a waypoint that are configured for the same work: what differs
 //! must stand in docs/compat.md#differences-from-envoy, and what stands there must differ.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test through and through"
 )]
 
@@ -19,10 +20,10 @@ use script::Ask;
 use world::{World, run, vip};
 
 #[path = "../../../waypoint/tests/requests/app.rs"]
-#[allow(dead_code, reason = "shared with the waypoint's own tests")]
+#[expect(dead_code, reason = "shared with the waypoint's own tests")]
 mod app;
 #[path = "../../../waypoint/tests/requests/client.rs"]
-#[allow(dead_code, reason = "shared with the waypoint's own tests")]
+#[expect(dead_code, reason = "shared with the waypoint's own tests")]
 mod client;
 mod envoy;
 mod heard;
@@ -31,7 +32,7 @@ mod raw;
 mod routes;
 mod script;
 #[path = "../../../waypoint/tests/requests/world.rs"]
-#[allow(dead_code, reason = "shared with the waypoint's own tests")]
+#[expect(dead_code, reason = "shared with the waypoint's own tests")]
 mod world;
 
 use known::Difference;
@@ -39,7 +40,7 @@ use known::Difference;
 #[test]
 fn every_difference_from_envoy_is_known() {
     run(|| async {
-        let found = differences().await;
+        let found = Box::pin(differences()).await;
         let known = known::read();
         let mut complaints = Vec::new();
         for it in &found {
@@ -112,8 +113,8 @@ async fn differences() -> Vec<Difference> {
             ),
             Ask::Http2(request) => {
                 tokio::join!(
-                    heard::http2(one, request.clone()),
-                    heard::http2(two, request)
+                    heard::http2(one, (*request).clone()),
+                    heard::http2(two, *request)
                 )
             }
         };
