@@ -1,32 +1,27 @@
 //! What is logged and counted of requests.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use mesh::identity::TrustDomain;
-use mesh::model::http::Retry;
 use mesh::model::observe::{AccessLog, Telemetry};
-use mesh::model::waypoint::{PathNormalization, Waypoint, WaypointFor};
+use mesh::model::waypoint::Waypoint;
 
 use crate::client::{PATIENCE, get};
-use crate::world::{World, routes, run, split, vip};
+use crate::world::{World, routes, run, settings, split, vip};
 
 /// Has every request logged as `code flags details`.
 fn log_everything(world: &mut World) {
+    let format =
+        "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n";
+    let telemetry = Telemetry {
+        access_log: Some(AccessLog {
+            format: format.into(),
+            ..AccessLog::default()
+        }),
+        ..Telemetry::default()
+    };
     world.writer.set_waypoint(Waypoint {
-        key: world.follow.node.key(),
-        serves: WaypointFor::All,
-        trust_domain: TrustDomain::default(),
-        path_normalization: PathNormalization::Base,
-        default_retry: Retry::default(),
-        connect_timeout: Duration::from_secs(10),
-        authorizers: Vec::new(),
-        telemetry: Telemetry {
-            access_log: Some(AccessLog {
-                format: "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n".into(),
-                ..AccessLog::default()
-            }),
-            ..Telemetry::default()
-        },
+        telemetry,
+        ..settings(world.follow.node.key())
     });
     world.writer.publish();
 }

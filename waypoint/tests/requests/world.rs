@@ -18,7 +18,7 @@ use mesh::model::{
     AppProtocol, Health, IpFamilies, LoadBalancing, Locality, NetworkMode, Origin, Port, PortPair,
     Service, ServiceAddress, ServiceEndpoint, TunnelKind, Visibility, Workload, WorkloadKind,
 };
-use mesh::names::{NamespacedHostname, WorkloadUid};
+use mesh::names::{NamespacedHostname, NamespacedName, WorkloadUid};
 use mesh::settings::Reader;
 use mesh::state::{self, Store};
 use mesh::testing::ca::{Ca, identity};
@@ -101,17 +101,32 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     LocalSet::new().block_on(&runtime, test());
 }
 
+/// What a waypoint is told of itself where a test says nothing else.
+pub(crate) fn settings(key: NamespacedName) -> Waypoint {
+    Waypoint {
+        key,
+        serves: WaypointFor::All,
+        trust_domain: TrustDomain::default(),
+        path_normalization: PathNormalization::Base,
+        default_retry: Retry::default(),
+        connect_timeout: Duration::from_secs(10),
+        authorizers: Vec::new(),
+        telemetry: Telemetry::default(),
+    }
+}
+
 impl World {
     /// A waypoint that serves nothing yet. `change` may turn settings.
+    #[expect(clippy::too_many_lines, reason = "wiring, part after part")]
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let settings = [
+        let variables = [
             ("GATEWAY_NAME", "waypoint"),
             ("POD_NAME", "waypoint-1"),
             ("POD_NAMESPACE", "shop"),
             ("WEFT_TUNNEL_ADDRESS", "127.0.0.1:0"),
             ("WEFT_WORKER_THREADS", "1"),
         ];
-        let mut config = env::read(Reader::from_values(settings), 1).unwrap();
+        let mut config = env::read(Reader::from_values(variables), 1).unwrap();
         change(&mut config);
         let ca = Arc::new(Ca::new());
         let destinations = Arc::new(Destinations::new(Place::default()));
@@ -144,16 +159,7 @@ impl World {
         };
         let workers = workers::start(&shared).unwrap();
         let door = workers.door();
-        writer.set_waypoint(Waypoint {
-            key: config.node.key(),
-            serves: WaypointFor::All,
-            trust_domain: TrustDomain::default(),
-            path_normalization: PathNormalization::Base,
-            default_retry: Retry::default(),
-            connect_timeout: Duration::from_secs(10),
-            authorizers: Vec::new(),
-            telemetry: Telemetry::default(),
-        });
+        writer.set_waypoint(settings(config.node.key()));
         writer.complete();
         writer.publish();
         Self {

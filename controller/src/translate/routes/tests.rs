@@ -19,7 +19,7 @@ use mesh::names::NamespacedHostname;
 use objects::object::{Object, Parts, identify};
 
 use super::attach::Attached;
-use super::{Family, Known, Surroundings, Written, of_service};
+use super::{Family, Known, Surroundings, of_service};
 
 /// Services `web`, `v1` and `v2` of `shop` and `db` of `data` with ports 80 and 81, and host `api.example.com` with 443.
 struct Shop;
