@@ -115,6 +115,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn the_port_is_that_of_the_rule_the_scheme_or_the_service() {
         let redirect = |scheme: Option<&str>, host: Option<&str>, port| {
             Answer::new(&Redirect {

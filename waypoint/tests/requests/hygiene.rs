@@ -4,6 +4,7 @@ use crate::client::with;
 use crate::world::{World, run, vip};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn malformed_requests_are_refused_and_harm_nobody() {
     run(|| async {
         let (world, app) = World::web().await;

@@ -1,5 +1,11 @@
 //! Requests through a waypoint in this process: real tunnels over loopback, a certificate authority in
 //! memory, applications and routes that each test draws itself.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod app;
 mod client;

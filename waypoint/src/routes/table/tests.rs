@@ -85,7 +85,7 @@ fn paths_match_whole_by_elements_by_letters_and_by_expression() {
         (of(PathMatch::Regex("/a|/b".into())), "/bx", false),
     ] {
         assert_eq!(
-            find(&table(&[matches.clone()]), target, &[]).is_some(),
+            find(&table(std::slice::from_ref(&matches)), target, &[]).is_some(),
             expected,
             "{matches:?} {target}"
         );
@@ -121,7 +121,7 @@ fn query_parameters_count_once_and_are_not_decoded() {
         ),
     ] {
         assert_eq!(
-            find(&table(&[matches.clone()]), target, &[]).is_some(),
+            find(&table(std::slice::from_ref(&matches)), target, &[]).is_some(),
             expected,
             "{matches:?} {target}"
         );
