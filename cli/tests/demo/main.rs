@@ -48,6 +48,7 @@ const STEPS: [&str; 29] = [
     "timeout",
     "mirror",
     "fault",
+    "trace",
     "l7-deny",
     "token",
     "ejection",

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use mesh::names::NamespacedName;
 use objects::istio::{DestinationRule, ServiceEntry, VirtualService};
 use objects::kinds::{Key, Kind};
-use objects::kubernetes::Service;
+use objects::kubernetes::{Namespace, Service};
 use objects::object::Object;
 
 use super::links::{Dirty, Output, routes};
 use crate::shelf::{Replaced, Shelf};
 use crate::translate::virtual_service::Others;
-use crate::translate::{Cluster, destination_rule, membership, virtual_service};
+use crate::translate::{Cluster, destination_rule, membership, namespaces, virtual_service};
 use named::Named;
 
 /// Those in force.
@@ -103,6 +103,19 @@ impl Guides {
                 let [before, after] = replaced.both(Object::service_entry);
                 if before.map(entry_facts) != after.map(entry_facts) {
                     let entries = [before, after].into_iter().flatten();
+                    let hosts = entries.flat_map(|it| &it.spec.hosts);
+                    hosts.for_each(|host| self.destination(host, place, dirty));
+                }
+            }
+            Kind::Namespace => {
+                // its service entries may be seen by others now, or no longer
+                let name = &*replaced.key.name;
+                let seen = |it: Option<&Namespace>| {
+                    cluster.seen(&namespaces::labels(name, it.map(|it| &it.metadata)))
+                };
+                let [before, after] = replaced.both(Object::namespace).map(seen);
+                if before != after {
+                    let entries = shelf.service_entries_in(name);
                     let hosts = entries.flat_map(|it| &it.spec.hosts);
                     hosts.for_each(|host| self.destination(host, place, dirty));
                 }
