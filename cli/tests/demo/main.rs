@@ -22,7 +22,7 @@ use serde_json::Value;
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// Steps that the demo must show, in order.
-const STEPS: [&str; 29] = [
+const STEPS: [&str; 30] = [
     "cluster",
     "plain-before",
     "enrol",
