@@ -92,7 +92,8 @@ pub(crate) fn sent(world: &World, name: &str) -> Vec<String> {
     let host = |number: Option<u32>| match number {
         None => "nowhere".to_owned(),
         Some(number) => {
-            let to = &routes.destinations[usize::try_from(number).unwrap()];
+            let number = usize::try_from(number).unwrap();
+            let to = routes.destinations.get(number).unwrap();
             format!("{}:{}", to.service.hostname, to.port)
         }
     };

@@ -191,6 +191,7 @@ fn cross_origin_rules_have_their_defaults() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_filter_that_cannot_be_honoured_is_answered_with_500_and_never_skipped() {
     for (filters, field) in [
         (

@@ -45,6 +45,7 @@ fn shown(text: &str, attachment: Attachment) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn every_parent_has_its_conditions() {
     let good = "backendRefs: [{name: v1, port: 80}]";
     let missing = Attachment::Missing("there is no Service shop/web".to_owned());
