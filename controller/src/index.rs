@@ -144,16 +144,15 @@ impl Index {
     }
 
     /// Takes one change in, unless its namespace is not looked at.
-    fn take(&mut self, change: Change, dirty: &mut Dirty) {
+    fn take(&mut self, mut change: Change, dirty: &mut Dirty) {
         let is_mesh_config = self.is_mesh_config(&change.key);
         // Of all config maps only this one, and those with certificates, are worth their memory.
-        if change.key.kind == Kind::ConfigMap
-            && !is_mesh_config
-            && !holds_certificates(&change)
-            && self.shelf.find(&change.key).is_none()
-            && self.aside.find(&change.key).is_none()
-        {
-            return;
+        if change.key.kind == Kind::ConfigMap && !is_mesh_config && !holds_certificates(&change) {
+            if self.shelf.find(&change.key).is_none() && self.aside.find(&change.key).is_none() {
+                return;
+            }
+            // One that has lost its certificates is as one that never had any.
+            change.object = None;
         }
         let namespace = &change.key.namespace;
         if !is_mesh_config && !discovery::is_seen(&self.mesh_config, &self.shelf, namespace) {
