@@ -12,6 +12,7 @@ use mesh::net::listen::{SocketOptions, bind};
 use mesh::settings::Reader;
 use mesh::telemetry::{log, metrics, report};
 use mesh::{admin, tls};
+use objects::sink::Sink;
 use objects::sink::directory::DirectorySink;
 use proto::type_urls;
 use time::OffsetDateTime;
@@ -24,6 +25,7 @@ use crate::ca::root::SigningRoot;
 use crate::ca::server_certificate::ServerCertificate;
 use crate::ca::{self, Authority};
 use crate::config::{Config, Files, env};
+use crate::deploy::{self, Deployer, Inbox};
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::pages::{self, Sources};
@@ -121,6 +123,7 @@ pub async fn serve(
 
     let root = signing_root(&config.files, &problems, &drain)?;
     let certificate = Arc::new(ServerCertificate::new(root.clone(), config.server_names)?);
+    let news = inlets.news(root.clone());
     let sources = ca_sources(&config.files, config.tokens, &index, inlets);
     let discovery = publish::Service::new(
         Arc::clone(&outlets.resources),
@@ -151,9 +154,7 @@ pub async fn serve(
         "gRPC",
         serve_grpc(incoming, discovery, authority, drain.clone()),
     );
-    let sink = Arc::new(DirectorySink::new(&config.files.objects));
-    let writer = Writer::new(sink, outlets.statuses.clone());
-    task::spawn("statuses", until_drain(drain.clone(), writer.run()));
+    write_back(&config.files, config.deployment, news, &outlets, &drain);
     let following = follow(feed, index, outlets, synced_gate);
     let index = task::spawn("index", until_drain(drain.clone(), following));
     drop(drain);
@@ -168,6 +169,22 @@ pub async fn serve(
         tracing::info!("some clients were still connected at the deadline");
     }
     Ok(())
+}
+
+/// Starts what writes: objects that the mesh makes, and statuses.
+fn write_back(
+    files: &Files,
+    deployment: deploy::Settings,
+    news: deploy::News,
+    outlets: &Outlets,
+    drain: &drain::Watch,
+) {
+    let sink: Arc<dyn Sink> = Arc::new(DirectorySink::new(&files.objects));
+    let (inbox, statuses) = (outlets.inbox.clone(), outlets.statuses.clone());
+    let deployer = Deployer::new(deployment, news, inbox, Arc::clone(&sink), statuses.clone());
+    task::spawn("deployer", until_drain(drain.clone(), deployer.run()));
+    let writer = Writer::new(sink, statuses);
+    task::spawn("statuses", until_drain(drain.clone(), writer.run()));
 }
 
 /// Both services on one port.
@@ -202,6 +219,17 @@ struct Inlets {
     moved: watch::Receiver<u64>,
 }
 
+impl Inlets {
+    /// What deployed waypoints depend on.
+    fn news(&self, root: watch::Receiver<Arc<SigningRoot>>) -> deploy::News {
+        deploy::News {
+            root,
+            trust_domain: self.trust_domain.clone(),
+            synced: self.synced.clone(),
+        }
+    }
+}
+
 fn between() -> (Outlets, Inlets) {
     let (trust_domain_sender, trust_domain) = watch::channel(TrustDomain::default());
     let (synced_sender, synced) = watch::channel(false);
@@ -212,6 +240,7 @@ fn between() -> (Outlets, Inlets) {
         synced: synced_sender,
         moved: moved_sender,
         statuses: Statuses::default(),
+        inbox: Inbox::default(),
     };
     (
         outlets,
@@ -246,6 +275,7 @@ struct Outlets {
     synced: watch::Sender<bool>,
     moved: watch::Sender<u64>,
     statuses: Statuses,
+    inbox: Inbox,
 }
 
 /// The one task that owns all objects.
@@ -254,6 +284,7 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
     loop {
         let batch = feed.next().await;
         let is_synced = batch.synced;
+        outlets.inbox.leave(&batch.changes);
         let mut outcome = index.apply(batch);
         outlets.moved.send_modify(|count| *count += 1);
         let trust_domain = &index.mesh_config().trust_domain;
