@@ -142,7 +142,7 @@ impl Task {
             } else {
                 begun + lasts + GRACE
             };
-            let now = if self.batch.is_empty() {
+            let now = if !self.has_news() {
                 patience
             } else {
                 Instant::now()
@@ -150,7 +150,7 @@ impl Task {
             let line = match timeout_at(now, lines.next()).await {
                 Ok(line) => line,
                 // Nothing more is there at once: what is known goes out.
-                Err(_) if !self.batch.is_empty() => {
+                Err(_) if self.has_news() => {
                     self.flush().await?;
                     continue;
                 }
@@ -279,8 +279,12 @@ impl Task {
         self.flush().await
     }
 
+    fn has_news(&self) -> bool {
+        !self.batch.is_empty() || self.batch.synced
+    }
+
     async fn flush(&mut self) -> Result<(), Unheard> {
-        if self.batch.is_empty() && !self.batch.synced {
+        if !self.has_news() {
             return Ok(());
         }
         let said = Said {
