@@ -74,13 +74,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same write may succeed later: not when it is wrong in itself.
+    /// Whether the server says that the same write can never succeed.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Error::Io { .. } => true,
-            Error::Refused(refusal) => refusal.meaning() != Meaning::Invalid,
-            Error::Manager { .. } | Error::Stranger(_) | Error::NotAMap { .. } => false,
-        }
+    pub fn is_final(&self) -> bool {
+        matches!(self, Error::Refused(refusal) if refusal.meaning() == Meaning::Invalid)
     }
 }
