@@ -26,6 +26,7 @@ use crate::ca::root::SigningRoot;
 use crate::ca::server_certificate::ServerCertificate;
 use crate::ca::{self, Authority};
 use crate::config::{Config, Files, Tokens, env};
+use crate::deploy::{self, Inbox};
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::pages::{self, Sources};
@@ -117,17 +118,15 @@ pub async fn serve(
     let problems = Arc::new(Problems::default());
     let (metrics, registry) = counters();
 
-    let place = Box::pin(Place::open(
-        config.objects,
-        &config.cluster.system_namespace,
-    ))
-    .await?;
+    let system = &config.cluster.system_namespace;
+    let place = Box::pin(Place::open(config.objects, system)).await?;
     let feed = Feed::open(place.origin.clone())?;
     let index = Index::new(config.cluster, Arc::clone(&problems), metrics.clone());
     let (outlets, inlets) = between();
 
     let root = signing_root(&config.files, &problems, &drain)?;
     let certificate = Arc::new(ServerCertificate::new(root.clone(), config.server_names)?);
+    let news = inlets.news(root.clone(), place.leads());
     let sources = ca_sources(config.tokens, &place, &index, inlets)?;
     let discovery = publish::Service::new(
         Arc::clone(&outlets.resources),
@@ -158,7 +157,7 @@ pub async fn serve(
         "gRPC",
         serve_grpc(incoming, discovery, authority, drain.clone()),
     );
-    place.write(outlets.statuses.clone(), &drain);
+    place.write(config.deployment, news, &outlets, &drain);
     let following = follow(feed, index, outlets, synced_gate);
     let index = task::spawn("index", until_drain(drain.clone(), following));
     drop(drain);
@@ -213,6 +212,22 @@ struct Inlets {
     moved: watch::Receiver<u64>,
 }
 
+impl Inlets {
+    /// What deployed waypoints depend on.
+    fn news(
+        &self,
+        root: watch::Receiver<Arc<SigningRoot>>,
+        leads: watch::Receiver<bool>,
+    ) -> deploy::News {
+        deploy::News {
+            root,
+            leads,
+            trust_domain: self.trust_domain.clone(),
+            synced: self.synced.clone(),
+        }
+    }
+}
+
 fn between() -> (Outlets, Inlets) {
     let (trust_domain_sender, trust_domain) = watch::channel(TrustDomain::default());
     let (synced_sender, synced) = watch::channel(false);
@@ -223,6 +238,7 @@ fn between() -> (Outlets, Inlets) {
         synced: synced_sender,
         moved: moved_sender,
         statuses: Statuses::default(),
+        inbox: Inbox::default(),
     };
     (
         outlets,
@@ -273,6 +289,7 @@ struct Outlets {
     synced: watch::Sender<bool>,
     moved: watch::Sender<u64>,
     statuses: Statuses,
+    inbox: Inbox,
 }
 
 /// The one task that owns all objects.
@@ -283,6 +300,7 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
         let is_synced = batch.synced;
         let gone = batch.changes.iter().filter(|it| it.object.is_none());
         outlets.statuses.forget(gone.map(|it| &it.key));
+        outlets.inbox.leave(&batch.changes);
         let mut outcome = index.apply(batch);
         outlets.moved.send_modify(|count| *count += 1);
         let trust_domain = &index.mesh_config().trust_domain;

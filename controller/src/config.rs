@@ -9,7 +9,7 @@ use mesh::telemetry::log::Format;
 use objects::api::Access;
 
 use crate::ca::authenticate::Expected;
-use crate::{ca, index};
+use crate::{ca, deploy, index};
 
 /// Everything the program is told at start.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub cluster: index::Settings,
     /// How certificates are signed.
     pub authority: ca::Settings,
+    /// What is made for Gateways.
+    pub deployment: deploy::Settings,
     /// DNS names of its own certificate.
     pub server_names: Vec<String>,
     /// Its log.

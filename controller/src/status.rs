@@ -23,6 +23,7 @@ pub const OURS: Ours = Ours {
     manager: MANAGER,
     conditions: &[
         "Accepted",
+        "Programmed",
         "ZtunnelAccepted",
         "WaypointAccepted",
         "istio.io/VisibilityApplied",
@@ -30,7 +31,10 @@ pub const OURS: Ours = Ours {
         "istio.io/WaypointMissing",
     ],
     controllers: &["istio.io/gateway-controller", "istio.io/mesh-controller"],
-    fields: &[(Kind::ServiceEntry, "addresses")],
+    fields: &[
+        (Kind::ServiceEntry, "addresses"),
+        (Kind::Gateway, "addresses"),
+    ],
 };
 
 /// What an object's status should say, beside what it says now.

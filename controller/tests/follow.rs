@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming};
 
+#[path = "follow/deployed.rs"]
+mod deployed;
 #[path = "world/issuer.rs"]
 mod issuer;
 #[path = "world/program.rs"]

@@ -79,6 +79,10 @@ kinds! {
     DaemonSet { "apps", ["v1"], "daemonsets", namespaced: true, report_unread: false }
     /// What a Deployment makes its pods by.
     ReplicaSet { "apps", ["v1"], "replicasets", namespaced: true, report_unread: false }
+    /// How many pods a Deployment has, by load.
+    HorizontalPodAutoscaler { "autoscaling", ["v2"], "horizontalpodautoscalers", namespaced: true, report_unread: false }
+    /// How many pods may be gone at once, by somebody's wish.
+    PodDisruptionBudget { "policy", ["v1"], "poddisruptionbudgets", namespaced: true, report_unread: false }
     /// Jobs by the clock.
     CronJob { "batch", ["v1"], "cronjobs", namespaced: true, report_unread: false }
     /// Pods that run to an end.

@@ -17,7 +17,10 @@ use serde::Deserialize;
 use crate::meta::Metadata;
 
 pub use container::{Container, ContainerPort, EnvVar};
-pub use controllers::{CronJob, DaemonSet, Deployment, Job, PodTemplate, ReplicaSet, StatefulSet};
+pub use controllers::{
+    CronJob, DaemonSet, Deployment, HorizontalPodAutoscaler, Job, PodDisruptionBudget, PodTemplate,
+    ReplicaSet, StatefulSet,
+};
 pub use data::{ConfigMap, Secret};
 pub use endpoint_slice::{Endpoint, EndpointSlice};
 pub use int_or_string::IntOrString;

@@ -15,9 +15,7 @@ use crate::exec::Spec;
 use crate::messages::ProgramStatus;
 use crate::process::{Children, Environment, Exit, Process, Streams};
 
-pub(crate) use environment::{
-    SYSTEM_NAMESPACE, controller_folder, node_program_tokens, plan, root_certificate,
-};
+pub(crate) use environment::{SYSTEM_NAMESPACE, controller_folder, node_program_tokens, plan};
 pub(crate) use manifests::{PROGRAM_ANNOTATION, cluster_objects, program_pod};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -40,7 +38,7 @@ pub(crate) struct Plan {
 }
 
 /// Waits for a file that another program makes.
-pub(crate) async fn until_there(file: &Path) {
+async fn until_there(file: &Path) {
     while !file.exists() {
         sleep(LOOK).await;
     }

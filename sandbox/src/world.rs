@@ -14,7 +14,7 @@ use objects::watch::directory::DirectorySource;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::cluster::{Cluster, View, Wanted, Words};
+use crate::cluster::{Cluster, View, Words};
 use crate::kubelet::{self, Context, Pods, TokenFile, name_files};
 use crate::launch::Orders;
 use crate::network::addresses::{CONTROL_PLANE_V4, NodeAddresses};
@@ -28,7 +28,6 @@ use crate::programs::{
     program_pod,
 };
 use crate::roles::tokens::{self, Bearer, Issuer, LIFE, MESH_AUDIENCE};
-use crate::roles::waypoints::Deployer;
 use crate::roles::{self, names, service_proxy};
 
 /// Why the sandbox's parts could not be set up.
@@ -143,7 +142,6 @@ impl World {
         names::serve(names::bind().await.map_err(Error::Names)?, cluster);
         if self.orders.options.mesh {
             self.start_programs()?;
-            task::spawn("waypoints", self.deploy_waypoints());
         }
         task::spawn("kubelets", kubelet::run(context.clone()));
         Ok(())
@@ -152,7 +150,8 @@ impl World {
     async fn write_first_objects(&self) {
         let nodes: Vec<&Node> = self.context.nodes.iter().map(|node| &**node).collect();
         let mut writer = self.context.cluster.writer("sandbox");
-        for document in cluster_objects(&nodes, self.orders.options.mesh) {
+        let options = &self.orders.options;
+        for document in cluster_objects(&nodes, options.mesh, &options.program_env) {
             if let Some(key) = key_of(&document) {
                 writer.say(key, Words::Apply(document)).await;
             }
@@ -197,28 +196,6 @@ impl World {
             task::spawn("program", async move { program.keep(&children).await });
         }
         Ok(())
-    }
-
-    /// Deploys what Gateways ask for, as soon as there is an authority that a waypoint can trust.
-    fn deploy_waypoints(&self) -> impl Future<Output = ()> + use<> {
-        let (cluster, environment) = (
-            self.context.cluster.clone(),
-            self.orders.options.program_env.clone(),
-        );
-        let file = programs::root_certificate(&self.context.place);
-        async move {
-            programs::until_there(&file).await;
-            let root = match std::fs::read_to_string(&file) {
-                Ok(root) => root,
-                Err(error) => {
-                    tracing::error!(%error, file = %file.display(), "no waypoint can be deployed");
-                    return;
-                }
-            };
-            let deployer = Deployer { root, environment };
-            let plan = move |view: &View, before: &Wanted| deployer.plan(view, before);
-            roles::play(cluster, "waypoints", plan).await;
-        }
     }
 
     fn bearer(&self, node: &Node) -> Bearer {

@@ -34,6 +34,14 @@ pub struct Mark {
     pub is_dry_run: bool,
 }
 
+impl Mark {
+    /// Writes it to the log; `path` is the request's, where there is one.
+    pub fn report(&self, path: Option<&str>) {
+        let (policy, rule, dry_run) = (&self.policy, self.rule, self.is_dry_run);
+        tracing::info!(%policy, rule, dry_run, path, "policy reports");
+    }
+}
+
 impl Authorization {
     /// All policies, each with the object that it is.
     pub fn new(policies: impl IntoIterator<Item = (Origin, RequestAuthorization)>) -> Self {
@@ -143,6 +151,33 @@ pub async fn ask<T: Transport>(
         Err(error) if whom.authorizer.fail_open => {
             tracing::debug!(provider = %whom.authorizer.name, %error, "admitted without an answer");
             Ok(Additions::default())
+        }
+        Err(error) => Err(Refusal::Unanswered {
+            by: whom.by,
+            status: whom.authorizer.status_on_error,
+            source: error,
+        }),
+    }
+}
+
+/// Asks about a connection of opaque bytes. A server that is asked over HTTP knows requests only: it cannot say yes.
+///
+/// # Errors
+/// [`Refusal`] when the connection is refused, or nobody answered and that is not to be overlooked.
+pub async fn ask_of_connection<T: Transport>(
+    whom: Whom<'_>,
+    question: external::Request<'_>,
+    transport: &T,
+) -> Result<(), Refusal> {
+    match external::ask_of_connection(whom.authorizer, question, transport).await {
+        Ok(Decision::Admitted(_)) => Ok(()),
+        Ok(Decision::Refused(said)) => Err(Refusal::External {
+            by: whom.by,
+            said: Box::new(said),
+        }),
+        Err(error) if whom.authorizer.fail_open && error.is_failure() => {
+            tracing::debug!(provider = %whom.authorizer.name, %error, "admitted without an answer");
+            Ok(())
         }
         Err(error) => Err(Refusal::Unanswered {
             by: whom.by,

@@ -10,6 +10,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::messages::Messages;
+
 /// Why a body was cut.
 #[derive(Debug, thiserror::Error)]
 pub enum Cut {
@@ -36,6 +38,8 @@ struct Inner {
     hint: SizeHint,
     /// Bytes taken from the client.
     taken: u64,
+    /// gRPC messages in them, where they are counted.
+    messages: Option<Messages>,
     /// Bytes that may be kept.
     room: usize,
     /// The beginning is no longer there.
@@ -52,8 +56,8 @@ enum End {
 }
 
 impl Source {
-    /// A body of which up to `room` bytes are kept.
-    pub fn new(body: Incoming, room: usize) -> Rc<Self> {
+    /// A body of which up to `room` bytes are kept, and whose messages are counted where it is gRPC.
+    pub fn new(body: Incoming, room: usize, is_grpc: bool) -> Rc<Self> {
         let hint = body.size_hint();
         let is_empty = body.is_end_stream();
         Rc::new(Self {
@@ -63,6 +67,7 @@ impl Source {
                 trailers: None,
                 hint,
                 taken: 0,
+                messages: is_grpc.then(Messages::default),
                 room,
                 is_lost: false,
                 end: is_empty.then_some(End::Whole),
@@ -92,6 +97,12 @@ impl Source {
     /// Bytes taken from the client so far.
     pub fn taken(&self) -> u64 {
         self.inner.borrow().taken
+    }
+
+    /// gRPC messages that have come so far; none where they are not counted.
+    pub fn messages(&self) -> u64 {
+        let inner = self.inner.borrow();
+        inner.messages.as_ref().map_or(0, Messages::count)
     }
 
     /// Whether the client broke it off.
@@ -159,6 +170,9 @@ impl Source {
         match frame.into_data() {
             Ok(data) => {
                 inner.taken += data.len() as u64;
+                if let Some(messages) = &mut inner.messages {
+                    messages.see(&data);
+                }
                 if inner.room >= data.len() && !inner.is_lost {
                     inner.room -= data.len();
                     inner.chunks.push(data.clone());

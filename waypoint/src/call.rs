@@ -1,16 +1,15 @@
 //! A stream of a tunnel whose target is known: what every request on it has in common.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh::lifecycle::drain;
-use mesh::model::AppProtocol;
 use mesh::names::NamespacedHostname;
-use mesh::state::WorkloadId;
 use mesh::tls::Peer;
 
+use crate::destinations::Destination;
 use crate::observe::record::{Party, Served};
 use crate::worker::Worker;
 
@@ -28,7 +27,6 @@ pub struct Link {
 }
 
 /// Whom a stream is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A port of a service.
     Service {
@@ -36,15 +34,11 @@ pub enum Target {
         key: NamespacedHostname,
         /// Its port.
         port: u16,
-        /// What its owner says is spoken there.
-        protocol: AppProtocol,
     },
     /// A workload itself.
     Workload {
-        /// The workload.
-        id: WorkloadId,
-        /// Where it was dialled.
-        address: SocketAddr,
+        /// The workload at the port that was dialled.
+        itself: Arc<Destination>,
     },
 }
 
@@ -72,6 +66,20 @@ impl Call {
         match &self.target {
             Target::Service { key, .. } => Some(key),
             Target::Workload { .. } => None,
+        }
+    }
+
+    /// The address that was dialled; without one, that of nobody at the port.
+    pub fn dialled(&self) -> SocketAddr {
+        let nowhere = || SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), self.port());
+        self.authority.parse().unwrap_or_else(|_| nowhere())
+    }
+
+    /// The port that was dialled.
+    pub fn port(&self) -> u16 {
+        match &self.target {
+            Target::Service { port, .. } => *port,
+            Target::Workload { itself } => itself.key.port,
         }
     }
 

@@ -79,6 +79,35 @@ fn place_of(
     is_named.then(|| (nowhere, Some(workload.hostname().into())))
 }
 
+/// How a workload is reached: over HBONE where it speaks that, else plainly.
+fn target_of(
+    snapshot: &Snapshot,
+    workload: WorkloadView<'_>,
+    address: IpAddr,
+    host: Option<Arc<str>>,
+    port: u16,
+) -> Target {
+    let is_tunnelled = workload.tunnel() == TunnelKind::Hbone && host.is_none();
+    let tunnel = is_tunnelled.then(|| Through {
+        hop: SocketAddr::new(address, hbone::PORT),
+        peers: snapshot.expected_identities(workload).into(),
+    });
+    let labels = workload.labels().iter();
+    let labels = labels.map(|(key, value)| (&**key, &**value));
+    let proved = tunnel.is_some().then(|| workload.identity());
+    Target {
+        party: Arc::new(Party::of_workload(workload, labels, proved)),
+        workload: workload.id(),
+        way: Way {
+            address: SocketAddr::new(address, port),
+            host,
+            tunnel,
+            tls: None,
+            announced: None,
+        },
+    }
+}
+
 impl Destination {
     /// How an endpoint is reached; `None` when it has gone meanwhile.
     pub fn target(&self, endpoint: &EndpointId) -> Option<Arc<Target>> {
@@ -132,11 +161,6 @@ impl Destination {
                 continue;
             }
             let id = EndpointId::new(WorkloadUid(workload.uid().into()), endpoint.port);
-            let is_tunnelled = workload.tunnel() == TunnelKind::Hbone && host.is_none();
-            let tunnel = is_tunnelled.then(|| Through {
-                hop: SocketAddr::new(address, hbone::PORT),
-                peers: snapshot.expected_identities(workload).into(),
-            });
             specs.push(EndpointSpec {
                 id: id.clone(),
                 weight: workload.capacity(),
@@ -144,23 +168,9 @@ impl Destination {
                 labels,
                 is_healthy: true,
             });
-            let way = Way {
-                address: SocketAddr::new(address, endpoint.port),
-                host,
-                tunnel,
-                tls: tls.clone(),
-                announced: policy.proxy_protocol,
-            };
-            let of_pod = workload
-                .labels()
-                .iter()
-                .map(|(key, value)| (&**key, &**value));
-            let proved = way.tunnel.is_some().then(|| workload.identity());
-            let target = Target {
-                party: Arc::new(Party::of_workload(workload, of_pod, proved)),
-                workload: endpoint.workload,
-                way,
-            };
+            let mut target = target_of(snapshot, workload, address, host, endpoint.port);
+            target.way.tls.clone_from(&tls);
+            target.way.announced = policy.proxy_protocol;
             // what stays the same stays the same thing: labels of metrics are found by it
             let same = before.ways.get(&id).filter(|it| ***it == target);
             let target = same.map_or_else(|| Arc::new(target), Arc::clone);
@@ -237,6 +247,44 @@ impl Destinations {
         });
         known.insert(key, Arc::downgrade(&destination));
         destination
+    }
+
+    /// A workload itself, at the address and port that were dialled; nothing where it is not here any more.
+    /// Nobody else shares it: what it is does not change while its connection lasts.
+    pub fn itself(
+        &self,
+        snapshot: &Snapshot,
+        id: WorkloadId,
+        address: SocketAddr,
+    ) -> Option<Arc<Destination>> {
+        let workload = snapshot.workload(id)?;
+        let target = target_of(snapshot, workload, address.ip(), None, address.port());
+        let key = Key {
+            service: outside(&address.ip().to_string()),
+            port: address.port(),
+            subset: None,
+        };
+        let endpoint = EndpointId::new(WorkloadUid(workload.uid().into()), address.port());
+        let now = Instant::now();
+        let cluster = Cluster::new(TrafficPolicy::default(), Arc::clone(&self.place), now);
+        let spec = EndpointSpec {
+            id: endpoint.clone(),
+            weight: 1,
+            locality: workload.locality().clone(),
+            labels: workload.labels().into(),
+            is_healthy: true,
+        };
+        cluster.set_endpoints(vec![spec], now);
+        let reached = Reached {
+            protocol: AppProtocol::Unknown,
+            ways: Ways::from_iter([(endpoint, Arc::new(target))]),
+        };
+        Some(Arc::new(Destination {
+            name: format!("outbound|{}||{}", key.port, key.service.hostname).into(),
+            key,
+            cluster,
+            reached: ArcSwap::from_pointee(reached),
+        }))
     }
 
     /// The destination that a server beside the data path is, when it is a service of the mesh.

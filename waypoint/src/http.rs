@@ -52,7 +52,7 @@ pub async fn answer(
     let (answered, mut tale) = match asked {
         Ok(mut asked) => {
             let room = call.worker.shared.config.requests.replay_bytes;
-            let body = Source::new(body, room);
+            let body = Source::new(body, room, is_grpc);
             tale.asked(&mut asked, &body);
             let exchange = Exchange {
                 call,
@@ -77,7 +77,7 @@ pub async fn answer(
         response
     });
     tale.sent(response.status(), response.headers());
-    response.map(|body| body.watched(Box::new(tale)))
+    response.map(|body| body.counted(is_grpc).watched(Box::new(tale)))
 }
 
 fn normalization(served: &Served) -> PathNormalization {
@@ -175,7 +175,7 @@ impl Exchange<'_> {
     fn course(&self, asked: &Asked, token: Option<&Token>) -> Result<Course, Ending> {
         let (key, port) = match &self.call.target {
             Target::Service { key, port, .. } => (key, *port),
-            Target::Workload { .. } => return Err(Ending::NoHealthyEndpoint),
+            Target::Workload { itself } => return Ok(Course::Own(Arc::clone(itself))),
         };
         let bound: &Arc<Bound> = self.served.service(key).ok_or(Ending::NoHealthyEndpoint)?;
         let routes = bound.routes.as_ref().ok_or(Ending::RoutesRejected)?;
@@ -202,11 +202,7 @@ impl Exchange<'_> {
 
     /// Policies that hold for what was dialled.
     fn policies(&self) -> &Policies {
-        let service = match &self.call.target {
-            Target::Service { key, .. } => self.served.service(key),
-            Target::Workload { .. } => None,
-        };
-        service.map_or(&self.served.general, |it| &it.policies)
+        self.served.policies(self.call.service_key())
     }
 
     /// What a rule does before a request goes anywhere: break it on purpose, answer a preflight. What is to be
@@ -286,10 +282,7 @@ impl Exchange<'_> {
 
     /// Port of the service that was dialled.
     pub(crate) fn port(&self) -> u16 {
-        match &self.call.target {
-            Target::Service { port, .. } => *port,
-            Target::Workload { address, .. } => address.port(),
-        }
+        self.call.port()
     }
 }
 

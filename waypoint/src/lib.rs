@@ -27,6 +27,7 @@ pub mod upstream;
 pub mod filter;
 pub mod matcher;
 pub mod body;
+pub mod messages;
 pub mod balance;
 pub mod observe;
 pub mod bytes;

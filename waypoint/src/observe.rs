@@ -31,6 +31,16 @@ pub struct Observer {
 }
 
 impl Observer {
+    /// A connection of opaque bytes has ended, and was counted.
+    pub fn closed(&self, settings: &Settings, record: &Record) {
+        self.recorder.events.ended(record.answered.reason);
+        if let Some(log) = &settings.log
+            && log.wants(record)
+        {
+            self.lines.write(log, record);
+        }
+    }
+
     /// A request has ended.
     pub fn finish(&self, settings: &Settings, record: &Record, trace: Option<Trace>) {
         self.recorder.request(record, &settings.rules);

@@ -84,6 +84,12 @@ impl Served {
         self.services.get(key)
     }
 
+    /// Policies that hold for a service, or for a workload itself.
+    pub fn policies(&self, service: Option<&NamespacedHostname>) -> &Policies {
+        let bound = service.and_then(|key| self.service(key));
+        bound.map_or(&self.general, |it| &it.policies)
+    }
+
     /// Whether traffic to the addresses of pods is for this waypoint.
     pub fn serves_workloads(&self) -> bool {
         let serves = self.waypoint.as_ref().map(|it| it.serves);

@@ -11,6 +11,7 @@ use mesh::hbone::{BadHead, Baggage, ConnectHead, Incoming, Responder};
 use mesh::lifecycle::task;
 use mesh::model::AppProtocol;
 use mesh::net::listen;
+use mesh::state::Lookup;
 use mesh::telemetry::report;
 use mesh::wire;
 use tokio::net::{TcpListener, TcpStream};
@@ -194,16 +195,7 @@ async fn admit(
 ) -> Result<(Call, AppProtocol), Refused> {
     let head = head?;
     ready(worker).await?;
-    let target = find(worker, link, &head).await?;
-    let served = worker.shared.served.load();
-    let (is_served, declared) = match &target {
-        Target::Service { key, protocol, .. } => (served.service(key).is_some(), *protocol),
-        Target::Workload { .. } => (served.serves_workloads(), AppProtocol::Unknown),
-    };
-    if !is_served {
-        return Err(Refused::NotServed(head.authority.to_string().into()));
-    }
-    drop(served);
+    let (target, declared) = find(worker, link, &head).await?;
     let client = head.forwarded.as_ref().map_or(link.source, |it| it.source);
     let call = Call {
         worker: Rc::clone(worker),
@@ -264,27 +256,80 @@ async fn ready(worker: &Worker) -> Result<(), Refused> {
     waited.map_err(|_| Refused::NotReady)
 }
 
-/// Asks the picture of the mesh, and the controller for what is missing in it.
-async fn find(worker: &Worker, link: &Link, head: &ConnectHead) -> Result<Target, Refused> {
-    let until = Instant::now() + PATIENCE;
-    let mut answered: Vec<Box<str>> = Vec::new();
+/// Whom a stream is for, and what its owner says is spoken there.
+async fn find(
+    worker: &Worker,
+    link: &Link,
+    head: &ConnectHead,
+) -> Result<(Target, AppProtocol), Refused> {
+    let mut questions = Questions::new(worker);
+    let not_served = || Refused::NotServed(head.authority.to_string().into());
+    let namespace = &link.peer.identity.namespace;
     loop {
         let name = {
             let snapshot = worker.shared.state.load();
-            let namespace = &link.peer.identity.namespace;
-            match target::find(&snapshot, &head.authority, namespace, &answered)? {
-                Found::Target(target) => return Ok(target),
+            let served = worker.shared.served.load();
+            match target::find(&snapshot, &head.authority, namespace, &questions.answered)? {
                 Found::Ask(name) => name,
+                Found::Service {
+                    key,
+                    port,
+                    protocol,
+                } => {
+                    served.service(&key).ok_or_else(not_served)?;
+                    let target = Target::Service { key, port };
+                    return Ok((target, protocol));
+                }
+                Found::Workload { id, address } => {
+                    let node = &worker.shared.config.node;
+                    let own = node.instance_ip.filter(|_| served.serves_workloads());
+                    let own = own.ok_or_else(not_served)?;
+                    let (ours, answered) = (&node.namespace, &questions.answered);
+                    match target::is_in_front(&snapshot, own, ours, address.ip(), answered) {
+                        Lookup::Ask(name) if !answered.contains(&name) => name,
+                        Lookup::Found(true) => {
+                            let destinations = &worker.shared.destinations;
+                            let itself = destinations.itself(&snapshot, id, address);
+                            let itself = itself.ok_or_else(not_served)?;
+                            return Ok((Target::Workload { itself }, AppProtocol::Unknown));
+                        }
+                        Lookup::Found(false) | Lookup::Absent | Lookup::Ask(_) => {
+                            return Err(not_served());
+                        }
+                    }
+                }
             }
         };
-        let left = until.saturating_duration_since(Instant::now());
-        let demand = worker.shared.demand.as_ref();
+        questions.ask(name).await?;
+    }
+}
+
+/// What one stream has the controller asked for.
+struct Questions<'a> {
+    worker: &'a Worker,
+    until: Instant,
+    answered: Vec<Box<str>>,
+}
+
+impl<'a> Questions<'a> {
+    fn new(worker: &'a Worker) -> Self {
+        Self {
+            worker,
+            until: Instant::now() + PATIENCE,
+            answered: Vec::new(),
+        }
+    }
+
+    async fn ask(&mut self, name: Box<str>) -> Result<(), Refused> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let demand = self.worker.shared.demand.as_ref();
         let demand = demand.ok_or(Refused::Unanswered)?;
         let asked = demand.fetch(wire::address::TYPE_URL, &name, left).await;
         asked.map_err(|_| Refused::Unanswered)?;
-        answered.push(name);
-        if answered.len() > QUESTIONS {
-            return Err(Refused::Unanswered);
+        self.answered.push(name);
+        match self.answered.len() > QUESTIONS {
+            true => Err(Refused::Unanswered),
+            false => Ok(()),
         }
     }
 }

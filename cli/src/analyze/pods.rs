@@ -1,7 +1,8 @@
 //! Pure. The pods that there would be: manifests hold templates of pods, and pods that have never run.
 //!
 //! Each template becomes one pod, and each pod gets an address and is ready, so that translation sees the mesh as it
-//! would be. What is found in an imagined pod is said of the template it came from.
+//! would be. So does a waypoint's Gateway of which nobody says anything yet. What is found in an imagined pod is said of
+//! the template it came from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ pub(super) fn imagine(mut batch: Batch) -> (Batch, Owners) {
                 &format!("{}.{kind}", owner.name),
             );
             let name = json!({"metadata": {"name": key.name, "namespace": key.namespace}});
-            if let Some(pod) = pod(&key, &object, document, vec![name, status]) {
+            if let Some(pod) = imagined_as(&key, &object, document, vec![name, status]) {
                 owners.by_pod.insert(key.clone(), (owner.clone(), template));
                 imagined.push(Change {
                     key,
@@ -67,9 +68,15 @@ pub(super) fn imagine(mut batch: Batch) -> (Batch, Owners) {
             change.object = Some(object);
         } else if object.pod().is_some_and(|pod| pod.addresses().is_empty())
             && let Some(document) = object.part(&Path::default())
-            && let Some(pod) = pod(object.key(), &object, document, vec![status])
+            && let Some(pod) = imagined_as(object.key(), &object, document, vec![status])
         {
             change.object = Some(pod);
+        } else if is_undeployed(&object)
+            && let Some(document) = object.part(&Path::default())
+            && let key = object.key()
+            && let Some(gateway) = imagined_as(key, &object, document, vec![deployed(key)])
+        {
+            change.object = Some(gateway);
         } else {
             change.object = Some(object);
         }
@@ -90,8 +97,26 @@ fn template(kind: Kind) -> Option<Path> {
     Some(Path::of_keys(keys))
 }
 
-/// The pod of a document with something written over it; `None` when it cannot be read, which others have said.
-fn pod(key: &Key, from: &Object, document: Document, over: Vec<Value>) -> Option<Arc<Object>> {
+/// Whether it is a waypoint's Gateway that has come from its author, and not from a cluster.
+fn is_undeployed(object: &Object) -> bool {
+    let gateway = object.gateway();
+    gateway.is_some_and(|it| it.spec.gateway_class_name == "istio-waypoint")
+        && object.raw().get("status").is_none()
+}
+
+/// A status that the Gateway of a waypoint has once it is deployed.
+fn deployed(key: &Key) -> Value {
+    let host = format!("{}.{}.svc.cluster.local", key.name, key.namespace);
+    json!({"status": {"addresses": [{"type": "Hostname", "value": host}]}})
+}
+
+/// The object of a document with something written over it; `None` when it cannot be read, which others have said.
+fn imagined_as(
+    key: &Key,
+    from: &Object,
+    document: Document,
+    over: Vec<Value>,
+) -> Option<Arc<Object>> {
     let patches = over.into_iter();
     let parts = Parts {
         patches: patches

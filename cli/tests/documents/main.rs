@@ -44,6 +44,17 @@ const READERS: [(&[mesh::settings::Variable], &str); 4] = [
     (cni::config::env::VARIABLES, "cni/src/config/env.rs"),
 ];
 
+#[test]
+fn a_deployed_waypoint_is_told_only_what_it_reads() {
+    let known: Vec<&str> = waypoint::config::env::VARIABLES
+        .iter()
+        .map(|(name, _, _)| *name)
+        .collect();
+    for name in controller::deploy::TOLD {
+        assert!(known.contains(&name), "{name} is read by nobody");
+    }
+}
+
 /// Settings of the controller's servers.
 const SERVERS: &str = "mesh/src/xds/server.rs";
 

@@ -9,9 +9,11 @@ use objects::sink::api_server::ApiServerSink;
 use objects::sink::directory::DirectorySink;
 use tokio::sync::watch;
 
+use super::Outlets;
 use crate::config::Objects;
+use crate::deploy::{self, Deployer};
 use crate::lead::Candidate;
-use crate::status::{OURS, Statuses, Writer};
+use crate::status::{OURS, Writer};
 use crate::watch::Origin;
 
 /// See the module.
@@ -50,8 +52,25 @@ impl Place {
         })
     }
 
-    /// Writes statuses while this process may, until it drains; then the next one may at once.
-    pub(super) fn write(self, statuses: Statuses, drain: &drain::Watch) {
+    /// Whether this process writes.
+    pub(super) fn leads(&self) -> watch::Receiver<bool> {
+        self.leads.clone()
+    }
+
+    /// Writes objects that the mesh makes, and statuses, while this process may, until it drains; then the next one may at
+    /// once.
+    pub(super) fn write(
+        self,
+        deployment: deploy::Settings,
+        news: deploy::News,
+        outlets: &Outlets,
+        drain: &drain::Watch,
+    ) {
+        let (inbox, statuses) = (outlets.inbox.clone(), outlets.statuses.clone());
+        let sink = Arc::clone(&self.sink);
+        let deployer = Deployer::new(deployment, news, inbox, sink, statuses.clone());
+        let deploying = super::until_drain(drain.clone(), deployer.run());
+        let deploying = task::spawn("deployer", deploying);
         let writing = Writer::new(self.sink, statuses).run(self.leads);
         let until = drain.clone();
         let writing = task::spawn("statuses", super::until_drain(until, writing));
@@ -61,7 +80,8 @@ impl Place {
         let (until, hold) = (drain.clone(), drain.hold());
         task::spawn("leadership", async move {
             // Whoever has stopped writing gives the lease back, not before.
-            candidate.run(until, writing).await;
+            let done = async { tokio::join!(deploying, writing) };
+            candidate.run(until, done).await;
             drop(hold);
         });
     }

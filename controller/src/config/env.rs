@@ -17,7 +17,7 @@ use super::{Config, Files, Listen, Log, Objects, Tokens};
 use crate::ca::authenticate::Expected;
 use crate::ca::sign::Lives;
 use crate::index::allocator::Prefixes;
-use crate::{ca, index};
+use crate::{ca, deploy, index};
 
 /// All variables, in the order of the reference page.
 pub const VARIABLES: &[Variable] = &[
@@ -89,6 +89,21 @@ pub const VARIABLES: &[Variable] = &[
     ),
     ("POD_NAMESPACE", "weft-system", "the system namespace"),
     (
+        "WEFT_WAYPOINT_IMAGE",
+        "weft.dev/waypoint",
+        "image of the waypoints that Gateways ask for",
+    ),
+    (
+        "WEFT_WAYPOINT_CONTROLLER_ADDRESS",
+        "https://weft-controller.<POD_NAMESPACE>.svc:15012",
+        "where those waypoints find discovery and certificates",
+    ),
+    (
+        "WEFT_ROOT_CONFIG_MAP",
+        "istio-ca-root-cert",
+        "ConfigMap of every namespace that holds the roots to trust",
+    ),
+    (
         "PILOT_IP_AUTOALLOCATE_IPV4_PREFIX",
         "240.240.0.0/16",
         "range of the IPv4 addresses that are given to hosts of service entries",
@@ -159,6 +174,7 @@ pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
         tokens: tokens(&mut reader),
         authority: authority(&mut reader, &system),
         server_names: server_names(&mut reader, &system, &domain),
+        deployment: deployment(&mut reader, &system, &domain),
         cluster: index::Settings {
             cluster: reader.text_or("CLUSTER_ID", "Kubernetes").into(),
             domain: domain.into(),
@@ -270,6 +286,18 @@ fn authority(reader: &mut Reader, system: &str) -> ca::Settings {
             Duration::from_secs(1),
             Duration::ZERO..=LONGEST_PATIENCE,
         ),
+    }
+}
+
+fn deployment(reader: &mut Reader, system: &str, domain: &str) -> deploy::Settings {
+    let address = format!("https://weft-controller.{system}.svc:15012");
+    deploy::Settings {
+        image: reader.text_or("WEFT_WAYPOINT_IMAGE", "weft.dev/waypoint"),
+        controller_address: reader.text_or("WEFT_WAYPOINT_CONTROLLER_ADDRESS", &address),
+        root_config_map: reader.text_or("WEFT_ROOT_CONFIG_MAP", "istio-ca-root-cert"),
+        cluster: reader.text_or("CLUSTER_ID", "Kubernetes").into(),
+        domain: domain.into(),
+        system_namespace: system.into(),
     }
 }
 

@@ -24,18 +24,21 @@ pub(super) fn patch(wish: &Wish, now: &str) -> Value {
 fn entries(listed: &Listed, wish: &Wish, now: &str) -> Value {
     let entries = listed.entries.iter().map(|entry| {
         let is_same = |one: &&Value| {
-            one.get("controllerName")
-                .is_some_and(|it| it == listed.controller)
-                && one.get(listed.key) == Some(&entry.about)
+            let by = one.get("controllerName").and_then(Value::as_str);
+            by == listed.controller && one.get(listed.key) == Some(&entry.about)
         };
         let before = wish.present_entries.iter().find(is_same);
         let before = before.and_then(|it| it.get("conditions")?.as_array());
         let before = before.map_or(&[][..], Vec::as_slice);
-        json!({
-            listed.key: entry.about,
-            "controllerName": listed.controller,
-            "conditions": list(&entry.conditions, before, wish.generation, now),
-        })
+        let mut shown = Map::new();
+        shown.insert(listed.key.to_owned(), entry.about.clone());
+        if let Some(controller) = listed.controller {
+            shown.insert("controllerName".to_owned(), controller.into());
+        }
+        shown.extend(entry.fields.clone());
+        let conditions = list(&entry.conditions, before, wish.generation, now);
+        shown.insert("conditions".to_owned(), conditions);
+        Value::Object(shown)
     });
     Value::Array(entries.collect())
 }
@@ -131,10 +134,10 @@ mod tests {
         };
         let wish = Wish {
             status: Status {
-                listed: Some(Listed::parents(vec![Spoken {
-                    about: parent.clone(),
-                    conditions: vec![accepted],
-                }])),
+                listed: Some(Listed::parents(vec![Spoken::new(
+                    parent.clone(),
+                    vec![accepted],
+                )])),
                 ..Status::default()
             },
             present_entries: vec![

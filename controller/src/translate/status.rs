@@ -87,12 +87,12 @@ const MESH_CONTROLLER: &str = "istio.io/mesh-controller";
 /// Entries of a list in a status, each about another object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// The list, `parents` or `ancestors`.
+    /// The list: `parents`, `ancestors` or `listeners`.
     pub list: &'static str,
-    /// The field that names the other object, `parentRef` or `ancestorRef`.
+    /// The field that says what an entry is about: `parentRef`, `ancestorRef` or `name`.
     pub key: &'static str,
-    /// The name under which Weft speaks there.
-    pub controller: &'static str,
+    /// The name under which Weft speaks there, where others may speak too.
+    pub controller: Option<&'static str>,
     /// Our entries.
     pub entries: Vec<Spoken>,
 }
@@ -102,8 +102,21 @@ pub struct Listed {
 pub struct Spoken {
     /// The reference to it, as it is written.
     pub about: Value,
+    /// Further fields.
+    pub fields: Map<String, Value>,
     /// At most one of a kind.
     pub conditions: Vec<Condition>,
+}
+
+impl Spoken {
+    /// Nothing but conditions.
+    pub fn new(about: Value, conditions: Vec<Condition>) -> Self {
+        Self {
+            about,
+            fields: Map::new(),
+            conditions,
+        }
+    }
 }
 
 impl Listed {
@@ -112,7 +125,17 @@ impl Listed {
         Self {
             list: "parents",
             key: "parentRef",
-            controller: GATEWAY_CONTROLLER,
+            controller: Some(GATEWAY_CONTROLLER),
+            entries,
+        }
+    }
+
+    /// About the listeners of a Gateway.
+    pub fn listeners(entries: Vec<Spoken>) -> Self {
+        Self {
+            list: "listeners",
+            key: "name",
+            controller: None,
             entries,
         }
     }
@@ -122,7 +145,7 @@ impl Listed {
         Self {
             list: "ancestors",
             key: "ancestorRef",
-            controller: MESH_CONTROLLER,
+            controller: Some(MESH_CONTROLLER),
             entries,
         }
     }

@@ -47,7 +47,7 @@ values! {
     ResponseCode = ("RESPONSE_CODE", true),
     /// Where the answer is from.
     ResponseCodeDetails = ("RESPONSE_CODE_DETAILS", false),
-    /// Why the client's connection was closed; nothing at a waypoint.
+    /// Why a connection of opaque bytes ended as it should not; nothing for requests.
     ConnectionTerminationDetails = ("CONNECTION_TERMINATION_DETAILS", false),
     /// What was out of the ordinary.
     ResponseFlags = ("RESPONSE_FLAGS", false),

@@ -1,5 +1,7 @@
 //! Pure. Gateways, as far as it matters which of them can be a waypoint of what.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::meta::Metadata;
@@ -25,12 +27,40 @@ pub struct GatewaySpec {
     pub gateway_class_name: String,
     /// Its doors.
     pub listeners: Vec<Listener>,
+    /// What is wished of what is deployed for it.
+    pub infrastructure: Option<Infrastructure>,
+}
+
+/// What is wished of what is deployed for a gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Infrastructure {
+    /// Labels of everything that is deployed.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of everything that is deployed.
+    pub annotations: BTreeMap<String, String>,
+    /// An object that says more.
+    pub parameters_ref: Option<ParametersRef>,
+}
+
+/// Names an object of the gateway's namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ParametersRef {
+    /// Its API group; empty for the legacy group.
+    pub group: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A door of a gateway.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Listener {
+    /// Its name, unique among the gateway's.
+    pub name: String,
     /// Its port.
     pub port: u16,
     /// What is spoken there.

@@ -64,6 +64,22 @@ pub struct ReplicaSet {
     pub metadata: Metadata,
 }
 
+/// How many pods a Deployment has, by load.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HorizontalPodAutoscaler {
+    /// Name and labels.
+    pub metadata: Metadata,
+}
+
+/// How many pods may be gone at once, by somebody's wish.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PodDisruptionBudget {
+    /// Name and labels.
+    pub metadata: Metadata,
+}
+
 /// Jobs by the clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

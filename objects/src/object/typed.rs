@@ -57,6 +57,8 @@ typed! {
     StatefulSet, stateful_set, kubernetes::StatefulSet;
     DaemonSet, daemon_set, kubernetes::DaemonSet;
     ReplicaSet, replica_set, kubernetes::ReplicaSet;
+    HorizontalPodAutoscaler, horizontal_pod_autoscaler, kubernetes::HorizontalPodAutoscaler;
+    PodDisruptionBudget, pod_disruption_budget, kubernetes::PodDisruptionBudget;
     CronJob, cron_job, kubernetes::CronJob;
     Job, job, kubernetes::Job;
     AuthorizationPolicy, authorization_policy, istio::AuthorizationPolicy;

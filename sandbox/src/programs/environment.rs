@@ -18,7 +18,7 @@ pub(crate) fn controller_folder(place: &Place) -> PathBuf {
 }
 
 /// The file with the authority's public root, which the controller writes.
-pub(crate) fn root_certificate(place: &Place) -> PathBuf {
+fn root_certificate(place: &Place) -> PathBuf {
     controller_folder(place).join("root-cert.pem")
 }
 

@@ -15,8 +15,12 @@ pub(crate) const PROGRAM_ANNOTATION: &str = "weft.dev/sandbox-program";
 /// The controller's cluster address.
 const CONTROLLER_ADDRESS: &str = "10.96.0.15";
 
-/// All of them; those of the mesh only with `mesh`.
-pub(crate) fn cluster_objects(nodes: &[&Node], mesh: bool) -> Vec<Value> {
+/// All of them; those of the mesh only with `mesh`. Waypoints get `environment` on top of their own.
+pub(crate) fn cluster_objects(
+    nodes: &[&Node],
+    mesh: bool,
+    environment: &[(String, String)],
+) -> Vec<Value> {
     let mut objects: Vec<Value> = ["default", "kube-system", SYSTEM_NAMESPACE]
         .map(namespace)
         .into();
@@ -36,7 +40,7 @@ pub(crate) fn cluster_objects(nodes: &[&Node], mesh: bool) -> Vec<Value> {
             CONTROLLER_ADDRESS,
             &ports,
         ));
-        objects.push(waypoint_class());
+        objects.push(waypoint_defaults(environment));
         for name in ["ztunnel", "weft-controller", "weft-cni"] {
             objects.push(json!({"apiVersion": "v1", "kind": "ServiceAccount",
                 "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}}));
@@ -45,15 +49,22 @@ pub(crate) fn cluster_objects(nodes: &[&Node], mesh: bool) -> Vec<Value> {
     objects
 }
 
-/// The class of Gateways that are deployed as waypoints.
-fn waypoint_class() -> Value {
+/// What the controller shall say of every waypoint it deploys here: `environment` on top of its own, no other user
+/// than the sandbox's, and no startup probe, because the sandbox asks a readiness probe often until its first good answer.
+fn waypoint_defaults(environment: &[(String, String)]) -> Value {
+    // The machine is shared by all nodes.
+    let own = [("WEFT_WORKER_THREADS".to_owned(), "1".to_owned())];
+    let environment = own.iter().chain(environment);
+    let environment = environment.map(|(name, value)| json!({"name": name, "value": value}));
+    let environment: Vec<Value> = environment.collect();
+    let deployment = json!({"spec": {"template": {"spec": {"containers": [{
+        "name": waypoints::CONTAINER, "env": environment, "securityContext": null, "startupProbe": null,
+    }]}}}});
     json!({
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "GatewayClass",
-        "metadata": {"name": waypoints::CLASS},
-        "spec": {"controllerName": waypoints::CONTROLLER},
-        "status": {"conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted",
-            "message": "deployed by the sandbox"}]},
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "waypoint-defaults", "namespace": SYSTEM_NAMESPACE,
+            "labels": {"gateway.istio.io/defaults-for-class": "istio-waypoint"}},
+        "data": {"deployment": deployment.to_string()},
     })
 }
 

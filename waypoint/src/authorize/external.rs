@@ -103,6 +103,16 @@ pub enum Error {
     /// The question cannot be written.
     #[error("the question cannot be written")]
     Question(#[source] ::http::Error),
+    /// It is asked over HTTP, and what it would be asked about is no request.
+    #[error("it is asked over HTTP, which has no words for opaque bytes")]
+    NoRequest,
+}
+
+impl Error {
+    /// Whether another try could succeed.
+    pub(super) fn is_failure(&self) -> bool {
+        !matches!(self, Self::NoRequest)
+    }
 }
 
 /// Asks within the provider's time.
@@ -126,6 +136,26 @@ pub(super) async fn ask<T: Transport>(
                 http::decision(&authorizer.protocol, answer)
             }
         }
+    };
+    let late = |_| Error::Late(authorizer.timeout);
+    tokio::time::timeout(authorizer.timeout, exchange)
+        .await
+        .map_err(late)?
+}
+
+/// Asks about a connection of opaque bytes, within the provider's time.
+pub(super) async fn ask_of_connection<T: Transport>(
+    authorizer: &ExternalAuthorizer,
+    request: Request<'_>,
+    transport: &T,
+) -> Result<Decision, Error> {
+    if authorizer.protocol != AuthorizerProtocol::Grpc {
+        return Err(Error::NoRequest);
+    }
+    let exchange = async {
+        let question = grpc::question_of_connection(&request)?;
+        let answer = send(transport, &authorizer.server, question).await?;
+        grpc::decision(answer)
     };
     let late = |_| Error::Late(authorizer.timeout);
     tokio::time::timeout(authorizer.timeout, exchange)

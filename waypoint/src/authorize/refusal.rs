@@ -62,7 +62,8 @@ impl Refusal {
         reply
     }
 
-    fn ending(&self) -> Ending {
+    /// How it ends.
+    pub fn ending(&self) -> Ending {
         match self {
             Self::Denied(_) => Ending::Denied,
             Self::External { .. } => Ending::ExternallyDenied,

@@ -1,7 +1,7 @@
 //! Recipe: may this request go on? External authorization -> tokens -> policies. Source: contract order,
 //! docs/compat.md#request-authorization.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
 use ::http::HeaderMap;
@@ -54,13 +54,7 @@ pub(super) async fn pass(
         .map_err(|rejection| rejection.reply(asked))?;
     let decided = place.with(exchange, asked, token.as_ref(), |facts| {
         for mark in policies.authorization.marks(facts) {
-            tracing::info!(
-                policy = %mark.policy,
-                rule = mark.rule,
-                dry_run = mark.is_dry_run,
-                path = facts.request.and_then(|it| it.http).map(|it| it.path),
-                "policy reports"
-            );
+            mark.report(facts.request.and_then(|it| it.http).map(|it| it.path));
         }
         policies.authorization.decide(facts)
     });
@@ -76,11 +70,9 @@ struct Place {
 
 impl Place {
     fn of(exchange: &Exchange<'_>, headers: &HeaderMap) -> Self {
-        let dialled: Option<SocketAddr> = exchange.call.authority.parse().ok();
-        let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), exchange.port());
         Self {
             remote: forwarded_for(headers).unwrap_or(exchange.call.client),
-            destination: dialled.unwrap_or(nowhere),
+            destination: exchange.call.dialled(),
         }
     }
 

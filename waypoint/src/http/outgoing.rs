@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 
 use crate::balance::{Picked, RequestPermit};
 use crate::body::Cut;
+use crate::messages::Messages;
 use crate::upstream::Lease;
 
 /// How a response ended towards the client.
@@ -27,16 +28,26 @@ pub enum Ended {
     Client,
 }
 
+/// What was sent of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Bytes.
+    pub bytes: u64,
+    /// gRPC messages; none where they are not counted.
+    pub messages: u64,
+}
+
 /// What is told when a response has ended, once.
 pub trait Watch {
-    /// `bytes` of body were sent on; `trailers` came after it.
-    fn ended(self: Box<Self>, how: Ended, bytes: u64, trailers: Option<&HeaderMap>);
+    /// This much of body was sent on; `trailers` came after it.
+    fn ended(self: Box<Self>, how: Ended, sent: Sent, trailers: Option<&HeaderMap>);
 }
 
 /// A body towards a client.
 pub struct Outgoing {
     kind: Kind,
     sent: u64,
+    messages: Option<Messages>,
     trailers: Option<HeaderMap>,
     deadline: Option<Pin<Box<Sleep>>>,
     watch: Option<Box<dyn Watch>>,
@@ -65,6 +76,7 @@ impl Outgoing {
         Self {
             kind: Kind::Whole((!bytes.is_empty()).then_some(bytes)),
             sent: 0,
+            messages: None,
             trailers: None,
             deadline: None,
             watch: None,
@@ -80,11 +92,18 @@ impl Outgoing {
                 lease: Some(lease),
             },
             sent: 0,
+            messages: None,
             trailers: None,
             deadline: None,
             watch: None,
             kept: None,
         }
+    }
+
+    /// Counts its messages where it is gRPC.
+    pub fn counted(mut self, is_grpc: bool) -> Self {
+        self.messages = is_grpc.then(Messages::default);
+        self
     }
 
     /// Cuts it at the end of `deadline`.
@@ -117,7 +136,11 @@ impl Outgoing {
         }
         self.kept = None;
         if let Some(watch) = self.watch.take() {
-            watch.ended(how, self.sent, self.trailers.as_ref());
+            let sent = Sent {
+                bytes: self.sent,
+                messages: self.messages.as_ref().map_or(0, Messages::count),
+            };
+            watch.ended(how, sent, self.trailers.as_ref());
         }
     }
 
@@ -158,6 +181,9 @@ impl Body for Outgoing {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     this.sent += data.len() as u64;
+                    if let Some(messages) = &mut this.messages {
+                        messages.see(data);
+                    }
                 }
                 if let Some(trailers) = frame.trailers_ref() {
                     this.trailers = Some(trailers.clone());

@@ -13,7 +13,7 @@ use ::http::request::Parts;
 use ::http::{HeaderMap, StatusCode, Version};
 use mesh::model::Origin;
 
-use super::outgoing::{Ended, Watch};
+use super::outgoing::{Ended, Sent, Watch};
 use crate::asked::{Asked, REQUEST_ID};
 use crate::body::Source;
 use crate::call::Call;
@@ -193,13 +193,14 @@ impl Tale {
         answered.captured = inner.settings.capture_response(headers);
     }
 
-    fn end(&mut self, how: Ended, bytes: u64, trailers: Option<&HeaderMap>) {
+    fn end(&mut self, how: Ended, sent: Sent, trailers: Option<&HeaderMap>) {
         let Some(mut inner) = self.0.take() else {
             return;
         };
         let record = &mut inner.record;
         record.duration = record.began.elapsed();
-        record.answered.size.body = bytes;
+        record.answered.size.body = sent.bytes;
+        record.answered.size.messages = sent.messages;
         if let Some(trailers) = trailers {
             let said = grpc_status(trailers);
             record.answered.grpc_status = said.or(record.answered.grpc_status);
@@ -207,6 +208,7 @@ impl Tale {
         }
         if let Some(body) = &inner.body {
             record.asked.size.body = body.taken();
+            record.asked.size.messages = body.messages();
         }
         let (flag, reason) = match how {
             Ended::Whole => (None, ""),
@@ -229,14 +231,14 @@ impl Tale {
 }
 
 impl Watch for Tale {
-    fn ended(mut self: Box<Self>, how: Ended, bytes: u64, trailers: Option<&HeaderMap>) {
-        self.end(how, bytes, trailers);
+    fn ended(mut self: Box<Self>, how: Ended, sent: Sent, trailers: Option<&HeaderMap>) {
+        self.end(how, sent, trailers);
     }
 }
 
 impl Drop for Tale {
     fn drop(&mut self) {
-        self.end(Ended::Client, 0, None);
+        self.end(Ended::Client, Sent::default(), None);
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Protocol {
     Http11,
     /// HTTP/2.
     Http2,
+    /// None: a connection of opaque bytes.
+    Opaque,
 }
 
 impl Protocol {
@@ -36,6 +38,7 @@ impl Protocol {
             Protocol::Http10 => "HTTP/1.0",
             Protocol::Http11 => "HTTP/1.1",
             Protocol::Http2 => "HTTP/2",
+            Protocol::Opaque => "",
         }
     }
 }
@@ -146,6 +149,8 @@ pub struct Record {
     pub source: Arc<Party>,
     /// Its address.
     pub source_address: Option<SocketAddr>,
+    /// Server name that the client's own TLS asks for; of opaque connections only.
+    pub server_name: Option<Box<str>>,
     /// Address and port that it dialled.
     pub local_address: Option<SocketAddr>,
     /// Who answered, when it was a workload.
@@ -177,6 +182,7 @@ impl Record {
             sent: Sent::default(),
             source,
             source_address: None,
+            server_name: None,
             local_address: None,
             destination: Arc::default(),
             service,

@@ -1,10 +1,11 @@
 //! Pure. Whom a stream is for: the authority of its CONNECT and the picture of the mesh.
 
-use mesh::hbone::Authority;
-use mesh::names::NamespacedHostname;
-use mesh::state::{Hit, Lookup, Snapshot};
+use std::net::{IpAddr, SocketAddr};
 
-use crate::call::Target;
+use mesh::hbone::Authority;
+use mesh::model::AppProtocol;
+use mesh::names::NamespacedHostname;
+use mesh::state::{Hit, Lookup, Snapshot, WorkloadId};
 
 /// Why a stream is for nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +26,22 @@ pub enum Unknown {
 /// The answer, or the name that the controller must be asked for first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// This one.
-    Target(Target),
+    /// A port of a service.
+    Service {
+        /// The service.
+        key: NamespacedHostname,
+        /// Its port.
+        port: u16,
+        /// What its owner says is spoken there.
+        protocol: AppProtocol,
+    },
+    /// A workload itself.
+    Workload {
+        /// The workload.
+        id: WorkloadId,
+        /// Where it was dialled.
+        address: SocketAddr,
+    },
     /// Ask for this name, then again.
     Ask(Box<str>),
 }
@@ -53,10 +68,8 @@ pub fn find(
             match snapshot.find_address(network, address.ip(), client_namespace, answered) {
                 Lookup::Found(Hit::Service(id)) => snapshot.service(id).ok_or_else(nobody)?,
                 Lookup::Found(Hit::Workload(id)) => {
-                    return Ok(Found::Target(Target::Workload {
-                        id,
-                        address: *address,
-                    }));
+                    let address = *address;
+                    return Ok(Found::Workload { id, address });
                 }
                 Lookup::Ask(name) if !answered.contains(&name) => return Ok(Found::Ask(name)),
                 Lookup::Ask(_) | Lookup::Absent => return Err(nobody()),
@@ -65,14 +78,35 @@ pub fn find(
     };
     let declared = service.ports().iter().find(|it| it.service_port == port);
     match declared {
-        Some(declared) => Ok(Found::Target(Target::Service {
+        Some(declared) => Ok(Found::Service {
             key: service.key().clone(),
             port,
             protocol: declared.app_protocol,
-        })),
+        }),
         None => Err(Unknown::Port {
             service: service.key().clone(),
             port,
         }),
+    }
+}
+/// Whether this waypoint, one of whose addresses is `own`, stands in front of the workload at `address`; or the name that
+/// the controller must be asked for first. Who is let through another waypoint's door would carry that one's name.
+pub fn is_in_front(
+    snapshot: &Snapshot,
+    own: IpAddr,
+    namespace: &str,
+    address: IpAddr,
+    answered: &[Box<str>],
+) -> Lookup<bool> {
+    let network = snapshot.network();
+    let ours = match snapshot.find_address(network, own, namespace, answered) {
+        Lookup::Found(Hit::Workload(id)) => snapshot.workload(id),
+        Lookup::Found(Hit::Service(_)) | Lookup::Absent => None,
+        Lookup::Ask(name) if !answered.contains(&name) => return Lookup::Ask(name),
+        Lookup::Ask(_) => None,
+    };
+    match ours {
+        Some(ours) => snapshot.is_waypoint_of(ours, address, answered),
+        None => Lookup::Found(false),
     }
 }

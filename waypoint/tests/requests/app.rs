@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mesh::lifecycle::task;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use waypoint::upstream::Local;
 
@@ -30,6 +31,28 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Starts one that takes any bytes and says each piece twice; counts connections.
+    pub(crate) async fn echo() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        task::spawn_local("application", async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                task::spawn_local("application connection", async move {
+                    let mut piece = vec![0; 4096];
+                    while let Ok(length) = stream.read(&mut piece).await
+                        && length > 0
+                        && stream.write_all(&piece[..length].repeat(2)).await.is_ok()
+                    {
+                    }
+                });
+            }
+        });
+        Self { at, requests }
+    }
+
     /// Starts one that calls itself `name`.
     pub(crate) async fn start(name: &'static str, speaks: Speaks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -77,8 +77,17 @@ impl Client {
         }
     }
 
-    /// A stream to `authority` through the waypoint.
+    /// A stream to `authority` through the waypoint, or its status.
     pub(crate) async fn stream(&self, authority: &str) -> Result<Peeked, StatusCode> {
+        match self.opened(authority).await {
+            Ok(stream) => Ok(stream),
+            Err(OpenError::Refused(status)) => Err(status),
+            Err(error) => panic!("{}", mesh::telemetry::report(&error)),
+        }
+    }
+
+    /// A stream to `authority`, or what became of it.
+    pub(crate) async fn opened(&self, authority: &str) -> Result<Peeked, OpenError<tls::Error>> {
         let loopback = SocketAddr::from(([127, 0, 0, 1], self.door.port()));
         let key = PoolKey::new(
             self.who.clone(),
@@ -100,11 +109,8 @@ impl Client {
             })
         };
         let head = ConnectHead::new(Authority::parse(authority).unwrap());
-        match self.pool.open(&key, dial, &head).await {
-            Ok(opened) => Ok(Peeked::new(opened.stream)),
-            Err(OpenError::Refused(status)) => Err(status),
-            Err(error) => panic!("{}", mesh::telemetry::report(&error)),
-        }
+        let opened = self.pool.open(&key, dial, &head).await?;
+        Ok(Peeked::new(opened.stream))
     }
 
     /// Sends bytes as they are and reads until the end.

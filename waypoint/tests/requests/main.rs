@@ -15,5 +15,6 @@ mod balancing;
 mod forwarding;
 mod hygiene;
 mod observed;
+mod opaque;
 mod resilience;
 mod routing;

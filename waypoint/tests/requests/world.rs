@@ -235,6 +235,13 @@ impl World {
         self.follow.refresh();
     }
 
+    /// Lets workloads be there.
+    pub(crate) fn pods(&mut self, pods: impl IntoIterator<Item = Workload>) {
+        let updates = pods.into_iter().map(|it| Update::Workload(Box::new(it)));
+        self.store.apply(updates.collect::<Vec<_>>(), []);
+        self.follow.refresh();
+    }
+
     /// Puts routes in force.
     pub(crate) fn route(&mut self, routes: &ServiceRoutes) {
         self.writer.set_routes(routes).unwrap();
@@ -277,7 +284,12 @@ pub(crate) fn vip(port: u16) -> String {
     format!("{VIP}:{port}")
 }
 
-fn pod(number: u32, service: &NamespacedHostname, port: u16, at: SocketAddr) -> Workload {
+pub(crate) fn pod(
+    number: u32,
+    service: &NamespacedHostname,
+    port: u16,
+    at: SocketAddr,
+) -> Workload {
     let name = format!("pod-{number}");
     Workload {
         uid: WorkloadUid::pod("Kubernetes", "shop", &name),

@@ -38,10 +38,8 @@ pub fn report(policy: &BackendTlsPolicy, maps: Maps<'_>, held: &[Held]) -> (Vec<
             path,
             reason: reason.clone(),
         }));
-        entries.push(Spoken {
-            about: reference_of(target),
-            conditions: conditions(held, &made),
-        });
+        let conditions = conditions(held, &made);
+        entries.push(Spoken::new(reference_of(target), conditions));
     }
     findings.extend(made.findings);
     let status = Status {

@@ -55,9 +55,9 @@ pub fn report(
         read::Read::Tls(_) | read::Read::Tcp(_) => usize::MAX,
     };
     let ours = pairs().filter(|(_, (_, attachment))| !is_foreign(attachment));
-    let entries = ours.map(|(_, (reference, attachment))| Spoken {
-        about: reference_of(reference),
-        conditions: conditions(attachment, &notes, rules),
+    let entries = ours.map(|(_, (reference, attachment))| {
+        let conditions = conditions(attachment, &notes, rules);
+        Spoken::new(reference_of(reference), conditions)
     });
     let status = Status {
         listed: Some(Listed::parents(entries.collect())),

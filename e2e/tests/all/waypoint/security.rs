@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{CLIENT, Shop, get, journey, seen};
 use crate::Journey;
 
-pub(crate) const JOURNEYS: [Journey; 2] = [
+pub(crate) const JOURNEYS: [Journey; 3] = [
     (
         "waypoint_a_policy_on_a_service_decides_by_method_path_and_caller",
         policies,
@@ -17,6 +17,10 @@ pub(crate) const JOURNEYS: [Journey; 2] = [
     (
         "waypoint_a_service_that_wants_tokens_admits_good_ones_only",
         tokens,
+    ),
+    (
+        "waypoint_a_pod_s_own_address_goes_through_a_waypoint_for_all_and_is_judged_there",
+        workloads,
     ),
 ];
 
@@ -83,6 +87,25 @@ fn policies() -> Result<()> {
         shop.delete("AuthorizationPolicy", "allow")?;
         shop.delete("AuthorizationPolicy", "deny")?;
         shop.answered_with(&by("DELETE", "/admin"), 200).map(drop)
+    })
+}
+
+fn workloads() -> Result<()> {
+    journey("wp-workloads", |shop| {
+        let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n\
+                       metadata: {name: gate, namespace: shop, labels: {istio.io/waypoint-for: all}}\n\
+                       spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}\n";
+        let deny = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: gate, namespace: shop}\n\
+                    spec:\n  targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: gate}]\n  action: DENY\n  \
+                    rules: [{to: [{operation: {paths: [/secret]}}]}]\n";
+        let pod = std::net::SocketAddr::new(shop.world.address("shop/v1")?, 8080);
+        let at = |path: &str| Ask::get(&format!("http://{pod}{path}"));
+        shop.apply(deny)?;
+        shop.becomes(CLIENT, &get("/secret"), "the service's is refused", refused)?;
+        shop.answered_with(&at("/secret"), 200)?;
+        shop.apply(gateway)?;
+        shop.becomes(CLIENT, &at("/secret"), "the pod's is refused", refused)?;
+        shop.answered_by(&at("/"), "v1").map(drop)
     })
 }
 

@@ -27,7 +27,17 @@ pub(super) fn question(
     asked: &Asked,
     pack_as_bytes: bool,
 ) -> Result<::http::Request<Full<Bytes>>, Error> {
-    let message = message(request, asked, pack_as_bytes);
+    call(&message(request, asked, pack_as_bytes))
+}
+
+/// The call about a connection of opaque bytes: who calls whom.
+pub(super) fn question_of_connection(
+    request: &Request<'_>,
+) -> Result<::http::Request<Full<Bytes>>, Error> {
+    call(&of_peers(request, None))
+}
+
+fn call(message: &pb::CheckRequest) -> Result<::http::Request<Full<Bytes>>, Error> {
     let mut frame = BytesMut::with_capacity(5 + message.encoded_len());
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
@@ -42,7 +52,7 @@ pub(super) fn question(
         .map_err(Error::Question)
 }
 
-fn message(request: Request<'_>, asked: &Asked, pack_as_bytes: bool) -> pb::CheckRequest {
+fn message(mut request: Request<'_>, asked: &Asked, pack_as_bytes: bool) -> pb::CheckRequest {
     use pb::attribute_context as attributes;
     let path = target(asked);
     let mut headers = headers(&asked.headers);
@@ -54,7 +64,7 @@ fn message(request: Request<'_>, asked: &Asked, pack_as_bytes: bool) -> pb::Chec
     ] {
         headers.insert(name.to_owned(), value.to_owned());
     }
-    let (body, raw_body) = match request.body {
+    let (body, raw_body) = match request.body.take() {
         None => (String::new(), Bytes::new()),
         Some(part) => {
             headers.insert(PARTIAL_BODY.to_owned(), part.is_partial.to_string());
@@ -82,14 +92,21 @@ fn message(request: Request<'_>, asked: &Asked, pack_as_bytes: bool) -> pb::Chec
         body,
         raw_body,
     };
+    of_peers(&request, Some(http))
+}
+
+fn of_peers(
+    request: &Request<'_>,
+    http: Option<pb::attribute_context::HttpRequest>,
+) -> pb::CheckRequest {
     let principal = request.source_identity.map(|it| it.to_string());
     pb::CheckRequest {
         attributes: Some(pb::AttributeContext {
             source: Some(peer(request.source, principal.unwrap_or_default())),
             destination: Some(peer(request.destination, String::new())),
-            request: Some(attributes::Request {
+            request: Some(pb::attribute_context::Request {
                 time: Some(request.time.into()),
-                http: Some(http),
+                http,
             }),
             context_extensions: BTreeMap::new(),
         }),

@@ -1,5 +1,6 @@
 //! Pure. A record as a line. Source: docs/compat.md#request-log.
 
+use crate::observe::record::Protocol;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -79,9 +80,12 @@ impl AccessLog {
             Value::BytesSent => number(into, answered.size.body),
             Value::RequestHeadBytes => number(into, asked.size.head),
             Value::ResponseHeadBytes => number(into, answered.size.head),
-            Value::Protocol => put(into, asked.protocol.word().as_bytes()),
+            Value::Protocol => some(into, asked.protocol.word()),
             Value::ResponseCode => number(into, u64::from(answered.status)),
-            Value::ResponseCodeDetails => some(into, &answered.details),
+            Value::ResponseCodeDetails => !is_opaque(record) && some(into, &answered.details),
+            Value::ConnectionTerminationDetails => {
+                is_opaque(record) && some(into, &answered.details)
+            }
             Value::ResponseFlags => print(into, &answered.flags),
             Value::Duration => number(into, milliseconds(record.duration)),
             Value::ResponseDuration => sent.time.is_some_and(|it| number(into, milliseconds(it))),
@@ -92,7 +96,7 @@ impl AccessLog {
             Value::UpstreamRequestAttemptCount => number(into, u64::from(sent.attempts)),
             Value::RouteName => match &record.route {
                 Some(route) => print(into, route),
-                None => put(into, b"default"),
+                None => !is_opaque(record) && put(into, b"default"),
             },
             Value::GrpcStatus => grpc(record).is_some_and(|status| match grpc_word(status) {
                 Some(word) => put(into, word.as_bytes()),
@@ -138,6 +142,10 @@ fn client_value(record: &Record, which: Value, into: &mut Vec<u8>) -> bool {
             port.is_some_and(|port| number(into, u64::from(port)))
         }
         Value::DownstreamPeerUriSan => some(into, &record.source.principal),
+        Value::RequestedServerName => {
+            let name = record.server_name.as_deref();
+            name.is_some_and(|name| some(into, name))
+        }
         _ => false,
     }
 }
@@ -212,8 +220,16 @@ fn source(record: &Record, source: HeaderSource, message: Message, into: &mut Ve
     value.is_some_and(|value| put(into, value.as_bytes()))
 }
 
+/// Whether nothing was read as a request.
+fn is_opaque(record: &Record) -> bool {
+    record.asked.protocol == Protocol::Opaque
+}
+
 fn pseudo_header(record: &Record, pseudo: Pseudo, into: &mut Vec<u8>) -> bool {
     let asked = &record.asked;
+    if is_opaque(record) {
+        return false;
+    }
     match pseudo {
         Pseudo::Method => put(into, asked.method.as_str().as_bytes()),
         Pseudo::Path => {
