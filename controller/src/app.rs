@@ -126,7 +126,7 @@ pub async fn serve(
 
     let root = signing_root(&config.files, &problems, &drain)?;
     let certificate = Arc::new(ServerCertificate::new(root.clone(), config.server_names)?);
-    let news = inlets.news(root.clone(), place.leads());
+    let news = inlets.news(root.clone());
     let sources = ca_sources(config.tokens, &place, &index, inlets)?;
     let discovery = publish::Service::new(
         Arc::clone(&outlets.resources),
@@ -214,14 +214,9 @@ struct Inlets {
 
 impl Inlets {
     /// What deployed waypoints depend on.
-    fn news(
-        &self,
-        root: watch::Receiver<Arc<SigningRoot>>,
-        leads: watch::Receiver<bool>,
-    ) -> deploy::News {
+    fn news(&self, root: watch::Receiver<Arc<SigningRoot>>) -> deploy::News {
         deploy::News {
             root,
-            leads,
             trust_domain: self.trust_domain.clone(),
             synced: self.synced.clone(),
         }

@@ -63,8 +63,6 @@ pub struct News {
     pub trust_domain: watch::Receiver<TrustDomain>,
     /// Whether all objects were read once; nothing is written before.
     pub synced: watch::Receiver<bool>,
-    /// Whether this process is the one that writes; nothing is written while it is not.
-    pub leads: watch::Receiver<bool>,
 }
 
 /// The task that makes things exist.
@@ -103,23 +101,37 @@ impl Deployer {
         }
     }
 
-    /// Follows the objects, for as long as the program runs.
-    pub async fn run(mut self) {
+    /// Follows the objects and writes while this program leads, for as long as it runs.
+    pub async fn run(mut self, mut leads: watch::Receiver<bool>) {
         if self.news.synced.wait_for(|is| *is).await.is_err() {
             return;
         }
-        self.owe([Subject::Class]);
-        loop {
+        while leads.wait_for(|leads| *leads).await.is_ok() {
+            // Another may have written meanwhile.
+            self.pen.forget_all();
+            self.failed.clear();
             self.hear();
-            if self.leads() {
-                self.round().await;
+            let everybody: Vec<Subject> = self.picture.everybody().collect();
+            self.owe(everybody);
+            let lost = async {
+                // Where nobody else can lead, nobody says so.
+                if leads.wait_for(|leads| !*leads).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.write_on() => {}
+                () = lost => {}
             }
-            self.wait().await;
         }
     }
 
-    fn leads(&self) -> bool {
-        *self.news.leads.borrow()
+    async fn write_on(&mut self) {
+        loop {
+            self.hear();
+            self.round().await;
+            self.wait().await;
+        }
     }
 
     /// Takes in what changed.
@@ -193,8 +205,7 @@ impl Deployer {
 
     /// Until there is something to do.
     async fn wait(&mut self) {
-        let leads = self.leads();
-        let next = self.due.values().min().copied().filter(|_| leads);
+        let next = self.due.values().min().copied();
         let turn = async {
             match next {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -206,7 +217,6 @@ impl Deployer {
         let (is_root, is_domain) = tokio::select! {
             () = self.inbox.heard() => (false, false),
             () = turn => (false, false),
-            () = changed(&mut self.news.leads) => (false, false),
             () = root => (true, false),
             () = trust_domain => (false, true),
         };

@@ -52,13 +52,8 @@ impl Place {
         })
     }
 
-    /// Whether this process writes.
-    pub(super) fn leads(&self) -> watch::Receiver<bool> {
-        self.leads.clone()
-    }
-
-    /// Writes objects that the mesh makes, and statuses, while this process may, until it drains; then the next one may at
-    /// once.
+    /// Writes statuses, and what is made for Gateways, while this process may, until it drains; then the next one may
+    /// at once.
     pub(super) fn write(
         self,
         deployment: deploy::Settings,
@@ -69,19 +64,18 @@ impl Place {
         let (inbox, statuses) = (outlets.inbox.clone(), outlets.statuses.clone());
         let sink = Arc::clone(&self.sink);
         let deployer = Deployer::new(deployment, news, inbox, sink, statuses.clone());
-        let deploying = super::until_drain(drain.clone(), deployer.run());
-        let deploying = task::spawn("deployer", deploying);
+        let deploying = deployer.run(self.leads.clone());
+        let deploying = task::spawn("deployer", super::until_drain(drain.clone(), deploying));
         let writing = Writer::new(self.sink, statuses).run(self.leads);
-        let until = drain.clone();
-        let writing = task::spawn("statuses", super::until_drain(until, writing));
+        let writing = task::spawn("statuses", super::until_drain(drain.clone(), writing));
+        let writing = async { tokio::join!(deploying, writing) };
         let Some(candidate) = self.candidate else {
             return;
         };
         let (until, hold) = (drain.clone(), drain.hold());
         task::spawn("leadership", async move {
             // Whoever has stopped writing gives the lease back, not before.
-            let done = async { tokio::join!(deploying, writing) };
-            candidate.run(until, done).await;
+            candidate.run(until, writing).await;
             drop(hold);
         });
     }

@@ -43,10 +43,9 @@ impl App {
                 task::spawn_local("application connection", async move {
                     let mut piece = vec![0; 4096];
                     while let Ok(length) = stream.read(&mut piece).await
-                        && length > 0
-                        && stream.write_all(&piece[..length].repeat(2)).await.is_ok()
-                    {
-                    }
+                        && let Some(said @ [_, ..]) = piece.get(..length)
+                        && stream.write_all(&said.repeat(2)).await.is_ok()
+                    {}
                 });
             }
         });
