@@ -293,6 +293,8 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
     loop {
         let batch = feed.next().await;
         let is_synced = batch.synced;
+        let gone = batch.changes.iter().filter(|it| it.object.is_none());
+        outlets.statuses.forget(gone.map(|it| &it.key));
         outlets.inbox.leave(&batch.changes);
         let mut outcome = index.apply(batch);
         outlets.moved.send_modify(|count| *count += 1);

@@ -34,7 +34,6 @@ pub const OURS: Ours = Ours {
     fields: &[
         (Kind::ServiceEntry, "addresses"),
         (Kind::Gateway, "addresses"),
-        (Kind::Gateway, "listeners"),
     ],
 };
 

@@ -28,8 +28,6 @@ pub enum Origin {
 /// Kinds that say nothing to the controller.
 const OTHERS: &[Kind] = &[
     Kind::Secret,
-    Kind::ServiceAccount,
-    Kind::Deployment,
     Kind::StatefulSet,
     Kind::DaemonSet,
     Kind::ReplicaSet,
@@ -37,12 +35,22 @@ const OTHERS: &[Kind] = &[
     Kind::Job,
 ];
 
-/// What the controller follows at an API server: of namespaces and nodes their labels and annotations are enough.
+/// Kinds of which names, labels, annotations and generations say enough.
+const BY_METADATA: &[Kind] = &[
+    Kind::Namespace,
+    Kind::Node,
+    Kind::ServiceAccount,
+    Kind::Deployment,
+    Kind::HorizontalPodAutoscaler,
+    Kind::PodDisruptionBudget,
+];
+
+/// What the controller follows at an API server.
 pub fn watched() -> Vec<Watched> {
     let kinds = Kind::ALL.iter().filter(|kind| !OTHERS.contains(kind));
-    let one = |kind: &Kind| match kind {
-        Kind::Namespace | Kind::Node => Watched::metadata(*kind),
-        kind => Watched::whole(*kind),
+    let one = |kind: &Kind| match BY_METADATA.contains(kind) {
+        true => Watched::metadata(*kind),
+        false => Watched::whole(*kind),
     };
     kinds.map(one).collect()
 }

@@ -172,7 +172,7 @@ impl ApiServer {
     }
 
     /// Makes an object exist as it is written here, status and all, as the parts of a cluster that may write everything
-    /// do: one that exists keeps its uid.
+    /// do: one that exists keeps its uid, a new one gets the uid and the time of creation that it says.
     ///
     /// # Errors
     /// When it is of a kind that is not served.

@@ -1,7 +1,7 @@
 //! Writes statuses, one object after the other; what cannot be written is tried again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh::telemetry::report;
@@ -23,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub struct Statuses {
     waiting: Arc<Mutex<BTreeMap<Key, Wish>>>,
+    /// What was said last, of each object that was said something about.
+    said: Arc<Mutex<HashMap<Key, Said>>>,
     more: Arc<Notify>,
 }
 
@@ -36,6 +38,18 @@ impl Statuses {
         waiting.extend(wishes.into_iter().map(|wish| (wish.key.clone(), wish)));
         drop(waiting);
         self.more.notify_one();
+    }
+
+    /// Objects that are gone: nothing is said of them, and what was said went with them.
+    pub fn forget<'a>(&self, gone: impl Iterator<Item = &'a Key>) {
+        for key in gone {
+            self.take(key);
+            self.said().remove(key);
+        }
+    }
+
+    fn said(&self) -> MutexGuard<'_, HashMap<Key, Said>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keys(&self) -> Vec<Key> {
@@ -59,8 +73,6 @@ impl Statuses {
 pub struct Writer {
     sink: Arc<dyn Sink>,
     statuses: Statuses,
-    /// What was said last, of each object that was said something about.
-    said: HashMap<Key, Said>,
 }
 
 /// Uid, generation, words.
@@ -94,18 +106,14 @@ impl Drop for Kept<'_> {
 impl Writer {
     /// A writer that has said nothing yet.
     pub fn new(sink: Arc<dyn Sink>, statuses: Statuses) -> Self {
-        Self {
-            sink,
-            statuses,
-            said: HashMap::new(),
-        }
+        Self { sink, statuses }
     }
 
     /// Writes what is wished while this program leads, for as long as it runs. Until then wishes wait.
     pub async fn run(mut self, mut leads: watch::Receiver<bool>) {
         while leads.wait_for(|leads| *leads).await.is_ok() {
             // Another may have written meanwhile.
-            self.said.clear();
+            self.statuses.said().clear();
             let lost = async {
                 // Where nobody else can lead, nobody says so.
                 if leads.wait_for(|leads| !*leads).await.is_err() {
@@ -144,7 +152,7 @@ impl Writer {
                 continue;
             };
             let mut kept = Kept::new(&self.statuses, wish);
-            match Self::write(&*self.sink, &mut self.said, &kept.wish).await {
+            match self.write(&kept.wish).await {
                 Ok(()) => kept.is_done = true,
                 Err(error) => {
                     tracing::warn!(object = %key, error = report(&error), "status is not written");
@@ -157,27 +165,23 @@ impl Writer {
         all_well
     }
 
-    async fn write(
-        sink: &dyn Sink,
-        known: &mut HashMap<Key, Said>,
-        wish: &Wish,
-    ) -> Result<(), Error> {
+    async fn write(&self, wish: &Wish) -> Result<(), Error> {
         let said = (wish.uid.clone(), wish.generation, wish.status.clone());
-        if known.get(&wish.key) == Some(&said) {
+        if self.statuses.said().get(&wish.key) == Some(&said) {
             return Ok(());
         }
         if wish.status.is_empty() {
             // Also what a controller before this one has said.
-            sink.remove(MANAGER, &wish.key).await?;
+            self.sink.remove(MANAGER, &wish.key).await?;
         } else {
             let now = OffsetDateTime::now_utc();
             let now = now.replace_nanosecond(0).unwrap_or(now);
             let now = now.format(&Rfc3339).unwrap_or_default();
             let patch = fields::patch(wish, &now);
             let uid = Some(wish.uid.as_str());
-            sink.patch(MANAGER, &wish.key, uid, patch).await?;
+            self.sink.patch(MANAGER, &wish.key, uid, patch).await?;
         }
-        known.insert(wish.key.clone(), said);
+        self.statuses.said().insert(wish.key.clone(), said);
         Ok(())
     }
 }

@@ -198,12 +198,25 @@ impl Store {
                 metadata.insert("managedFields".to_owned(), fields.clone());
             }
         }
-        self.write(&resource, &(namespace, name), object);
+        // Who may write everything may say these too, of what is new.
+        let given = |key: &str| object.get("metadata").and_then(|it| it.get(key)).cloned();
+        let given = ["uid", "creationTimestamp"].map(|key| (key, given(key)));
+        self.write_new(&resource, &(namespace, name), object, &given);
         Ok(())
     }
 
     /// Puts an object in place; uid, times, generation and version are the store's. What changes nothing is no change.
-    pub(super) fn write(&mut self, resource: &str, name: &Name, mut object: Value) -> Arc<Value> {
+    pub(super) fn write(&mut self, resource: &str, name: &Name, object: Value) -> Arc<Value> {
+        self.write_new(resource, name, object, &[])
+    }
+
+    fn write_new(
+        &mut self,
+        resource: &str,
+        name: &Name,
+        mut object: Value,
+        given: &[(&str, Option<Value>)],
+    ) -> Arc<Value> {
         let before = self.get(resource, name);
         let old = |key: &str| before.as_ref()?.get("metadata")?.get(key).cloned();
         let mut stamped: Vec<(&str, Option<Value>)> = vec![
@@ -237,6 +250,11 @@ impl Store {
                 let now = now.replace_nanosecond(0).unwrap_or(now);
                 let now = now.format(&Rfc3339).unwrap_or_default();
                 set(metadata, "creationTimestamp", now.into());
+                for (key, value) in given {
+                    if let Some(value) = value {
+                        set(metadata, key, value.clone());
+                    }
+                }
             }
             if is_new_generation {
                 let generation = metadata.get("generation").and_then(Value::as_i64);

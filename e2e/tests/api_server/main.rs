@@ -6,5 +6,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod follower;
+mod program;
 mod source;
+mod sink;
+mod scenario;
+mod leaders;
 mod trouble;

@@ -6,10 +6,11 @@ use super::Ours;
 use crate::kinds::Kind;
 
 /// Lists whose entries have each a writer of their own, and the field that says what an entry is about.
-const LISTS: [(&str, &str); 3] = [
+const LISTS: [(&str, &str); 4] = [
     ("conditions", "type"),
     ("parents", "parentRef"),
     ("ancestors", "ancestorRef"),
+    ("listeners", "name"),
 ];
 
 /// The fields of the status to be merged in (RFC 7396), so that it says our `words` and what others say stays; `None` when
@@ -72,6 +73,8 @@ fn blended(before: &[Value], said: &[Value], about: &str, ours: Option<&Ours>) -
         };
         match about {
             "type" => is_in("type", ours.conditions),
+            // Listeners of a Gateway have one writer: whose Gateway it is.
+            "name" => true,
             _ => is_in("controllerName", ours.controllers),
         }
     };
