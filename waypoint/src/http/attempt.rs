@@ -238,7 +238,7 @@ impl Course<'_> {
             }
             Err(error) => {
                 tracing::debug!(endpoint = %key.way.address, error = report(&error), "a try failed");
-                let failure = Failure::of(&error, self.exchange.body.is_broken());
+                let failure = Failure::of(&error, self.exchange.body.broken());
                 let failed = Failed::of(failure.ending());
                 tale.attempted(0, None, failed);
                 if let Some(local) = failure.local() {
@@ -451,6 +451,6 @@ async fn drain(response: Response<hyper::body::Incoming>, lease: crate::upstream
 /// Why a request was not answered, as what is sent says.
 impl From<&SendError> for Ending {
     fn from(error: &SendError) -> Self {
-        Failure::of(error, false).ending()
+        Failure::of(error, None).ending()
     }
 }
