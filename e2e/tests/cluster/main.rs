@@ -35,7 +35,7 @@ fn main() {
 
 fn trial(name: &str, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || {
-        run().map_err(|error| Failed::from(format!("{error:?}")))
+        run().map_err(|error| Failed::from(format!("{error:#}")))
     })
 }
 
