@@ -1,5 +1,7 @@
 //! Wiring only: builds every part in order and hands it its neighbours; no decisions.
 
+mod place;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,28 +14,28 @@ use mesh::net::listen::{SocketOptions, bind};
 use mesh::settings::Reader;
 use mesh::telemetry::{log, metrics, report};
 use mesh::{admin, tls};
-use objects::sink::Sink;
-use objects::sink::directory::DirectorySink;
 use proto::type_urls;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::ca::authenticate::{Expected, JwksAuthenticator};
+use crate::ca::authenticate::review::ReviewAuthenticator;
+use crate::ca::authenticate::{Authenticator, JwksAuthenticator};
 use crate::ca::plug::Plug;
 use crate::ca::root::SigningRoot;
 use crate::ca::server_certificate::ServerCertificate;
 use crate::ca::{self, Authority};
-use crate::config::{Config, Files, env};
-use crate::deploy::{self, Deployer, Inbox};
+use crate::config::{Config, Files, Tokens, env};
+use crate::deploy::{self, Inbox};
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::pages::{self, Sources};
 use crate::problems::Problems;
 use crate::resources::Resources;
-use crate::status::{Statuses, Writer};
-use crate::watch::Feed;
+use crate::status::Statuses;
+use crate::watch::{Feed, Origin};
 use crate::{listen, publish};
+use place::Place;
 
 /// Types that are published; policies stand before what they protect.
 const TYPE_URLS: [&str; 5] = [
@@ -61,13 +63,13 @@ pub fn start() -> anyhow::Result<()> {
     runtime.block_on(async {
         let requested = shutdown::requested();
         let listeners = Listeners::bind(&config)?;
-        serve(config, listeners, Some(log), async {
+        let stopped = async {
             match requested.await {
                 Ok(signal) => tracing::info!(signal, "asked to stop"),
                 Err(error) => tracing::error!(%error, "cannot listen for signals"),
             }
-        })
-        .await
+        };
+        Box::pin(serve(config, listeners, Some(log), stopped)).await
     })
 }
 
@@ -114,17 +116,18 @@ pub async fn serve(
     let gates = Gates::default();
     let synced_gate = gates.add("objects");
     let problems = Arc::new(Problems::default());
-    let (metrics, registry) = (Metrics::default(), metrics::Metrics::default());
-    registry.register(|registry| metrics.register(registry));
+    let (metrics, registry) = counters();
 
-    let feed = Feed::open(&config.files.objects)?;
+    let system = &config.cluster.system_namespace;
+    let place = Box::pin(Place::open(config.objects, system)).await?;
+    let feed = Feed::open(place.origin.clone())?;
     let index = Index::new(config.cluster, Arc::clone(&problems), metrics.clone());
     let (outlets, inlets) = between();
 
     let root = signing_root(&config.files, &problems, &drain)?;
     let certificate = Arc::new(ServerCertificate::new(root.clone(), config.server_names)?);
     let news = inlets.news(root.clone());
-    let sources = ca_sources(&config.files, config.tokens, &index, inlets);
+    let sources = ca_sources(config.tokens, &place, &index, inlets)?;
     let discovery = publish::Service::new(
         Arc::clone(&outlets.resources),
         Arc::clone(&sources.authenticator),
@@ -154,7 +157,7 @@ pub async fn serve(
         "gRPC",
         serve_grpc(incoming, discovery, authority, drain.clone()),
     );
-    write_back(&config.files, config.deployment, news, &outlets, &drain);
+    place.write(config.deployment, news, &outlets, &drain);
     let following = follow(feed, index, outlets, synced_gate);
     let index = task::spawn("index", until_drain(drain.clone(), following));
     drop(drain);
@@ -171,20 +174,10 @@ pub async fn serve(
     Ok(())
 }
 
-/// Starts what writes: objects that the mesh makes, and statuses.
-fn write_back(
-    files: &Files,
-    deployment: deploy::Settings,
-    news: deploy::News,
-    outlets: &Outlets,
-    drain: &drain::Watch,
-) {
-    let sink: Arc<dyn Sink> = Arc::new(DirectorySink::new(&files.objects));
-    let (inbox, statuses) = (outlets.inbox.clone(), outlets.statuses.clone());
-    let deployer = Deployer::new(deployment, news, inbox, Arc::clone(&sink), statuses.clone());
-    task::spawn("deployer", until_drain(drain.clone(), deployer.run()));
-    let writer = Writer::new(sink, statuses);
-    task::spawn("statuses", until_drain(drain.clone(), writer.run()));
+fn counters() -> (Metrics, metrics::Metrics) {
+    let (metrics, registry) = (Metrics::default(), metrics::Metrics::default());
+    registry.register(|registry| metrics.register(registry));
+    (metrics, registry)
 }
 
 /// Both services on one port.
@@ -252,20 +245,36 @@ fn between() -> (Outlets, Inlets) {
     )
 }
 
-fn ca_sources(files: &Files, tokens: Expected, index: &Index, inlets: Inlets) -> ca::Sources {
+fn ca_sources(
+    tokens: Tokens,
+    place: &Place,
+    index: &Index,
+    inlets: Inlets,
+) -> anyhow::Result<ca::Sources> {
     let Inlets {
         trust_domain,
         synced,
         moved,
     } = inlets;
-    let authenticator = JwksAuthenticator::new(&files.jwks, tokens, trust_domain.clone());
-    ca::Sources {
-        authenticator: Arc::new(authenticator),
+    let domain = trust_domain.clone();
+    let authenticator: Arc<dyn Authenticator> = match (tokens, &place.origin) {
+        (Tokens::Keys { jwks, expected }, _) => {
+            Arc::new(JwksAuthenticator::new(&jwks, expected, domain))
+        }
+        (Tokens::Review(audiences), Origin::ApiServer(api)) => {
+            Arc::new(ReviewAuthenticator::new(api.clone(), audiences, domain))
+        }
+        (Tokens::Review(_), Origin::Directory(_)) => {
+            anyhow::bail!("a directory reviews no tokens: WEFT_JWKS is needed")
+        }
+    };
+    Ok(ca::Sources {
+        authenticator,
         residents: index.residents(),
         trust_domain,
         synced,
         moved,
-    }
+    })
 }
 
 /// What the index feeds.
@@ -284,6 +293,8 @@ async fn follow(mut feed: Feed, mut index: Index, outlets: Outlets, gate: Gate) 
     loop {
         let batch = feed.next().await;
         let is_synced = batch.synced;
+        let gone = batch.changes.iter().filter(|it| it.object.is_none());
+        outlets.statuses.forget(gone.map(|it| &it.key));
         outlets.inbox.leave(&batch.changes);
         let mut outcome = index.apply(batch);
         outlets.moved.send_modify(|count| *count += 1);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use mesh::telemetry::log::Format;
+use objects::api::Access;
 
 use crate::ca::authenticate::Expected;
 use crate::{ca, deploy, index};
@@ -15,10 +16,12 @@ use crate::{ca, deploy, index};
 pub struct Config {
     /// Where it listens.
     pub listen: Listen,
+    /// Where the objects are.
+    pub objects: Objects,
     /// Where it reads and keeps things.
     pub files: Files,
     /// Whose tokens it accepts.
-    pub tokens: Expected,
+    pub tokens: Tokens,
     /// Names of the cluster.
     pub cluster: index::Settings,
     /// How certificates are signed.
@@ -43,14 +46,38 @@ pub struct Listen {
 /// Where the program reads and keeps things.
 #[derive(Clone, Debug)]
 pub struct Files {
-    /// The directory of objects.
-    pub objects: PathBuf,
     /// Its own state: the signing root.
     pub state: PathBuf,
     /// A signing certificate of the operator, instead of the program's own root.
     pub plugged_in: Option<PathBuf>,
-    /// The token issuer's public keys.
-    pub jwks: PathBuf,
+}
+
+/// Where the objects are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objects {
+    /// In a directory of files.
+    Directory(PathBuf),
+    /// With an API server.
+    ApiServer {
+        /// Where it is, and who we are.
+        access: Access,
+        /// What this process is called in the election of the replica that writes.
+        me: String,
+    },
+}
+
+/// How tokens are checked.
+#[derive(Clone, Debug)]
+pub enum Tokens {
+    /// By the issuer's public keys, in a file.
+    Keys {
+        /// The file.
+        jwks: PathBuf,
+        /// What they must say beside being signed.
+        expected: Expected,
+    },
+    /// By the API server, for these audiences.
+    Review(Vec<String>),
 }
 
 /// The program's log.

@@ -101,12 +101,32 @@ impl Deployer {
         }
     }
 
-    /// Follows the objects, for as long as the program runs.
-    pub async fn run(mut self) {
+    /// Follows the objects and writes while this program leads, for as long as it runs.
+    pub async fn run(mut self, mut leads: watch::Receiver<bool>) {
         if self.news.synced.wait_for(|is| *is).await.is_err() {
             return;
         }
-        self.owe([Subject::Class]);
+        while leads.wait_for(|leads| *leads).await.is_ok() {
+            // Another may have written meanwhile.
+            self.pen.forget_all();
+            self.failed.clear();
+            self.hear();
+            let everybody: Vec<Subject> = self.picture.everybody().collect();
+            self.owe(everybody);
+            let lost = async {
+                // Where nobody else can lead, nobody says so.
+                if leads.wait_for(|leads| !*leads).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.write_on() => {}
+                () = lost => {}
+            }
+        }
+    }
+
+    async fn write_on(&mut self) {
         loop {
             self.hear();
             self.round().await;

@@ -9,6 +9,7 @@ pub mod pages;
 pub mod config;
 pub mod watch;
 pub mod listen;
+pub mod lead;
 pub mod deploy;
 pub mod index;
 pub mod status;

@@ -6,8 +6,9 @@
 mod write;
 mod fields;
 
-use objects::kinds::Key;
+use objects::kinds::{Key, Kind};
 use objects::object::Object;
+use objects::sink::api_server::Ours;
 use serde_json::Value;
 
 use crate::translate::status::Status;
@@ -15,6 +16,26 @@ pub use write::{Statuses, Writer};
 
 /// The name under which the controller writes.
 pub const MANAGER: &str = "weft-controller";
+
+/// What it writes, so that it finds again what it said before it was started anew. Conditions inside of entries belong to
+/// their entry.
+pub const OURS: Ours = Ours {
+    manager: MANAGER,
+    conditions: &[
+        "Accepted",
+        "Programmed",
+        "ZtunnelAccepted",
+        "WaypointAccepted",
+        "istio.io/VisibilityApplied",
+        "istio.io/WaypointBound",
+        "istio.io/WaypointMissing",
+    ],
+    controllers: &["istio.io/gateway-controller", "istio.io/mesh-controller"],
+    fields: &[
+        (Kind::ServiceEntry, "addresses"),
+        (Kind::Gateway, "addresses"),
+    ],
+};
 
 /// What an object's status should say, beside what it says now.
 #[derive(Clone, Debug)]

@@ -2,37 +2,85 @@
 //! opened again. Next hop: `index`.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mesh::telemetry::report;
+use objects::api::Api;
 use objects::change::{Batch, Change, Problem};
-use objects::kinds::Key;
+use objects::kinds::{Key, Kind};
+use objects::watch::api_server::{ApiServerSource, Watched};
 use objects::watch::directory::DirectorySource;
 use objects::watch::{Error, Source};
 
 /// Pause before a broken source is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Batches of a directory, for as long as the controller runs.
-#[derive(Debug)]
+/// Where the objects are.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// In a directory of files.
+    Directory(PathBuf),
+    /// With an API server.
+    ApiServer(Api),
+}
+
+/// Kinds that say nothing to the controller.
+const OTHERS: &[Kind] = &[
+    Kind::Secret,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::ReplicaSet,
+    Kind::CronJob,
+    Kind::Job,
+];
+
+/// Kinds of which names, labels, annotations and generations say enough.
+const BY_METADATA: &[Kind] = &[
+    Kind::Namespace,
+    Kind::Node,
+    Kind::ServiceAccount,
+    Kind::Deployment,
+    Kind::HorizontalPodAutoscaler,
+    Kind::PodDisruptionBudget,
+];
+
+/// What the controller follows at an API server.
+pub fn watched() -> Vec<Watched> {
+    let kinds = Kind::ALL.iter().filter(|kind| !OTHERS.contains(kind));
+    let one = |kind: &Kind| match BY_METADATA.contains(kind) {
+        true => Watched::metadata(*kind),
+        false => Watched::whole(*kind),
+    };
+    kinds.map(one).collect()
+}
+
+impl Origin {
+    fn open(&self) -> Result<Box<dyn Source>, Error> {
+        Ok(match self {
+            Self::Directory(directory) => Box::new(DirectorySource::open(directory)?),
+            Self::ApiServer(api) => Box::new(ApiServerSource::open(api, watched())),
+        })
+    }
+}
+
+/// Batches of a source, for as long as the controller runs.
 pub struct Feed {
-    directory: PathBuf,
-    source: Option<DirectorySource>,
+    origin: Origin,
+    source: Option<Box<dyn Source>>,
     known: HashSet<Key>,
     problems: BTreeSet<Problem>,
 }
 
 impl Feed {
-    /// Opens the directory for the first time.
+    /// Opens the source for the first time.
     ///
     /// # Errors
-    /// When it does not exist or cannot be watched.
-    pub fn open(directory: &Path) -> Result<Self, Error> {
-        let source = Some(DirectorySource::open(directory)?);
-        let directory = directory.to_owned();
+    /// When a directory does not exist or cannot be watched. An API server may be away: it is waited for.
+    pub fn open(origin: Origin) -> Result<Self, Error> {
+        let source = Some(origin.open()?);
         Ok(Self {
-            directory,
+            origin,
             source,
             known: HashSet::new(),
             problems: BTreeSet::new(),
@@ -63,7 +111,7 @@ impl Feed {
 
     /// Opens the source again and waits for its whole snapshot, in which what is not mentioned is gone.
     async fn reopen(&mut self) -> Result<Batch, Error> {
-        let mut source = DirectorySource::open(&self.directory)?;
+        let mut source = self.origin.open()?;
         let mut whole = source.next().await?;
         while !whole.synced {
             let mut more = source.next().await?;

@@ -30,3 +30,18 @@ pub fn eventually<T>(
         std::thread::sleep(PAUSE);
     }
 }
+
+/// Looks until it is so, without blocking the thread.
+///
+/// # Panics
+/// When the deadline is over.
+#[expect(clippy::panic, reason = "a test waits, and fails by panicking")]
+pub async fn wait(deadline: Duration, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        if begun.elapsed() > deadline {
+            panic!("not within {} s", deadline.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -5,3 +5,4 @@ pub mod world;
 pub mod mint;
 pub mod expect;
 pub mod app;
+pub mod api_server;

@@ -15,6 +15,7 @@ pub mod state;
 pub mod wire;
 pub mod relay;
 pub mod net;
+pub mod proxy_protocol;
 pub mod flow;
 pub mod access_log;
 pub mod telemetry;

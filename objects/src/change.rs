@@ -22,7 +22,7 @@ pub struct Change {
 /// Something wrong in a document; the last good version of the object, if there was one, keeps serving.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Problem {
-    /// The file it is in.
+    /// The file it is in; empty when the object comes from an API server.
     pub file: PathBuf,
     /// The line, from 1; 0 when the file as a whole is meant.
     pub line: u32,
@@ -38,17 +38,20 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
+        if !self.file.as_os_str().is_empty() {
+            write!(f, "{}", self.file.display())?;
+            if self.line > 0 {
+                write!(f, ":{}", self.line)?;
+            }
+            f.write_str(": ")?;
         }
         if let Some(key) = &self.key {
-            write!(f, ": {key}")?;
+            write!(f, "{key}: ")?;
         }
         if !self.field.is_empty() {
-            write!(f, ": {}", self.field)?;
+            write!(f, "{}: ", self.field)?;
         }
-        write!(f, ": {}", self.reason)
+        f.write_str(&self.reason)
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Modules stand top-down: a module uses only modules declared below it.
 //!
-//! *In*: documents (YAML files of a directory now; an API server later). *Out*: [`change::Batch`]es of
+//! *In*: documents (YAML files of a directory, or an API server). *Out*: [`change::Batch`]es of
 //! typed [`object::Object`]s that still know their raw document and the line of every field.
 //! *Never*: anything of the mesh; what an object means for traffic is decided elsewhere.
 
 pub mod watch;
 pub mod sink;
+pub mod api;
 pub mod status_file;
 pub mod change;
 pub mod object;

@@ -3,6 +3,7 @@
 //! Every writer has a *manager* name (`sandbox`, `cni`) and owns only what it wrote under it: its next word
 //! on the same object replaces its last one as a whole, and never touches another manager's.
 
+pub mod api_server;
 pub mod directory;
 
 use std::future::Future;
@@ -12,13 +13,14 @@ use std::pin::Pin;
 
 use serde_json::Value;
 
+use crate::api::{Meaning, Refusal};
 use crate::kinds::Key;
 use crate::object::Stranger;
 
 /// The future of a write.
 pub type Written<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
-/// Where Weft writes: a directory now, an API server later.
+/// Where Weft writes: a directory or an API server.
 pub trait Sink: Send + Sync {
     /// Makes an object exist because of us; `object` is a whole document with `apiVersion`, `kind` and
     /// `metadata`. It exists until [`Sink::remove`].
@@ -66,4 +68,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The API server refused, also after several tries where those made sense.
+    #[error("the API server refuses")]
+    Refused(#[source] Refusal),
+}
+
+impl Error {
+    /// Whether the server says that the same write can never succeed.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Error::Refused(refusal) if refusal.meaning() == Meaning::Invalid)
+    }
 }

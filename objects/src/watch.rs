@@ -5,6 +5,7 @@
 //! that cannot be read becomes a problem of a batch and leaves its last good version in place. Next hop of
 //! the path: the controller's shelf.
 
+pub mod api_server;
 pub mod directory;
 
 use std::future::Future;
@@ -17,7 +18,7 @@ use crate::change::Batch;
 /// The future of [`Source::next`].
 pub type Next<'a> = Pin<Box<dyn Future<Output = Result<Batch, Error>> + Send + 'a>>;
 
-/// A source of objects: a directory now, an API server later.
+/// A source of objects: a directory or an API server.
 pub trait Source: Send {
     /// Waits for something to say. Dropping the future loses nothing: the next call says it.
     ///
@@ -44,4 +45,7 @@ pub enum Error {
         /// Which.
         directory: PathBuf,
     },
+    /// A part of the source ended by itself, which is a defect.
+    #[error("a part of the source has ended")]
+    Ended,
 }

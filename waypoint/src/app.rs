@@ -199,16 +199,9 @@ fn own(config: &Config) -> Own {
 
 /// Whom to trust of servers outside of the mesh: the roots of the operating system, none where it has none.
 fn foreign_roots() -> anyhow::Result<Arc<rustls::ClientConfig>> {
-    let pem = ROOT_FILES.iter().find_map(|path| std::fs::read(path).ok());
-    tls::foreign::https(&pem.unwrap_or_default()).context("cannot use the system's trust roots")
+    let pem = tls::foreign::system_roots();
+    tls::foreign::https(&pem).context("cannot use the system's trust roots")
 }
-
-/// Where distributions keep their roots.
-const ROOT_FILES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
 
 /// Has this waypoint's certificate ready before anybody calls.
 fn certify(shared: &Shared, gates: &Gates) {

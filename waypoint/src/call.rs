@@ -50,6 +50,8 @@ pub struct Call {
     pub link: Rc<Link>,
     /// Address of the calling application.
     pub client: IpAddr,
+    /// Its port; 0 where that is not known.
+    pub client_port: u16,
     /// Whom it is for.
     pub target: Target,
     /// Our end as the caller named it.
@@ -67,6 +69,11 @@ impl Call {
             Target::Service { key, .. } => Some(key),
             Target::Workload { .. } => None,
         }
+    }
+
+    /// Address and port of the calling application.
+    pub fn client_address(&self) -> SocketAddr {
+        SocketAddr::new(self.client, self.client_port)
     }
 
     /// The address that was dialled; without one, that of nobody at the port.

@@ -20,7 +20,7 @@ use mesh::state::{ClientPlace, ServiceId, Snapshot, WorkloadId, WorkloadView};
 
 use crate::balance::{Cluster, EndpointId, EndpointSpec, Labels, Place, is_in_subset};
 use crate::observe::record::Party;
-use crate::upstream::{Through, Tls, Way};
+use crate::upstream::{Announced, Through, Tls, Way};
 
 /// A service or a part of it, as routes name it.
 pub struct Destination {
@@ -143,7 +143,12 @@ impl Destination {
     ) -> (Vec<EndpointSpec>, Ways) {
         let key = &self.key;
         let policy = self.policy();
-        let tls = policy.tls.clone().map(|tls| Arc::new(Tls(tls)));
+        let tls = policy.tls.clone().map(|mut tls| {
+            if tls.sni.is_empty() {
+                tls.sni = Arc::clone(&key.service.hostname);
+            }
+            Arc::new(Tls(tls))
+        });
         let mut specs = Vec::new();
         let before = self.reached.load();
         let mut ways = Ways::default();
@@ -170,7 +175,11 @@ impl Destination {
             });
             let mut target = target_of(snapshot, workload, address, host, endpoint.port);
             target.way.tls.clone_from(&tls);
-            target.way.announced = policy.proxy_protocol;
+            let announced = |version| Announced {
+                version,
+                ends: None,
+            };
+            target.way.announced = policy.proxy_protocol.map(announced);
             // what stays the same stays the same thing: labels of metrics are found by it
             let same = before.ways.get(&id).filter(|it| ***it == target);
             let target = same.map_or_else(|| Arc::new(target), Arc::clone);

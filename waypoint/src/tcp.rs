@@ -14,7 +14,7 @@ use crate::balance::{LocalFailure, Outcome, Overflow, Question};
 use crate::bytes::Peeked;
 use crate::call::Call;
 use crate::ending::Ending;
-use crate::upstream::{ConnectError, Version};
+use crate::upstream::ConnectError;
 use judge::{Denied, Judge};
 use tell::Story;
 
@@ -99,7 +99,8 @@ async fn open(
     };
     let succeeded = || picked.report(Outcome::Connected, Instant::now());
     if way.tls.is_some() || way.announced.is_some() {
-        let opened = dialer.open(way, Version::Http1).await;
+        let way = way.of(call.client_address(), call.dialled());
+        let opened = dialer.open(&way, None).await;
         let (mut io, _) = opened.map_err(failed)?;
         succeeded();
         story.opened();

@@ -201,6 +201,7 @@ async fn admit(
         worker: Rc::clone(worker),
         link: Rc::clone(link),
         client: client.ip(),
+        client_port: head.forwarded.as_ref().map_or(0, |it| it.source.port()),
         source: caller(worker, link, &head, client.ip()),
         service: service(worker, &target),
         target,

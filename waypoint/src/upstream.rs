@@ -17,10 +17,11 @@ use hyper::client::conn::{http1, http2};
 use mesh::identity::Identity;
 use mesh::lifecycle::task;
 use mesh::model::destination::TlsOrigination;
+use mesh::proxy_protocol;
 use tokio::sync::Notify;
 
 mod drive;
-mod tls;
+pub mod tls;
 pub mod dial;
 pub mod name;
 
@@ -41,8 +42,38 @@ pub struct Way {
     pub tunnel: Option<Through>,
     /// TLS to the application.
     pub tls: Option<Arc<Tls>>,
-    /// PROXY protocol version that precedes the bytes.
-    pub announced: Option<u8>,
+    /// The PROXY protocol's header that precedes the bytes.
+    pub announced: Option<Announced>,
+}
+
+/// How an application is told who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Announced {
+    /// Version of the PROXY protocol, 1 or 2.
+    pub version: u8,
+    /// The client, and what it dialled; known with a call. Connections are shared by those of the same two only.
+    pub ends: Option<(SocketAddr, SocketAddr)>,
+}
+
+impl Announced {
+    fn header(self) -> Option<Vec<u8>> {
+        let (source, destination) = self.ends?;
+        Some(match self.version {
+            1 => proxy_protocol::version1(source, destination),
+            _ => proxy_protocol::version2(source, destination, None),
+        })
+    }
+}
+
+impl Way {
+    /// The way for one client that dialled `dialled`.
+    pub fn of(&self, client: SocketAddr, dialled: SocketAddr) -> Self {
+        let mut way = self.clone();
+        if let Some(announced) = &mut way.announced {
+            announced.ends = Some((client, dialled));
+        }
+        way
+    }
 }
 
 /// A tunnel to an endpoint's proxy.
@@ -317,7 +348,7 @@ impl Upstream {
     async fn open_alone(&self, key: &Key, terms: &Terms) -> Result<One, SendError> {
         let _pending = terms.cluster.enter_pending()?;
         let permit = terms.cluster.enter_connection()?;
-        let connecting = Box::pin(self.dialer.open(&key.way, Version::Http1));
+        let connecting = Box::pin(self.dialer.open(&key.way, Some(Version::Http1)));
         let made = tokio::time::timeout(terms.connect, connecting);
         let (io, local) = made.await.map_err(|_| ConnectError::Deadline)??;
         let (sender, switched) = drive::http1(io, terms.head).await?;
@@ -379,7 +410,7 @@ impl Upstream {
         let _pending = terms.cluster.enter_pending()?;
         let permit = terms.cluster.enter_connection()?;
         let dialling = Dialling::begin(slot);
-        let connecting = Box::pin(self.dialer.open(&key.way, Version::Http2));
+        let connecting = Box::pin(self.dialer.open(&key.way, Some(Version::Http2)));
         let made = tokio::time::timeout(terms.connect, connecting);
         let (io, local) = made.await.map_err(|_| ConnectError::Deadline)??;
         let sender = drive::http2(io, terms.head).await?;

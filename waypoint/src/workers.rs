@@ -97,6 +97,7 @@ async fn work(
         identity: shared.identity.clone(),
         pool: Pool::new(shared.tunnels.clone()),
         keep_alive: shared.config.keep_alive,
+        tls: Default::default(),
     };
     let observer = Observer {
         recorder: shared.metrics.recorder(),

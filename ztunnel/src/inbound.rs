@@ -11,6 +11,7 @@ use mesh::flow::{Direction, EndsFlow, Reason};
 use mesh::hbone::{self, BadHead, Baggage, ConnectHead, Incoming, Responder};
 use mesh::lifecycle::{drain, task};
 use mesh::net::sockopt;
+use mesh::proxy_protocol;
 use mesh::telemetry::report;
 use mesh::tls::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,7 +30,6 @@ pub mod request;
 pub mod authorize;
 mod report;
 pub mod deliver;
-pub mod announce;
 pub mod plaintext;
 
 use admit::NotAdmitted;
@@ -212,7 +212,7 @@ async fn open(
     draft.tunnel_authority = Some(Arc::clone(&text));
     let target = admit::tunnelled(pod, link, &head, draft).await?;
     let identity = &link.peer.identity;
-    let announce = |destination| announce::header(link.source, destination, identity);
+    let announce = |destination| proxy_protocol::version2(link.source, destination, Some(identity));
     let delivery = Delivery {
         application: target.at,
         client: link.source.ip(),

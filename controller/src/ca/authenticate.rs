@@ -1,8 +1,9 @@
 //! Who is calling: bearer tokens of service accounts, checked against the issuer's keys.
 //!
 //! The xDS server and the certificate service ask the same [`Authenticator`]. With the directory
-//! source it is [`JwksAuthenticator`]; a token review by the API server fits behind the same trait.
+//! source it is [`JwksAuthenticator`], with an API server [`review::ReviewAuthenticator`].
 
+pub mod review;
 mod keys;
 pub(crate) mod token;
 
@@ -92,6 +93,18 @@ pub enum AuthError {
         /// Which one.
         claim: &'static str,
     },
+    /// Not three parts as of a signed token.
+    #[error("not a signed token")]
+    Shape,
+    /// The API server says that the token proves nobody.
+    #[error("the API server does not accept it: {why}")]
+    Refused {
+        /// In its words.
+        why: String,
+    },
+    /// The API server does not answer the question.
+    #[error("the API server reviews no token")]
+    Review(#[source] objects::api::Refusal),
     /// The issuer's keys cannot be read.
     #[error("cannot read the issuer's keys from {}", path.display())]
     Keys {
@@ -122,7 +135,7 @@ impl AuthError {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Missing => "no_token",
-            Self::TooLong { .. } | Self::Malformed(_) => "malformed",
+            Self::TooLong { .. } | Self::Malformed(_) | Self::Shape => "malformed",
             Self::Algorithm { .. } => "algorithm",
             Self::UnknownKey { .. } => "unknown_key",
             Self::Signature(_) => "signature",
@@ -131,6 +144,8 @@ impl AuthError {
             Self::Issuer { .. } => "issuer",
             Self::Audience { .. } => "audience",
             Self::Claim { .. } => "claim",
+            Self::Refused { .. } => "refused",
+            Self::Review(_) => "review",
             Self::Keys { .. } => "keys",
         }
     }

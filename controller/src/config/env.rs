@@ -9,10 +9,11 @@ use std::time::Duration;
 use mesh::names::NamespacedName;
 use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log::Format;
+use objects::api::Access;
 use objects::istio::Subnet;
 use rustls::pki_types::DnsName;
 
-use super::{Config, Files, Listen, Log};
+use super::{Config, Files, Listen, Log, Objects, Tokens};
 use crate::ca::authenticate::Expected;
 use crate::ca::sign::Lives;
 use crate::index::allocator::Prefixes;
@@ -21,9 +22,24 @@ use crate::{ca, deploy, index};
 /// All variables, in the order of the reference page.
 pub const VARIABLES: &[Variable] = &[
     (
+        "WEFT_SOURCE",
+        "directory",
+        "where the objects are: directory, in-cluster (the API server of the cluster this runs in) or kubeconfig (the one that KUBECONFIG leads to)",
+    ),
+    (
         "WEFT_OBJECTS_DIR",
         "",
-        "directory of the objects' YAML files; required",
+        "directory of the objects' YAML files; required with WEFT_SOURCE=directory",
+    ),
+    (
+        "KUBECONFIG",
+        "",
+        "configuration file of kubectl, its current context counts; required with WEFT_SOURCE=kubeconfig",
+    ),
+    (
+        "POD_NAME",
+        "weft-controller",
+        "name of this replica in the election of the one that writes statuses; a random ending keeps processes of one name apart",
     ),
     (
         "WEFT_STATE_DIR",
@@ -38,12 +54,12 @@ pub const VARIABLES: &[Variable] = &[
     (
         "WEFT_JWKS",
         "",
-        "JSON key set of the token issuer, a file that is read again when it changes; required",
+        "JSON key set of the token issuer, a file that is read again when it changes; required with WEFT_SOURCE=directory, elsewhere the API server reviews tokens unless it is set",
     ),
     (
         "WEFT_TOKEN_ISSUER",
         "",
-        "issuer of service account tokens; required",
+        "issuer of service account tokens; required with WEFT_JWKS",
     ),
     (
         "TOKEN_AUDIENCES",
@@ -150,16 +166,12 @@ pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
     let domain = reader.text_or("CLUSTER_DOMAIN", "cluster.local");
     let config = Config {
         listen: listen(&mut reader),
+        objects: objects(&mut reader),
         files: Files {
-            objects: PathBuf::from(reader.required("WEFT_OBJECTS_DIR")),
             state: PathBuf::from(reader.required("WEFT_STATE_DIR")),
             plugged_in: reader.text("WEFT_CA_DIR").map(PathBuf::from),
-            jwks: PathBuf::from(reader.required("WEFT_JWKS")),
         },
-        tokens: Expected {
-            issuer: reader.required("WEFT_TOKEN_ISSUER"),
-            audiences: audiences(&mut reader),
-        },
+        tokens: tokens(&mut reader),
         authority: authority(&mut reader, &system),
         server_names: server_names(&mut reader, &system, &domain),
         deployment: deployment(&mut reader, &system, &domain),
@@ -172,6 +184,39 @@ pub fn read(mut reader: Reader) -> Result<Config, BadSettings> {
         log: log(&mut reader),
     };
     reader.finish().map(|()| config)
+}
+
+fn objects(reader: &mut Reader) -> Objects {
+    let access = match reader.text_or("WEFT_SOURCE", "directory").as_str() {
+        "directory" => {
+            return Objects::Directory(PathBuf::from(reader.required("WEFT_OBJECTS_DIR")));
+        }
+        "in-cluster" => Access::InCluster,
+        "kubeconfig" => Access::Kubeconfig(PathBuf::from(reader.required("KUBECONFIG"))),
+        _ => {
+            let problem = "must be directory, in-cluster or kubeconfig";
+            reader.problem("WEFT_SOURCE", problem);
+            Access::InCluster
+        }
+    };
+    let name = reader.text_or("POD_NAME", "weft-controller");
+    let me = format!("{name}_{:016x}", rand::random::<u64>());
+    Objects::ApiServer { access, me }
+}
+
+fn tokens(reader: &mut Reader) -> Tokens {
+    let audiences = audiences(reader);
+    let is_directory = reader.text_or("WEFT_SOURCE", "directory") == "directory";
+    if !is_directory && reader.text("WEFT_JWKS").is_none() {
+        return Tokens::Review(audiences);
+    }
+    Tokens::Keys {
+        jwks: PathBuf::from(reader.required("WEFT_JWKS")),
+        expected: Expected {
+            issuer: reader.required("WEFT_TOKEN_ISSUER"),
+            audiences,
+        },
+    }
 }
 
 fn listen(reader: &mut Reader) -> Listen {
@@ -379,6 +424,49 @@ mod tests {
         let names: Vec<_> = error.problems.iter().map(|it| it.name).collect();
         for name in REQUIRED.iter().chain(&bad).map(|it| it.0) {
             assert!(names.contains(&name), "{name}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn an_api_server_needs_no_directory_and_no_keys() {
+        let read = |more: &[(&'static str, &'static str)]| {
+            let values = [("WEFT_STATE_DIR", "/state")].into_iter();
+            read(Reader::from_values(values.chain(more.iter().copied())))
+        };
+        let config = read(&[("WEFT_SOURCE", "in-cluster")]).unwrap();
+        assert!(matches!(
+            config.objects,
+            Objects::ApiServer {
+                access: Access::InCluster,
+                ..
+            }
+        ));
+        assert!(matches!(config.tokens, Tokens::Review(_)));
+        let of_file = [
+            ("WEFT_SOURCE", "kubeconfig"),
+            ("KUBECONFIG", "/k"),
+            ("POD_NAME", "c-1"),
+        ];
+        let Objects::ApiServer { access, me } = read(&of_file).unwrap().objects else {
+            panic!("no API server");
+        };
+        assert_eq!(access, Access::Kubeconfig("/k".into()));
+        assert!(me.starts_with("c-1_"), "{me}");
+        let of_keys = [
+            ("WEFT_SOURCE", "in-cluster"),
+            ("WEFT_JWKS", "/jwks"),
+            ("WEFT_TOKEN_ISSUER", "i"),
+        ];
+        assert!(matches!(
+            read(&of_keys).unwrap().tokens,
+            Tokens::Keys { .. }
+        ));
+        for bad in [
+            &[("WEFT_SOURCE", "kubeconfig")][..],
+            &[("WEFT_SOURCE", "in-cluster"), ("WEFT_JWKS", "/jwks")],
+            &[("WEFT_SOURCE", "etcd")],
+        ] {
+            assert!(read(bad).is_err(), "{bad:?}");
         }
     }
 

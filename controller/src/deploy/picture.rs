@@ -94,22 +94,23 @@ impl Picture {
             _ => {
                 touched.extend(self.gateways_of(&key.namespace).map(subject_of));
                 // Its Gateway may be gone, or have been another one's while the program did not run.
-                let is_ours = labels.is(MANAGED, MANAGED_BY);
-                if let Some(name) = labels.get(GATEWAY_NAME).filter(|_| is_ours) {
-                    touched.insert(waypoint(&key.namespace, name));
-                }
+                touched.extend(made_for(key, object));
             }
         }
     }
 
-    /// Everybody for whom something is made now.
+    /// Everybody for whom something is made now, or was made.
     pub(super) fn everybody(&self) -> impl Iterator<Item = Subject> {
         let spaces = self.of_kind(Kind::Namespace);
         let spaces = spaces.map(|(key, _)| Subject::Roots(key.name.clone()));
         let homes = self.of_kind(Kind::Gateway);
         let homes = homes.map(|(key, _)| Subject::Roots(key.namespace.clone()));
+        let made = super::parts::KINDS.iter();
+        let made = made.flat_map(|kind| self.of_kind(*kind));
+        let made = made.filter_map(|(key, object)| made_for(key, object));
         let class = std::iter::once(Subject::Class);
-        class.chain(spaces).chain(homes).chain(self.waypoints())
+        let known = class.chain(spaces).chain(homes);
+        known.chain(self.waypoints()).chain(made)
     }
 
     fn waypoints(&self) -> impl Iterator<Item = Subject> {
@@ -226,6 +227,14 @@ impl Picture {
         let objects = self.objects.range(from..);
         objects.take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
     }
+}
+
+/// Whose part an object is, by its labels.
+fn made_for(key: &Key, object: &Object) -> Option<Subject> {
+    let labels = &object.metadata().labels;
+    let name = labels.get(GATEWAY_NAME)?;
+    let is_ours = labels.is(MANAGED, MANAGED_BY);
+    is_ours.then(|| waypoint(&key.namespace, name))
 }
 
 fn waypoint(namespace: &str, name: &str) -> Subject {

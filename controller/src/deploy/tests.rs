@@ -81,6 +81,7 @@ struct Scene {
     inbox: Inbox,
     root: watch::Sender<Arc<SigningRoot>>,
     synced: watch::Sender<bool>,
+    leads: watch::Sender<bool>,
     _trust_domain: watch::Sender<TrustDomain>,
 }
 
@@ -106,13 +107,15 @@ impl Scene {
             synced,
         };
         let sink = Arc::clone(&memory) as Arc<dyn Sink>;
+        let (leads_sender, leads) = watch::channel(true);
         let deployer = Deployer::new(settings, news, inbox.clone(), sink, Statuses::default());
-        mesh::lifecycle::task::spawn("deployer", deployer.run());
+        mesh::lifecycle::task::spawn("deployer", deployer.run(leads));
         Self {
             memory,
             inbox,
             root: root_sender,
             synced: synced_sender,
+            leads: leads_sender,
             _trust_domain: domain_sender,
         }
     }
@@ -161,6 +164,22 @@ async fn a_gateway_is_made_to_exist_kept_and_taken_away() {
     scene.inbox.leave(&[gone(Kind::Gateway, "gate")]);
     let away = ["weft-deployer removes Service shop/gate"];
     assert_eq!(scene.after(MOMENT).await, away);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_lead_writes_nothing_and_who_leads_again_writes_everything() {
+    let scene = Scene::new(0);
+    scene.synced.send_replace(true);
+    let class = "weft-deployer applies GatewayClass istio-waypoint";
+    assert_eq!(scene.after(MOMENT).await, [class]);
+    scene.leads.send_replace(false);
+    tokio::task::yield_now().await;
+    scene.inbox.leave(&[change(gateway())]);
+    let nothing: [&str; 0] = [];
+    assert_eq!(scene.after(MOMENT).await, nothing);
+    scene.leads.send_replace(true);
+    let calls = scene.after(MOMENT).await;
+    assert_eq!(calls.len(), 5, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]

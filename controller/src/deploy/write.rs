@@ -48,6 +48,11 @@ impl Pen {
         Ok(())
     }
 
+    /// Nothing is known of what is written any more.
+    pub(super) fn forget_all(&mut self) {
+        self.written.clear();
+    }
+
     /// Somebody else changed or took away an object: it has to be written again, if it is still wanted.
     pub(super) fn forget(&mut self, key: &Key) {
         self.written.remove(key);

@@ -187,8 +187,9 @@ impl Course<'_> {
         let body = self.exchange.body.replay().ok_or(Failure::NoEndpoint)?;
         let mut request = self.request(body)?;
         self.began(&target, request.headers_mut());
+        let call = self.exchange.call;
         let key = Key {
-            way: target.way.clone(),
+            way: target.way.of(call.client_address(), call.dialled()),
             version: self.version,
         };
         let upstream = &self.exchange.call.worker.upstream;
@@ -390,6 +391,7 @@ pub(super) fn mirror(exchange: &Exchange<'_>, asked: &Asked, destination: Arc<De
     let terms = terms(exchange, &destination);
     let version = version(asked, &destination);
     let (headers, authority) = (asked.headers.clone(), asked.authority.clone());
+    let (client, dialled) = (exchange.call.client_address(), exchange.call.dialled());
     let (method, path, query) = (
         asked.method.clone(),
         asked.path.clone(),
@@ -425,10 +427,8 @@ pub(super) fn mirror(exchange: &Exchange<'_>, asked: &Asked, destination: Arc<De
         } else {
             *request.version_mut() = Spoken::HTTP_2;
         }
-        let key = Key {
-            way: target.way.clone(),
-            version,
-        };
+        let way = target.way.of(client, dialled);
+        let key = Key { way, version };
         match worker.upstream.send(&key, terms, request).await {
             Ok(Answer { response, lease }) => drain(response, lease).await,
             Err(error) => tracing::debug!(error = report(&error), "a copy was not sent"),

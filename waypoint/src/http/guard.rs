@@ -126,7 +126,7 @@ async fn external(
     let length = asked.headers.get(CONTENT_LENGTH);
     let question = external::Request {
         source_identity: Some(&exchange.call.link.peer.identity),
-        source: SocketAddr::new(exchange.call.client, 0),
+        source: exchange.call.client_address(),
         destination: place.destination,
         time: SystemTime::now(),
         length: length.and_then(|it| it.to_str().ok()?.parse().ok()),

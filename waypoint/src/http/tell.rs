@@ -45,7 +45,7 @@ impl Tale {
         let began = Instant::now();
         let (source, service) = (Arc::clone(&call.source), Arc::clone(&call.service));
         let mut record = Record::new(SystemTime::now(), began, source, service);
-        record.source_address = Some(SocketAddr::new(call.client, 0));
+        record.source_address = Some(call.client_address());
         record.local_address = call.authority.parse().ok();
         record.asked = record::Asked {
             method: parts.method.clone(),

@@ -1,7 +1,6 @@
 //! Recipe: may an opaque connection go on? External authorization -> policies; the latter again whenever they change.
 //! Source: docs/compat.md#request-authorization. Tokens and rate limits are about requests, and are not asked for.
 
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use mesh::authz::{Facts, RequestFacts};
@@ -62,7 +61,7 @@ impl<'a> Judge<'a> {
             if let Some(whom) = self.with(asks)? {
                 let question = external::Request {
                     source_identity: Some(&self.call.link.peer.identity),
-                    source: SocketAddr::new(self.call.client, 0),
+                    source: self.call.client_address(),
                     destination: self.call.dialled(),
                     time: SystemTime::now(),
                     length: None,

@@ -1,7 +1,6 @@
 //! An opaque connection's own story: counted while it lasts, told once at its end to metrics and log.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,7 +32,7 @@ impl Story {
         let served = call.worker.shared.served.load();
         let (source, service) = (Arc::clone(&call.source), Arc::clone(&call.service));
         let mut record = Record::new(SystemTime::now(), Instant::now(), source, service);
-        record.source_address = Some(SocketAddr::new(call.client, 0));
+        record.source_address = Some(call.client_address());
         record.local_address = call.authority.parse().ok();
         record.asked.protocol = Protocol::Opaque;
         record.server_name = server_name.map(Into::into);

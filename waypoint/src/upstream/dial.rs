@@ -11,7 +11,7 @@ use mesh::identity::Identity;
 use mesh::net::dial::{self, CONNECT_DEADLINE, DialOptions};
 use mesh::net::sockopt::KeepAlive;
 use mesh::tls::{self, HANDSHAKE_DEADLINE};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Through, Version, Way, name};
@@ -46,9 +46,12 @@ pub enum ConnectError {
     /// TLS to the application failed.
     #[error("TLS to the application failed")]
     Tls(#[source] io::Error),
-    /// What is configured cannot be done.
-    #[error("{0}")]
-    Unsupported(&'static str),
+    /// TLS to the application cannot begin.
+    #[error(transparent)]
+    TlsSettings(#[from] super::tls::Error),
+    /// The client could not be announced to the application.
+    #[error("cannot announce the client to the application")]
+    Announce(#[source] io::Error),
 }
 
 /// Why there is no tunnel.
@@ -83,19 +86,22 @@ pub struct Dialer {
     pub pool: Rc<Pool<TunnelError>>,
     /// How connections notice peers that vanished.
     pub keep_alive: KeepAlive,
+    /// Settings of TLS to applications.
+    pub tls: super::tls::Configs,
 }
 
 impl Dialer {
-    /// Opens a stream to an endpoint; also says which end of it is ours.
+    /// Opens a stream to an endpoint, for what is spoken inside of it (`None` for opaque bytes); also says which end of
+    /// it is ours.
     ///
     /// # Errors
     /// [`ConnectError`] says which step failed, and why.
     pub async fn open(
         &self,
         way: &Way,
-        version: Version,
+        inside: Option<Version>,
     ) -> Result<(Box<dyn Io>, SocketAddr), ConnectError> {
-        let (io, local): (Box<dyn Io>, _) = match &way.tunnel {
+        let (mut io, local): (Box<dyn Io>, _) = match &way.tunnel {
             None => {
                 let stream = self.reach(way).await?;
                 let local = stream.local_addr().map_err(ConnectError::Socket)?;
@@ -109,14 +115,13 @@ impl Dialer {
                 )
             }
         };
-        if way.announced.is_some() {
-            return Err(ConnectError::Unsupported(
-                "the PROXY protocol towards endpoints is not spoken",
-            ));
+        if let Some(header) = way.announced.and_then(|it| it.header()) {
+            let written = io.write_all(&header).await;
+            written.map_err(ConnectError::Announce)?;
         }
         match &way.tls {
             None => Ok((io, local)),
-            Some(tls) => Ok((super::tls::originate(io, &tls.0, version).await?, local)),
+            Some(tls) => Ok((self.tls.originate(io, tls, inside).await?, local)),
         }
     }
 

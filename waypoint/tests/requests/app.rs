@@ -13,8 +13,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mesh::lifecycle::task;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use waypoint::upstream::Local;
 
 /// What it speaks.
@@ -43,10 +44,9 @@ impl App {
                 task::spawn_local("application connection", async move {
                     let mut piece = vec![0; 4096];
                     while let Ok(length) = stream.read(&mut piece).await
-                        && length > 0
-                        && stream.write_all(&piece[..length].repeat(2)).await.is_ok()
-                    {
-                    }
+                        && let Some(said @ [_, ..]) = piece.get(..length)
+                        && stream.write_all(&said.repeat(2)).await.is_ok()
+                    {}
                 });
             }
         });
@@ -55,27 +55,35 @@ impl App {
 
     /// Starts one that calls itself `name`.
     pub(crate) async fn start(name: &'static str, speaks: Speaks) -> Self {
+        Self::serve(name, speaks, None).await
+    }
+
+    /// Starts one behind TLS.
+    pub(crate) async fn start_tls(
+        name: &'static str,
+        speaks: Speaks,
+        config: Arc<rustls::ServerConfig>,
+    ) -> Self {
+        Self::serve(name, speaks, Some(config.into())).await
+    }
+
+    async fn serve(name: &'static str, speaks: Speaks, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&requests);
         task::spawn_local("application", async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let counted = Arc::clone(&counted);
-                let service =
-                    service_fn(move |request| answer(name, request, Arc::clone(&counted)));
+                let (counted, tls) = (Arc::clone(&counted), tls.clone());
                 task::spawn_local("application connection", async move {
-                    let io = TokioIo::new(stream);
-                    let _ = match speaks {
-                        Speaks::Http1 => {
-                            let server = hyper::server::conn::http1::Builder::new();
-                            server.serve_connection(io, service).await
+                    match tls {
+                        None => talk(name, speaks, stream, counted).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                talk(name, speaks, stream, counted).await;
+                            }
                         }
-                        Speaks::Http2 => {
-                            let server = hyper::server::conn::http2::Builder::new(Local);
-                            server.serve_connection(io, service).await
-                        }
-                    };
+                    }
                 });
             }
         });
@@ -86,6 +94,26 @@ impl App {
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
+}
+
+async fn talk(
+    name: &'static str,
+    speaks: Speaks,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    counted: Arc<AtomicUsize>,
+) {
+    let service = service_fn(move |request| answer(name, request, Arc::clone(&counted)));
+    let io = TokioIo::new(stream);
+    let _ = match speaks {
+        Speaks::Http1 => {
+            let server = hyper::server::conn::http1::Builder::new();
+            server.serve_connection(io, service).await
+        }
+        Speaks::Http2 => {
+            let server = hyper::server::conn::http2::Builder::new(Local);
+            server.serve_connection(io, service).await
+        }
+    };
 }
 
 async fn answer(

@@ -16,5 +16,6 @@ mod forwarding;
 mod hygiene;
 mod observed;
 mod opaque;
+mod origination;
 mod resilience;
 mod routing;

@@ -15,7 +15,7 @@ use super::{AuthError, Expected};
 use crate::ca::{Caller, PodReference};
 
 /// Longest token that is read; real ones are about 1 KiB.
-const LENGTH_LIMIT: usize = 16 * 1024;
+pub(super) const LENGTH_LIMIT: usize = 16 * 1024;
 /// Clocks of issuer and controller may differ by this much.
 const LEEWAY: Duration = Duration::from_secs(10);
 

@@ -1,10 +1,9 @@
-//! Pure. The PROXY header, version 2, in front of the bytes for an application that takes tunnels for
-//! others: who calls, whom, and what the caller's certificate proved.
-//! Source: docs/compat.md#application-tunnel, and the PROXY protocol's own text, section 2.2.
+//! Pure. The PROXY header in front of the bytes for an application that wants to know who calls, and whom.
+//! Source: the PROXY protocol's own text, sections 2.1 and 2.2, and docs/compat.md#application-tunnel.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use mesh::identity::Identity;
+use crate::identity::Identity;
 
 /// What every header begins with.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -16,19 +15,39 @@ const TCP6: u8 = 0x21;
 /// Type of the value that holds the caller's identity.
 const IDENTITY: u8 = 0xd0;
 
-/// The header of a connection from `source` to `destination`, whose caller proved `identity`. Of two
-/// families, IPv4 is written as IPv6.
-pub fn header(source: SocketAddr, destination: SocketAddr, identity: &Identity) -> Vec<u8> {
+/// The header of version 1, a line of text. Of two families, IPv4 is written as IPv6.
+pub fn version1(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
+    let (from, to) = (source.port(), destination.port());
+    let line = match (source.ip(), destination.ip()) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            format!("PROXY TCP4 {source} {destination} {from} {to}\r\n")
+        }
+        (source, destination) => {
+            let (source, destination) = (six(source), six(destination));
+            format!("PROXY TCP6 {source} {destination} {from} {to}\r\n")
+        }
+    };
+    line.into_bytes()
+}
+
+/// The header of version 2 of a connection from `source` to `destination`, whose caller proved `identity`, where that is to
+/// be said. Of two families, IPv4 is written as IPv6.
+pub fn version2(
+    source: SocketAddr,
+    destination: SocketAddr,
+    identity: Option<&Identity>,
+) -> Vec<u8> {
     let (family, mut body) = match (source.ip(), destination.ip()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => (TCP4, [from.octets(), to.octets()].concat()),
         (from, to) => (TCP6, [six(from).octets(), six(to).octets()].concat()),
     };
-    let identity = identity.to_string();
     body.extend(source.port().to_be_bytes());
     body.extend(destination.port().to_be_bytes());
-    body.push(IDENTITY);
-    body.extend(length(identity.len()));
-    body.extend(identity.into_bytes());
+    if let Some(identity) = identity.map(ToString::to_string) {
+        body.push(IDENTITY);
+        body.extend(length(identity.len()));
+        body.extend(identity.into_bytes());
+    }
     let mut header = SIGNATURE.to_vec();
     header.extend([PROXIED, family]);
     header.extend(length(body.len()));
@@ -55,7 +74,7 @@ mod tests {
     fn of(source: &str, destination: &str) -> Vec<u8> {
         let identity = Identity::parse("spiffe://a/ns/b/sa/c").unwrap();
         let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
-        header(source, destination, &identity)
+        version2(source, destination, Some(&identity))
     }
 
     /// Written out by hand.
@@ -71,6 +90,18 @@ mod tests {
         ];
         expected.extend(b"spiffe://a/ns/b/sa/c");
         assert_eq!(of("10.0.0.1:4711", "10.96.0.9:80"), expected);
+    }
+
+    #[test]
+    fn version_1_is_a_line() {
+        let of = |source: &str, destination: &str| {
+            let header = version1(source.parse().unwrap(), destination.parse().unwrap());
+            String::from_utf8(header).unwrap()
+        };
+        let four = of("10.0.0.1:4711", "10.96.0.9:80");
+        assert_eq!(four, "PROXY TCP4 10.0.0.1 10.96.0.9 4711 80\r\n");
+        let mixed = of("10.0.0.1:1", "[fd00::2]:2");
+        assert_eq!(mixed, "PROXY TCP6 ::ffff:10.0.0.1 fd00::2 1 2\r\n");
     }
 
     #[test]
