@@ -88,7 +88,7 @@ impl Service<Request<Streaming<String>>> for Speaker {
                 return Err(status.clone());
             }
             let (sender, receiver) = tokio::sync::mpsc::channel(WAITING);
-            tokio::spawn(async move {
+            mesh::lifecycle::task::spawn("answers", async move {
                 loop {
                     for answer in ready {
                         if sender.send(answer).await.is_err() {

@@ -66,6 +66,8 @@ fn passes() -> Result<()> {
         (big.method, big.body) = ("POST".to_owned(), "x".repeat(BIG));
         let answer = shop.answered_with(&big, 200)?;
         ensure(seen(&answer)?.body == BIG, || format!("{answer:?}"))?;
+        #[cfg(feature = "packages")]
+        others(shop)?;
         upgraded(shop, "echo:80")?;
         spoken(shop)?;
 
@@ -83,6 +85,51 @@ fn passes() -> Result<()> {
         let named = Ask::get("http://echo-v2/").with("host", "echo");
         shop.becomes(CLIENT, &named, "this host at another address", around)?;
         shop.route_is_accepted("httproutes", "mark")
+    })
+}
+
+/// Clients that Weft did not write: curl over both versions of HTTP, h2load with many streams on few connections.
+#[cfg(feature = "packages")]
+fn others(shop: &Shop) -> Result<()> {
+    let target = Target::Pod(PodName::parse(CLIENT));
+    for (option, version) in [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")] {
+        let asked = [
+            "curl",
+            "-s",
+            option,
+            "-d",
+            "hello",
+            "-w",
+            "%{http_code} %{http_version}",
+            "http://echo/curl?x=1",
+        ];
+        let output = shop.world.sandbox.exec(&target, &asked)?;
+        let text = output.text();
+        let (body, told) = text.rsplit_once('\n').context(text.clone())?;
+        let seen: sandbox::app::echo::Seen = serde_json::from_str(body)?;
+        let is_right =
+            told == format!("200 {version}") && seen.path == "/curl?x=1" && seen.body == 5;
+        ensure(is_right, || text.clone())?;
+    }
+    let asked = [
+        "h2load",
+        "-n",
+        "400",
+        "-c",
+        "4",
+        "-m",
+        "20",
+        "http://echo/h2load",
+    ];
+    let text = shop.world.sandbox.exec(&target, &asked)?.text();
+    let is_right = text.contains("400 succeeded, 0 failed") && text.contains("400 2xx");
+    ensure(is_right, || text.clone())?;
+    let pods = ["shop/v1", "shop/v2"].map(|pod| counted(shop, CLIENT, pod, "/h2load"));
+    let [one, other] = pods;
+    let (one, other) = (one?, other?);
+    // Streams of one connection go to both.
+    ensure(one + other == 400 && one > 50 && other > 50, || {
+        format!("{one} and {other}")
     })
 }
 
