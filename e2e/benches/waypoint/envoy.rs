@@ -54,19 +54,7 @@ pub(crate) async fn start(app: SocketAddr, routes: usize) -> Proxy {
     for (name, text) in [("chain", chain), ("key", key), ("roots", ca.root_pem())] {
         fs::write(place.path().join(name), text).unwrap();
     }
-    let mut rules = String::new();
-    for number in 0..routes {
-        let comma = if number > 0 { "," } else { "" };
-        write!(
-            rules,
-            "{comma}{{\"match\":{{\"path_separated_prefix\":\"/r{number}\"}},\"route\":{{\"cluster\":\"app\",\"timeout\":\"0s\"}}}}"
-        )
-        .unwrap();
-    }
-    let told = include_str!("envoy.json")
-        .replace("@PLACE@", place.path().to_str().unwrap())
-        .replace("@APP@", &app.port().to_string())
-        .replace("@ROUTES@", &rules);
+    let told = told(place.path(), app, routes);
     let file = place.path().join("envoy.json");
     fs::write(&file, told).unwrap();
     let log = place.path().join("log");
@@ -113,6 +101,23 @@ pub(crate) async fn start(app: SocketAddr, routes: usize) -> Proxy {
         pid,
         _process: Box::new(ends),
     }
+}
+
+/// What it is told.
+fn told(place: &Path, app: SocketAddr, routes: usize) -> String {
+    let mut rules = String::new();
+    for number in 0..routes {
+        let comma = if number > 0 { "," } else { "" };
+        write!(
+            rules,
+            "{comma}{{\"match\":{{\"path_separated_prefix\":\"/r{number}\"}},\"route\":{{\"cluster\":\"app\",\"timeout\":\"0s\"}}}}"
+        )
+        .unwrap();
+    }
+    include_str!("envoy.json")
+        .replace("@PLACE@", place.to_str().unwrap())
+        .replace("@APP@", &app.port().to_string())
+        .replace("@ROUTES@", &rules)
 }
 
 /// Where it takes tunnels, as its admin page says.
