@@ -5,6 +5,7 @@ pub mod impostor;
 pub mod runtime;
 pub mod server;
 pub mod upgrade;
+pub mod vault;
 
 use std::hash::Hasher;
 

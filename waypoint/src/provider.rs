@@ -96,6 +96,7 @@ async fn reach(
         port: server.port,
         subset: None,
         policy: destination::TrafficPolicy::default(),
+        reach: destination::Reach::Endpoints,
     };
     match &server.host {
         ProviderHost::Service(key) => {
@@ -157,5 +158,6 @@ fn plain(address: SocketAddr) -> Way {
         tunnel: None,
         tls: None,
         announced: None,
+        outside: None,
     }
 }

@@ -5,6 +5,7 @@
 
 mod bookshop;
 mod consumers;
+mod egress;
 mod entrance;
 mod filters;
 mod grpc;
@@ -41,6 +42,7 @@ pub(crate) fn journeys() -> Vec<Journey> {
     all.extend(redirects::JOURNEYS);
     all.extend(weights::JOURNEYS);
     all.extend(consumers::JOURNEYS);
+    all.extend(egress::JOURNEYS);
     all.extend(grpc::JOURNEYS);
     all.extend(resilience::JOURNEYS);
     all.extend(istio::JOURNEYS);

@@ -11,6 +11,8 @@ use crate::upstream::{ConnectError, SendError};
 pub(super) enum Failure {
     /// Nobody can take it.
     NoEndpoint,
+    /// The host that is asked for is not the service's.
+    NoHost,
     /// Too many at once.
     Overflow,
     /// No connection.
@@ -68,6 +70,7 @@ impl Failure {
     pub(super) fn ending(self) -> Ending {
         match self {
             Self::NoEndpoint => Ending::NoHealthyEndpoint,
+            Self::NoHost => Ending::NoRoute,
             Self::Overflow => Ending::Overflow,
             Self::Connect => Ending::ConnectFailed,
             Self::ConnectTimeout => Ending::ConnectTimeout,
@@ -88,14 +91,16 @@ impl Failure {
             Self::ClosedUnsent | Self::Closed | Self::Reset | Self::Refused | Self::Protocol => {
                 Some(LocalFailure::Reset)
             }
-            Self::NoEndpoint | Self::Overflow | Self::Client | Self::Unwritable => None,
+            Self::NoEndpoint | Self::NoHost | Self::Overflow | Self::Client | Self::Unwritable => {
+                None
+            }
         }
     }
 
     /// What conditions of retries see in it.
     pub(super) fn for_retry(self) -> retry::Failure {
         match self {
-            Self::NoEndpoint | Self::Overflow | Self::Client | Self::Unwritable => {
+            Self::NoEndpoint | Self::NoHost | Self::Overflow | Self::Client | Self::Unwritable => {
                 retry::Failure::Ours
             }
             Self::Connect | Self::ConnectTimeout => retry::Failure::Connect,
