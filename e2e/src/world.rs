@@ -265,11 +265,20 @@ impl World {
     /// # Errors
     /// When it cannot be started.
     pub fn serve_on(&self, node: &str) -> Result<Running> {
+        self.run_on(node, &["serve"])
+    }
+
+    /// Starts this executable on a node, outside of any pod, until the result is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run_on(&self, node: &str, arguments: &[&str]) -> Result<Running> {
         let nowhere = || File::options().read(true).write(true).open("/dev/null");
         let streams = [nowhere()?.into(), nowhere()?.into(), nowhere()?.into()];
         let program = self.program.to_string_lossy();
         let target = Target::Node(node.to_owned());
-        let command = [&program, "app", "serve"];
+        let mut command = vec![program.as_ref(), "app"];
+        command.extend(arguments);
         self.sandbox
             .spawn(&target, &command, streams)
             .map_err(Into::into)

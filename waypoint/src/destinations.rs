@@ -12,7 +12,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use mesh::hbone;
-use mesh::model::destination::{self, TrafficPolicy, Upgrade};
+use mesh::model::destination::{self, Reach, TrafficPolicy, Upgrade};
 use mesh::model::provider::{ProviderAddress, ProviderHost};
 use mesh::model::{AppProtocol, TunnelKind};
 use mesh::names::{NamespacedHostname, WorkloadUid};
@@ -21,6 +21,8 @@ use mesh::state::{ClientPlace, ServiceId, Snapshot, WorkloadId, WorkloadView};
 use crate::balance::{Cluster, EndpointId, EndpointSpec, Labels, Place, is_in_subset};
 use crate::observe::record::Party;
 use crate::upstream::{Announced, Through, Tls, Way};
+
+mod outside;
 
 /// A service or a part of it, as routes name it.
 pub struct Destination {
@@ -42,6 +44,8 @@ pub struct Key {
     pub port: u16,
     /// The part of it.
     pub subset: Option<destination::Subset>,
+    /// Where connections to it go.
+    pub reach: Reach,
 }
 
 /// What the picture of the mesh says of a destination.
@@ -59,9 +63,7 @@ type Ways = HashMap<EndpointId, Arc<Target>, RandomState>;
 pub struct Target {
     /// How it is reached.
     pub way: Way,
-    /// Its workload.
-    pub workload: WorkloadId,
-    /// The same for telemetry.
+    /// What it is, for telemetry.
     pub party: Arc<Party>,
 }
 
@@ -97,13 +99,13 @@ fn target_of(
     let proved = tunnel.is_some().then(|| workload.identity());
     Target {
         party: Arc::new(Party::of_workload(workload, labels, proved)),
-        workload: workload.id(),
         way: Way {
             address: SocketAddr::new(address, port),
             host,
             tunnel,
             tls: None,
             announced: None,
+            outside: None,
         },
     }
 }
@@ -134,6 +136,23 @@ impl Destination {
         }
     }
 
+    /// What is put around the bytes: TLS, the PROXY protocol.
+    fn inside(&self) -> (Option<Arc<Tls>>, Option<Announced>) {
+        let (key, policy) = (&self.key, self.policy());
+        let tls = policy.tls.clone().map(|mut tls| {
+            // A server must prove to be the host that is asked for where only that is known.
+            if tls.sni.is_empty() && key.reach != Reach::AsAsked {
+                tls.sni = Arc::clone(&key.service.hostname);
+            }
+            Arc::new(Tls(tls))
+        });
+        let announced = |version| Announced {
+            version,
+            ends: None,
+        };
+        (tls, policy.proxy_protocol.map(announced))
+    }
+
     /// The endpoints that the picture of the mesh has, and the way to each.
     fn endpoints(
         &self,
@@ -142,13 +161,7 @@ impl Destination {
         place: ClientPlace<'_>,
     ) -> (Vec<EndpointSpec>, Ways) {
         let key = &self.key;
-        let policy = self.policy();
-        let tls = policy.tls.clone().map(|mut tls| {
-            if tls.sni.is_empty() {
-                tls.sni = Arc::clone(&key.service.hostname);
-            }
-            Arc::new(Tls(tls))
-        });
+        let (tls, announced) = self.inside();
         let mut specs = Vec::new();
         let before = self.reached.load();
         let mut ways = Ways::default();
@@ -175,11 +188,7 @@ impl Destination {
             });
             let mut target = target_of(snapshot, workload, address, host, endpoint.port);
             target.way.tls.clone_from(&tls);
-            let announced = |version| Announced {
-                version,
-                ends: None,
-            };
-            target.way.announced = policy.proxy_protocol.map(announced);
+            target.way.announced = announced;
             // what stays the same stays the same thing: labels of metrics are found by it
             let same = before.ways.get(&id).filter(|it| ***it == target);
             let target = same.map_or_else(|| Arc::new(target), Arc::clone);
@@ -199,7 +208,10 @@ impl Destination {
             .ports()
             .iter()
             .find(|it| it.service_port == key.port);
-        let (specs, ways) = self.endpoints(snapshot, service.id(), place);
+        let (specs, ways) = match self.outside(snapshot, service) {
+            Some(outside) => outside,
+            None => self.endpoints(snapshot, service.id(), place),
+        };
         self.cluster.set_endpoints(specs, Instant::now());
         self.reached.store(Arc::new(Reached {
             protocol: declared.map(|it| it.app_protocol).unwrap_or_default(),
@@ -230,16 +242,22 @@ impl Destinations {
 
     /// The destination that `model` means, with its present traffic policy.
     pub fn find(&self, model: &destination::Destination) -> Arc<Destination> {
+        let mut policy = model.policy.clone();
+        if model.reach != Reach::Endpoints {
+            // One endpoint stands for many: the failures of one are not the others'.
+            policy.outlier = None;
+        }
         let key = Key {
             service: model.service.clone(),
             port: model.port,
             subset: model.subset.clone(),
+            reach: model.reach,
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, it| it.strong_count() > 0);
         if let Some(destination) = known.get(&key).and_then(Weak::upgrade) {
             let cluster = &destination.cluster;
-            cluster.set_policy(model.policy.clone(), Instant::now());
+            cluster.set_policy(policy, Instant::now());
             return destination;
         }
         let subset = key.subset.as_ref().map_or("", |it| &it.name);
@@ -247,7 +265,7 @@ impl Destinations {
         let destination = Arc::new(Destination {
             name: name.into(),
             key: key.clone(),
-            cluster: Cluster::new(model.policy.clone(), self.place.load_full(), Instant::now()),
+            cluster: Cluster::new(policy, self.place.load_full(), Instant::now()),
             reached: ArcSwap::default(),
         });
         known.insert(key, Arc::downgrade(&destination));
@@ -268,6 +286,7 @@ impl Destinations {
             service: outside(&address.ip().to_string()),
             port: address.port(),
             subset: None,
+            reach: Reach::Endpoints,
         };
         let endpoint = EndpointId::new(WorkloadUid(workload.uid().into()), address.port());
         let now = Instant::now();
@@ -302,6 +321,7 @@ impl Destinations {
             port: address.port,
             subset: None,
             policy: TrafficPolicy::default(),
+            reach: Reach::Endpoints,
         }))
     }
 

@@ -24,6 +24,7 @@ pub mod path;
 pub mod routes;
 pub mod destinations;
 pub mod upstream;
+pub mod egress;
 pub mod filter;
 pub mod matcher;
 pub mod body;

@@ -114,6 +114,7 @@ async fn reach(
         port: server.port,
         subset: None,
         policy: destination::TrafficPolicy::default(),
+        reach: destination::Reach::Endpoints,
     };
     match &server.host {
         ProviderHost::Service(key) => {
@@ -175,6 +176,7 @@ fn plain(address: SocketAddr) -> Way {
         tunnel: None,
         tls: None,
         announced: None,
+        outside: None,
     }
 }
 

@@ -13,6 +13,7 @@ use mesh::telemetry::report;
 use crate::balance::{LocalFailure, Outcome, Overflow, Question};
 use crate::bytes::Peeked;
 use crate::call::Call;
+use crate::egress::Forbidden;
 use crate::ending::Ending;
 use crate::upstream::ConnectError;
 use judge::{Denied, Judge};
@@ -33,6 +34,9 @@ enum Refused {
     /// As many connections as the destination allows.
     #[error(transparent)]
     Overflow(#[from] Overflow),
+    /// The client may not go there.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -43,7 +47,8 @@ impl Refused {
         match self {
             Self::Denied(denied) => denied.ending,
             Self::NoRoute => Ending::NoRoute,
-            Self::NoEndpoint => Ending::NoHealthyEndpoint,
+            Self::Forbidden(forbidden) if forbidden.is_unknown() => Ending::NoRoute,
+            Self::NoEndpoint | Self::Forbidden(_) => Ending::NoHealthyEndpoint,
             Self::Overflow(_) => Ending::Overflow,
             Self::Connect(ConnectError::Deadline) => Ending::ConnectTimeout,
             Self::Connect(_) => Ending::ConnectFailed,
@@ -90,6 +95,7 @@ async fn open(
     let question = Question::new(Instant::now(), &mut random);
     let picked = cluster.pick(question).map_err(|_| Refused::NoEndpoint)?;
     let target = destination.target(&picked).ok_or(Refused::NoEndpoint)?;
+    let target = target.of(&call.authority, tls.and_then(|it| it.as_deref()))?;
     story.goes_to(&destination, &target);
     let dialer = call.worker.upstream.dialer();
     let way = &target.way;

@@ -30,6 +30,7 @@ pub use drive::{Local, Raw, Switched};
 
 use crate::balance::{Cluster, ConnectionPermit, Overflow};
 use crate::body::Replay;
+use crate::egress::Outside;
 
 /// How an endpoint is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,8 @@ pub struct Way {
     pub tls: Option<Arc<Tls>>,
     /// The PROXY protocol's header that precedes the bytes.
     pub announced: Option<Announced>,
+    /// What only a call tells of it; whatever that is, no address of the mesh is dialled then.
+    pub outside: Option<Outside>,
 }
 
 /// How an application is told who calls.

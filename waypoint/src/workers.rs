@@ -98,6 +98,8 @@ async fn work(
         pool: Pool::new(shared.tunnels.clone()),
         keep_alive: shared.config.keep_alive,
         tls: Default::default(),
+        state: shared.state.clone(),
+        own: shared.config.node.instance_ip,
     };
     let observer = Observer {
         recorder: shared.metrics.recorder(),

@@ -22,7 +22,7 @@ mod entry;
 mod precedence;
 pub mod notes;
 
-use mesh::model::destination::{Subset, TrafficPolicy};
+use mesh::model::destination::{Reach, Subset, TrafficPolicy};
 use mesh::names::NamespacedHostname;
 
 pub use assemble::{Family, assemble};
@@ -54,6 +54,9 @@ pub trait Surroundings {
         port: u16,
         subset: Option<&str>,
     ) -> (Option<Subset>, TrafficPolicy);
+
+    /// Where connections to a service go.
+    fn reach(&self, service: &NamespacedHostname) -> Reach;
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ pub mod conditions;
 
 use std::net::IpAddr;
 
+use mesh::model::destination::Reach;
 use mesh::model::{Service, Workload};
-use objects::istio::ServiceEntry;
+use objects::istio::{Resolution, ServiceEntry};
 use objects::meta::Metadata;
 use serde_json::{Map, Value, json};
 
@@ -41,6 +42,15 @@ pub struct Given {
     pub host: String,
     /// An IPv4 and an IPv6 address, unless there was none left.
     pub addresses: Vec<IpAddr>,
+}
+
+/// Where connections to an entry's hosts go.
+pub fn reach(entry: &ServiceEntry) -> Reach {
+    match entry.spec.resolution {
+        Resolution::None if entry.spec.workload_selector.is_none() => Reach::AsDialled,
+        Resolution::DynamicDns => Reach::AsAsked,
+        _ => Reach::Endpoints,
+    }
 }
 
 /// Everything an entry's translation depends on.

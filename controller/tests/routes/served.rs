@@ -1,6 +1,6 @@
 //! Which services have routes, of which parents, and where they lead.
 
-use mesh::model::destination::{TlsRoots, TrafficPolicy};
+use mesh::model::destination::{Reach, TlsRoots, TrafficPolicy};
 
 use crate::yaml::{World, changes, removals};
 use crate::{WEB, policy, published, route, route_to, sent, shop, to};
@@ -111,6 +111,41 @@ fn the_hosts_of_a_service_entry_are_parents_and_backends() {
     world.apply(removals(entry));
     assert_eq!(published(&world, "shop/api.example.com"), None);
     assert_eq!(sent(&world, WEB)[0], "80  nowhere");
+}
+
+#[test]
+fn where_connections_to_a_host_outside_go_follows_its_entry_s_resolution() {
+    let entry = |rest: &str| {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: api, namespace: shop}}, \
+             spec: {{hosts: [api.example.com], ports: [{{number: 443, name: tls, protocol: TLS}}]{rest}}}}}"
+        )
+    };
+    let mut world = world(&[]);
+    for (rest, reach) in [
+        (", resolution: DNS", Reach::Endpoints),
+        ("", Reach::AsDialled),
+        (", resolution: DYNAMIC_DNS", Reach::AsAsked),
+        (", resolution: NONE", Reach::AsDialled),
+        (", workloadSelector: {labels: {app: api}}", Reach::Endpoints),
+        (
+            ", resolution: STATIC, endpoints: [{address: 192.0.2.1}]",
+            Reach::Endpoints,
+        ),
+    ] {
+        world.apply(changes(&entry(rest)));
+        let routes = published(&world, "shop/api.example.com").unwrap();
+        let reaches: Vec<_> = routes.destinations.iter().map(|it| it.reach).collect();
+        assert_eq!(reaches, [reach], "{rest}");
+    }
+    // What a Kubernetes service is does not hang on entries.
+    let routes = published(&world, WEB).unwrap();
+    assert!(
+        routes
+            .destinations
+            .iter()
+            .all(|it| it.reach == Reach::Endpoints)
+    );
 }
 
 fn authority() -> String {

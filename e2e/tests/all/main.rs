@@ -77,6 +77,7 @@ fn app(arguments: &[String]) -> ExitCode {
         ["words", "call", call] => words_call(call),
         ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
         ["mint", wish] => mint(wish),
+        ["vault", certificate, key] => e2e::app::vault::serve(certificate.as_ref(), key.as_ref()),
         ["count", server, port] => count(server, port),
         ["flush"] => flush(),
         ["plugin", call] => plugin(call),

@@ -6,6 +6,7 @@
 mod balancing;
 mod bookshop;
 mod consumers;
+mod egress;
 mod entrance;
 mod filters;
 mod grpc;
@@ -45,6 +46,7 @@ pub(crate) fn journeys() -> Vec<Journey> {
     all.extend(redirects::JOURNEYS);
     all.extend(weights::JOURNEYS);
     all.extend(consumers::JOURNEYS);
+    all.extend(egress::JOURNEYS);
     all.extend(grpc::JOURNEYS);
     all.extend(words::JOURNEYS);
     all.extend(balancing::JOURNEYS);

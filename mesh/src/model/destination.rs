@@ -20,6 +20,20 @@ pub struct Destination {
     pub subset: Option<Subset>,
     /// How requests are spread and held back.
     pub policy: TrafficPolicy,
+    /// Where connections to it go.
+    pub reach: Reach,
+}
+
+/// Where connections to a destination go. Source: docs/compat.md#egress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// To its endpoints.
+    #[default]
+    Endpoints,
+    /// To the address that the client dialled, where it is the service's (resolution NONE).
+    AsDialled,
+    /// To the host that the client asks for, where the service's host covers it (resolution `DYNAMIC_DNS`).
+    AsAsked,
 }
 
 /// A part of a service's endpoints.

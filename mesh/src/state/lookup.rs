@@ -157,8 +157,8 @@ impl Snapshot {
             .min_by_key(|it| (std::cmp::Reverse(it.address_rank()), it.uid()))
     }
 
-    /// For a client of that namespace; without one, whoever may see it.
-    pub(super) fn service_by_virtual_address<'a>(
+    /// The service that has an address to itself, for a client of that namespace; without one, whoever may see it.
+    pub fn service_by_virtual_address<'a>(
         &'a self,
         network: &'a str,
         address: IpAddr,

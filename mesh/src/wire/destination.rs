@@ -10,7 +10,7 @@ use super::field::{
 };
 use super::{Error, Problem};
 use crate::model::destination::{
-    Destination, Limits, Outlier, RetryBudget, Subset, TrafficPolicy, Upgrade,
+    Destination, Limits, Outlier, Reach, RetryBudget, Subset, TrafficPolicy, Upgrade,
 };
 
 pub(super) fn destination(
@@ -27,6 +27,11 @@ pub(super) fn destination(
         port: subject.port("destinations.port", message.port)?,
         subset,
         policy: policy(subject, message.policy.unwrap_or_default())?,
+        reach: match subject.known("destinations.reach", message.reach)? {
+            pb::Reach::Endpoints => Reach::Endpoints,
+            pb::Reach::AsDialled => Reach::AsDialled,
+            pb::Reach::AsAsked => Reach::AsAsked,
+        },
     })
 }
 
@@ -36,7 +41,13 @@ pub(super) fn destination_message(destination: &Destination) -> pb::Destination 
         port,
         subset,
         policy,
+        reach,
     } = destination;
+    let reach = match reach {
+        Reach::Endpoints => pb::Reach::Endpoints,
+        Reach::AsDialled => pb::Reach::AsDialled,
+        Reach::AsAsked => pb::Reach::AsAsked,
+    };
     pb::Destination {
         namespace: service.namespace.to_string(),
         hostname: service.hostname.to_string(),
@@ -46,6 +57,7 @@ pub(super) fn destination_message(destination: &Destination) -> pb::Destination 
             labels: pairs_message(&it.labels),
         }),
         policy: some_unless_default(policy_message(policy)),
+        reach: reach.into(),
     }
 }
 

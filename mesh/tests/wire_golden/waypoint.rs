@@ -188,6 +188,7 @@ fn service_routes() -> ServiceRoutes {
                 balancing: Balancing::RoundRobin,
                 ..TrafficPolicy::default()
             },
+            reach: Default::default(),
         }],
         own: vec![(80, 0)],
         telemetry: None,

@@ -183,6 +183,11 @@ impl Course<'_> {
             .destination
             .target(&picked)
             .ok_or(Failure::NoEndpoint)?;
+        let target = settled(
+            &target,
+            &self.exchange.call.authority,
+            &self.asked.authority,
+        )?;
         tried.push((*picked).clone());
         let body = self.exchange.body.replay().ok_or(Failure::NoEndpoint)?;
         let mut request = self.request(body)?;
@@ -337,6 +342,22 @@ impl Course<'_> {
     }
 }
 
+/// The target for one request.
+fn settled(
+    target: &Arc<Target>,
+    dialled: &str,
+    asked: &HeaderValue,
+) -> Result<Arc<Target>, Failure> {
+    let settled = target.of(dialled, asked.to_str().ok());
+    settled.map_err(|forbidden| {
+        tracing::debug!(error = report(&forbidden), "a request may not leave");
+        match forbidden.is_unknown() {
+            true => Failure::NoHost,
+            false => Failure::NoEndpoint,
+        }
+    })
+}
+
 /// Which HTTP is spoken to a destination. Protocols can only be switched in HTTP/1.
 fn version(asked: &Asked, destination: &Destination) -> Version {
     let client_does = asked.version == Spoken::HTTP_2;
@@ -395,6 +416,7 @@ pub(super) fn mirror(exchange: &Exchange<'_>, asked: &Asked, destination: Arc<De
     let version = version(asked, &destination);
     let (headers, authority) = (asked.headers.clone(), asked.authority.clone());
     let (client, dialled) = (exchange.call.client_address(), exchange.call.dialled());
+    let tunnel = Arc::clone(&exchange.call.authority);
     let (method, path, query) = (
         asked.method.clone(),
         asked.path.clone(),
@@ -408,7 +430,9 @@ pub(super) fn mirror(exchange: &Exchange<'_>, asked: &Asked, destination: Arc<De
         let Ok(picked) = destination.cluster.pick(question) else {
             return;
         };
-        let Some(target) = destination.target(&picked) else {
+        let target = destination.target(&picked);
+        let settled = target.map(|it| settled(&it, &tunnel, &authority));
+        let Some(Ok(target)) = settled else {
             return;
         };
         let path = match query {

@@ -1,7 +1,7 @@
 //! Makes a byte stream to an endpoint: through a tunnel or plainly, with TLS inside where it is wanted.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use mesh::hbone::{Authority, ConnectHead, Dialed, OpenError, Pool, PoolKey};
 use mesh::identity::Identity;
 use mesh::net::dial::{self, CONNECT_DEADLINE, DialOptions};
 use mesh::net::sockopt::KeepAlive;
+use mesh::state;
 use mesh::tls::{self, HANDSHAKE_DEADLINE};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Through, Version, Way, name};
 use crate::bytes::Peeked;
+use crate::egress::{self, Forbidden};
 
 /// A stream of bytes, whatever it goes through.
 pub trait Io: AsyncRead + AsyncWrite + Unpin {}
@@ -49,6 +51,9 @@ pub enum ConnectError {
     /// TLS to the application cannot begin.
     #[error(transparent)]
     TlsSettings(#[from] super::tls::Error),
+    /// It would not lead out of the mesh, where it has to.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// The client could not be announced to the application.
     #[error("cannot announce the client to the application")]
     Announce(#[source] io::Error),
@@ -88,6 +93,10 @@ pub struct Dialer {
     pub keep_alive: KeepAlive,
     /// Settings of TLS to applications.
     pub tls: super::tls::Configs,
+    /// The picture of the mesh.
+    pub state: state::Reader,
+    /// This waypoint's address.
+    pub own: Option<IpAddr>,
 }
 
 impl Dialer {
@@ -121,17 +130,22 @@ impl Dialer {
         }
         match &way.tls {
             None => Ok((io, local)),
-            Some(tls) => Ok((self.tls.originate(io, tls, inside).await?, local)),
+            Some(tls) => {
+                let host = way.host.as_ref();
+                let originated = self.tls.originate(io, tls, host, inside);
+                Ok((originated.await?, local))
+            }
         }
     }
 
     /// A plain connection to an endpoint. Of several addresses of a name the first that answers is taken.
     ///
     /// # Errors
-    /// [`ConnectError::Name`], [`ConnectError::Socket`] or, of the last address, [`ConnectError::Tcp`].
+    /// [`ConnectError::Name`], [`ConnectError::Socket`] or, of the last address, [`ConnectError::Tcp`] or
+    /// [`ConnectError::Forbidden`].
     pub async fn reach(&self, way: &Way) -> Result<TcpStream, ConnectError> {
         let Some(host) = &way.host else {
-            return self.plain(way.address).await;
+            return self.allowed(way, way.address).await;
         };
         let mut addresses = name::addresses(host, way.address.port()).await?.into_iter();
         loop {
@@ -139,13 +153,21 @@ impl Dialer {
                 let host = Arc::clone(host);
                 return Err(name::Error::Empty { host }.into());
             };
-            match self.plain(address).await {
+            match self.allowed(way, address).await {
                 Err(error) if addresses.len() > 0 => {
                     tracing::debug!(%host, %address, %error, "the next address of the name is tried");
                 }
                 done => return done,
             }
         }
+    }
+
+    /// A plain connection to an address that a client may have chosen.
+    async fn allowed(&self, way: &Way, to: SocketAddr) -> Result<TcpStream, ConnectError> {
+        if let Some(outside) = &way.outside {
+            egress::check(&self.state.load(), self.own, outside, to.ip())?;
+        }
+        self.plain(to).await
     }
 
     /// A plain connection.

@@ -59,7 +59,8 @@ type Key = (Arc<Tls>, Option<Version>);
 pub struct Configs(RefCell<HashMap<Key, (Arc<ClientConfig>, Instant), RandomState>>);
 
 impl Configs {
-    /// Puts TLS on a stream. `inside` is what is spoken inside of it; `None` for opaque bytes.
+    /// Puts TLS on a stream to `host`, which is whom the server must prove to be where nothing else is said. `inside` is
+    /// what is spoken inside of it; `None` for opaque bytes.
     ///
     /// # Errors
     /// [`ConnectError::TlsSettings`] before anything is sent, [`ConnectError::Tls`] from the handshake.
@@ -67,10 +68,12 @@ impl Configs {
         &self,
         io: Box<dyn Io>,
         tls: &Arc<Tls>,
+        host: Option<&Arc<str>>,
         inside: Option<Version>,
     ) -> Result<Box<dyn Io>, ConnectError> {
         let config = self.config(tls, inside).await?;
-        let name = &tls.0.sni;
+        let own = Some(&tls.0.sni).filter(|it| !it.is_empty());
+        let name = own.or(host).unwrap_or(&tls.0.sni);
         let server = ServerName::try_from(name.to_string());
         let server = server.map_err(|_| Error::Name(Arc::clone(name)))?;
         let shaking = TlsConnector::from(config).connect(server, io);

@@ -12,6 +12,7 @@ mod client;
 mod world;
 
 mod balancing;
+mod egress;
 mod forwarding;
 mod hygiene;
 mod observed;

@@ -207,32 +207,11 @@ impl World {
     /// A service with a pod for each application; answers at `VIP` on `port` when it is the first.
     pub(crate) fn service(&mut self, name: &str, port: u16, protocol: AppProtocol, apps: &[&App]) {
         let key = key(name);
-        let service = Service {
-            key: key.clone(),
-            name: name.into(),
-            addresses: match self.services.is_empty() {
-                true => vec![ServiceAddress {
-                    network: "".into(),
-                    address: VIP.parse().unwrap(),
-                    prefix: None,
-                }],
-                false => Vec::new(),
-            },
-            ports: vec![Port {
-                service_port: port,
-                target_port: 0,
-                app_protocol: protocol,
-            }],
-            subject_alt_names: Vec::new(),
-            waypoint: None,
-            weighted_waypoints: Vec::new(),
-            load_balancing: LoadBalancing::default(),
-            ip_families: IpFamilies::Automatic,
-            canonical: true,
-            ingress_use_waypoint: false,
-            visibility: Visibility::Public,
-            origin: None,
+        let addresses: &[&str] = match self.services.is_empty() {
+            true => &[VIP],
+            false => &[],
         };
+        let service = service(name, addresses, port, protocol);
         self.services.push(service.clone());
         let mut updates = vec![Update::Service(Box::new(service))];
         for app in apps {
@@ -242,6 +221,12 @@ impl World {
             ))));
         }
         self.store.apply(updates, []);
+        self.follow.refresh();
+    }
+
+    /// A service without pods.
+    pub(crate) fn outside(&mut self, service: Service) {
+        self.store.apply([Update::Service(Box::new(service))], []);
         self.follow.refresh();
     }
 
@@ -287,6 +272,34 @@ impl Drop for World {
 
 pub(crate) fn key(name: &str) -> NamespacedHostname {
     NamespacedHostname::new("shop", format!("{name}.shop.svc.cluster.local"))
+}
+
+/// A service that everybody sees.
+pub(crate) fn service(name: &str, addresses: &[&str], port: u16, protocol: AppProtocol) -> Service {
+    let address = |it: &&str| ServiceAddress {
+        network: "".into(),
+        address: it.parse().unwrap(),
+        prefix: None,
+    };
+    Service {
+        key: key(name),
+        name: name.into(),
+        addresses: addresses.iter().map(address).collect(),
+        ports: vec![Port {
+            service_port: port,
+            target_port: 0,
+            app_protocol: protocol,
+        }],
+        subject_alt_names: Vec::new(),
+        waypoint: None,
+        weighted_waypoints: Vec::new(),
+        load_balancing: LoadBalancing::default(),
+        ip_families: IpFamilies::Automatic,
+        canonical: true,
+        ingress_use_waypoint: false,
+        visibility: Visibility::Public,
+        origin: None,
+    }
 }
 
 /// `10.0.0.1:port`.
@@ -378,6 +391,7 @@ pub(crate) fn destination(name: &str, port: u16) -> Destination {
         port,
         subset: None,
         policy: TrafficPolicy::default(),
+        reach: Default::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use objects::object::Object;
 use super::{Dirty, Output, hosts};
 use crate::shelf::pointers::Target;
 use crate::shelf::{ROUTES, Replaced, Shelf};
-use crate::translate::{Cluster, membership};
+use crate::translate::{Cluster, membership, service_entry};
 
 /// A service or a service entry whose waypoint, ports or presence may have turned, and what is said of its routes.
 pub(super) fn rebound(kind: Kind, metadata: &Metadata, shelf: &Shelf, dirty: &mut Dirty) {
@@ -81,6 +81,7 @@ pub(super) fn entry(replaced: &Replaced, shelf: &Shelf, dirty: &mut Dirty) {
             it.spec.hosts.clone(),
             ports,
             labels,
+            (service_entry::reach(it), it.spec.subject_alt_names.clone()),
         )
     };
     if before.map(facts) == after.map(facts) {

@@ -53,6 +53,7 @@ impl<'a> Destinations<'a> {
             port,
             subset: part,
             policy,
+            reach: self.around.reach(service),
         });
         self.numbers.insert(place, number);
         Some(number)

@@ -11,7 +11,7 @@ mod weights;
 use std::path::Path;
 use std::sync::Arc;
 
-use mesh::model::destination::{Subset, TrafficPolicy};
+use mesh::model::destination::{Reach, Subset, TrafficPolicy};
 use mesh::model::http::{
     HttpAction, HttpMatch, HttpRule, NamedMatch, PathMatch, PortRoutes, ServiceRoutes, TextMatch,
 };
@@ -59,6 +59,10 @@ impl Surroundings for Shop {
         _: Option<&str>,
     ) -> (Option<Subset>, TrafficPolicy) {
         (None, TrafficPolicy::default())
+    }
+
+    fn reach(&self, _: &NamespacedHostname) -> Reach {
+        Reach::Endpoints
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mesh::model::destination::{
     Balancing, Destination, Distribution, HashKey, HashTable, Limits, LocalityPolicy, Outlier,
-    RetryBudget, Subset, TlsOrigination, TlsRoots, TrafficPolicy, Upgrade, Warmup,
+    Reach, RetryBudget, Subset, TlsOrigination, TlsRoots, TrafficPolicy, Upgrade, Warmup,
 };
 
 use super::Draw;
@@ -19,6 +19,11 @@ impl Draw {
             policy: match self.flag() {
                 true => self.traffic_policy(),
                 false => TrafficPolicy::default(),
+            },
+            reach: match self.below(3) {
+                0 => Reach::Endpoints,
+                1 => Reach::AsDialled,
+                _ => Reach::AsAsked,
             },
         }
     }

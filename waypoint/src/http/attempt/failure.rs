@@ -12,6 +12,8 @@ use crate::upstream::{ConnectError, SendError};
 pub(super) enum Failure {
     /// Nobody can take it.
     NoEndpoint,
+    /// The host that is asked for is not the service's.
+    NoHost,
     /// Too many at once.
     Overflow,
     /// No connection.
@@ -75,6 +77,7 @@ impl Failure {
     pub(super) fn ending(self) -> Ending {
         match self {
             Self::NoEndpoint => Ending::NoHealthyEndpoint,
+            Self::NoHost => Ending::NoRoute,
             Self::Overflow => Ending::Overflow,
             Self::Connect => Ending::ConnectFailed,
             Self::ConnectTimeout => Ending::ConnectTimeout,
@@ -96,18 +99,24 @@ impl Failure {
             Self::ClosedUnsent | Self::Closed | Self::Reset | Self::Refused | Self::Protocol => {
                 Some(LocalFailure::Reset)
             }
-            Self::NoEndpoint | Self::Overflow | Self::Client | Self::BadBody | Self::Unwritable => {
-                None
-            }
+            Self::NoEndpoint
+            | Self::NoHost
+            | Self::Overflow
+            | Self::Client
+            | Self::BadBody
+            | Self::Unwritable => None,
         }
     }
 
     /// What conditions of retries see in it.
     pub(super) fn for_retry(self) -> retry::Failure {
         match self {
-            Self::NoEndpoint | Self::Overflow | Self::Client | Self::BadBody | Self::Unwritable => {
-                retry::Failure::Ours
-            }
+            Self::NoEndpoint
+            | Self::NoHost
+            | Self::Overflow
+            | Self::Client
+            | Self::BadBody
+            | Self::Unwritable => retry::Failure::Ours,
             Self::Connect | Self::ConnectTimeout => retry::Failure::Connect,
             Self::ClosedUnsent => retry::Failure::ResetBeforeRequest,
             Self::Refused => retry::Failure::RefusedStream,

@@ -1,6 +1,6 @@
 //! Pure. What routes are translated against, from the objects on the shelf.
 
-use mesh::model::destination::{Subset, TrafficPolicy};
+use mesh::model::destination::{Reach, Subset, TrafficPolicy};
 use mesh::names::NamespacedHostname;
 use objects::istio::ServiceEntry;
 use objects::kinds::{Key, Kind};
@@ -8,7 +8,7 @@ use objects::kinds::{Key, Kind};
 use super::super::View;
 use crate::index::hosts;
 use crate::translate::routes::{Known, Surroundings};
-use crate::translate::service_entry::{Standing, own_hosts};
+use crate::translate::service_entry::{self, Standing, own_hosts};
 use crate::translate::{backend_tls, destination_rule, membership};
 
 /// The shelf, as routes that a client follows see it.
@@ -73,6 +73,10 @@ impl Surroundings for Around<'_> {
         add_tls(self.view, service, port, &mut policy);
         (part, policy)
     }
+
+    fn reach(&self, service: &NamespacedHostname) -> Reach {
+        entry_of(self.view, service).map_or(Reach::Endpoints, service_entry::reach)
+    }
 }
 
 /// A Kubernetes service; none for one that is only a name for something else.
@@ -127,6 +131,16 @@ pub(super) fn port_names(view: View<'_>, key: &Key) -> Option<Vec<String>> {
     }
 }
 
+/// The service entry whose own host a service is.
+fn entry_of<'a>(view: View<'a>, service: &NamespacedHostname) -> Option<&'a ServiceEntry> {
+    let mut entries = view.shelf.entries_of(&service.hostname);
+    entries.find(|it| {
+        let standing = hosts::standing(view.shelf, view.cluster, it);
+        *it.metadata.namespace == *service.namespace
+            && own_hosts(it, &standing).contains(&&*service.hostname)
+    })
+}
+
 /// The names that a service entry says its endpoints have, where the rule that asks for TLS does not say.
 fn add_names(view: View<'_>, service: &NamespacedHostname, policy: &mut TrafficPolicy) {
     let Some(tls) = policy
@@ -136,12 +150,7 @@ fn add_names(view: View<'_>, service: &NamespacedHostname, policy: &mut TrafficP
     else {
         return;
     };
-    let mut entries = view.shelf.entries_of(&service.hostname);
-    let entry = entries.find(|it| {
-        let standing = hosts::standing(view.shelf, view.cluster, it);
-        *it.metadata.namespace == *service.namespace
-            && own_hosts(it, &standing).contains(&&*service.hostname)
-    });
+    let entry = entry_of(view, service);
     let names = entry.into_iter().flat_map(|it| &it.spec.subject_alt_names);
     tls.subject_alt_names
         .extend(names.map(|it| it.as_str().into()));
@@ -153,7 +162,6 @@ fn add_tls(view: View<'_>, service: &NamespacedHostname, port: u16, policy: &mut
     if policy.tls.is_some() {
         return;
     }
-    let namespace = &*service.namespace;
     let object = cluster.service_of(&service.hostname);
     let object = object.and_then(|(place, name)| shelf.service(place, name));
     let (key, port_name) = if let Some(service) = object {
@@ -163,13 +171,7 @@ fn add_tls(view: View<'_>, service: &NamespacedHostname, port: u16, policy: &mut
         let key = Key::new(Kind::Service, &metadata.namespace, &metadata.name);
         (key, name)
     } else {
-        let mut entries = shelf.entries_of(&service.hostname);
-        let entry = entries.find(|it| {
-            let standing = hosts::standing(shelf, cluster, it);
-            *it.metadata.namespace == *namespace
-                && own_hosts(it, &standing).contains(&&*service.hostname)
-        });
-        let Some(entry) = entry else {
+        let Some(entry) = entry_of(view, service) else {
             return;
         };
         let mut ports = entry.spec.ports.iter();
