@@ -1,4 +1,4 @@
-//! Small TCP programs that run inside pods: they report what they saw as JSON.
+//! Small programs that run inside pods: they report what they saw as JSON.
 
 pub mod client;
 pub mod impostor;
@@ -6,6 +6,7 @@ pub mod runtime;
 pub mod server;
 pub mod upgrade;
 pub mod vault;
+pub mod words;
 
 use std::hash::Hasher;
 
