@@ -1,3 +1,5 @@
+//! Which addresses and hosts a client may choose, as tables.
+
 use super::*;
 
 fn ip(text: &str) -> IpAddr {
