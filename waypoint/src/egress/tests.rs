@@ -1,4 +1,4 @@
-//! Whom a waypoint dials outside of the mesh, and whom never.
+//! Which addresses and hosts a client may choose, as tables.
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use e2e::app::vault;
 use e2e::expect::eventually;
 use e2e::mint::Signer;
@@ -70,7 +70,10 @@ fn out() -> Result<()> {
         let said = refused.body.contains("remote connection failure");
         crate::ensure(said, || format!("{refused:?}"))?;
         counted(shop, &["response_code=\"200\"", "response_flags=\"-\""])?;
-        counted(shop, &["response_code=\"503\"", "response_flags=\"UF\""])
+        counted(
+            shop,
+            &["response_code=\"503\"", "response_flags=\"URX,UF\""],
+        )
     })
 }
 
@@ -86,7 +89,16 @@ fn counted(shop: &Shop, labels: &[&str]) -> Result<()> {
     ];
     eventually(&format!("{labels:?} are counted"), PATIENCE, || {
         let page = shop.world.text(&gate, "http://127.0.0.1:15020/metrics")?;
-        let has = |line: &str| always.iter().chain(labels).all(|it| line.contains(it));
-        Ok(page.lines().any(has).then_some(()))
+        let ours = page
+            .lines()
+            .filter(|line| always.iter().all(|it| line.contains(it)));
+        let ours: Vec<_> = ours.collect();
+        match ours
+            .iter()
+            .any(|line| labels.iter().all(|it| line.contains(it)))
+        {
+            true => Ok(Some(())),
+            false => bail!("{ours:#?}"),
+        }
     })
 }
