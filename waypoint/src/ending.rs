@@ -49,6 +49,10 @@ pub enum Ending {
     TwoLengths,
     /// A transfer coding that is not spoken.
     UnknownCoding,
+    /// Its body is not what HTTP allows.
+    BadBody,
+    /// Its body ended before its end.
+    ShortBody,
     /// More header lines or bytes than allowed.
     HeadTooLarge,
     /// CONNECT inside of a tunnel.
@@ -146,6 +150,8 @@ impl Ending {
                 "http1.content_length_and_chunked_not_allowed",
             ),
             Self::UnknownCoding => (Downstream, 501, "DPE", "http1.invalid_transfer_encoding"),
+            Self::BadBody => (Downstream, 400, "DPE", "http1.codec_error"),
+            Self::ShortBody => (Downstream, 400, "DC", "downstream_remote_disconnect"),
             Self::HeadTooLarge => (Downstream, 431, "DPE", "http1.headers_too_large"),
             Self::Connect => (Config, 404, "NR", "route_not_found"),
             Self::UpgradeRefused => (Downstream, 403, "-", "upgrade_failed"),
@@ -193,6 +199,8 @@ impl Ending {
                 | Self::BadPath
                 | Self::TwoLengths
                 | Self::UnknownCoding
+                | Self::BadBody
+                | Self::ShortBody
                 | Self::HeadTooLarge
                 | Self::Connect
         )
@@ -234,7 +242,7 @@ impl Ending {
             Self::BodyTooLarge => Cow::Borrowed("Payload Too Large"),
             Self::RateLimited => Cow::Borrowed("local_rate_limited"),
             Self::FaultAbort => Cow::Borrowed("fault filter abort"),
-            Self::TwoLengths => Cow::Borrowed("Bad Request"),
+            Self::TwoLengths | Self::BadBody | Self::ShortBody => Cow::Borrowed("Bad Request"),
             Self::UnknownCoding => Cow::Borrowed("Not Implemented"),
             Self::OldVersion => Cow::Borrowed("Upgrade Required"),
             Self::HeadTooLarge => Cow::Borrowed("Request Header Fields Too Large"),

@@ -9,9 +9,11 @@
 
 mod app;
 mod client;
+mod plain;
 mod world;
 
 mod balancing;
+mod bodies;
 mod forwarding;
 mod hygiene;
 mod observed;
