@@ -28,7 +28,7 @@ use crate::routes::compile::{Rule, Share};
 use crate::upstream::{Answer, Key, SendError, Terms, Version};
 
 mod affinity;
-mod deadline;
+pub(crate) mod deadline;
 mod failure;
 mod unread;
 

@@ -16,6 +16,7 @@ mod balancing;
 mod bodies;
 mod forwarding;
 mod hygiene;
+mod noise;
 mod observed;
 mod opaque;
 mod origination;
