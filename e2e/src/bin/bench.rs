@@ -1,4 +1,4 @@
-//! `cargo run --release -p e2e --bin bench [-- ROUNDS | -- scale [PODS]]`: the figures of docs/performance.md.
+//! `cargo run --release -p e2e --bin bench [-- ROUNDS | -- scale [api-server] [PODS]]`: the figures of docs/performance.md.
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -65,11 +65,15 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
             say(&format!("{now} {peak}"));
             Ok(())
         }
+        ["scale", "api-server"] => scale_at_api_server(PODS),
+        ["scale", "api-server", pods] => {
+            scale_at_api_server(pods.parse().context("number of pods")?)
+        }
         ["scale"] => scale(PODS),
         ["scale", pods] => scale(pods.parse().context("number of pods")?),
         [] => bench(ROUNDS),
         [rounds] => bench(rounds.parse().context("number of rounds")?),
-        _ => bail!("usage: bench [ROUNDS] | bench scale [PODS]"),
+        _ => bail!("usage: bench [ROUNDS] | bench scale [api-server] [PODS]"),
     }
 }
 
@@ -128,6 +132,13 @@ fn scale(pods: usize) -> Result<()> {
     let table = e2e::bench::scale::run(&sandbox, &program, pods.div_ceil(100));
     sandbox.down()?;
     say(&table?);
+    Ok(())
+}
+
+fn scale_at_api_server(pods: usize) -> Result<()> {
+    let program = std::env::current_exe()?;
+    let table = e2e::bench::scale::api_server::run(&program, pods.div_ceil(100))?;
+    say(&table);
     Ok(())
 }
 

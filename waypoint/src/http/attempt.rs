@@ -343,8 +343,11 @@ impl Course<'_> {
         if let Some(share) = share {
             share.response_headers.apply(&mut head.headers);
         }
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        head.headers.insert(SERVICE_TIME, HeaderValue::from(millis));
+        // Answers to upgrades carry none, as Envoy's.
+        if self.asked.upgrade.is_none() {
+            let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            head.headers.insert(SERVICE_TIME, HeaderValue::from(millis));
+        }
         head.headers.insert(SERVER, SERVER_NAME);
         self.affinity.tell(&picked, &mut head.headers);
         let kept = Kept {
