@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use crate::body::Broken;
+
 /// Whose fault an ending is.
 pub use mesh::flow::Fault;
 
@@ -247,6 +249,17 @@ impl Ending {
             Self::OldVersion => Cow::Borrowed("Upgrade Required"),
             Self::HeadTooLarge => Cow::Borrowed("Request Header Fields Too Large"),
             _ => Cow::Borrowed(""),
+        }
+    }
+}
+
+/// How a request ends that nobody has answered when its client broke the body.
+impl From<Broken> for Ending {
+    fn from(how: Broken) -> Self {
+        match how {
+            Broken::Malformed => Self::BadBody,
+            Broken::Short => Self::ShortBody,
+            Broken::Gone => Self::ClientGone,
         }
     }
 }

@@ -3,8 +3,6 @@
 use std::error::Error;
 use std::io;
 
-use crate::ending::Ending;
-
 /// How a client's body broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
@@ -34,15 +32,6 @@ impl Broken {
             Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
             Some(io::ErrorKind::UnexpectedEof) => Self::Short,
             _ => Self::Gone,
-        }
-    }
-
-    /// How its request ends when nobody has answered it.
-    pub fn ending(self) -> Ending {
-        match self {
-            Self::Malformed => Ending::BadBody,
-            Self::Short => Ending::ShortBody,
-            Self::Gone => Ending::ClientGone,
         }
     }
 }

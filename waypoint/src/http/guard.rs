@@ -155,7 +155,7 @@ async fn shown(exchange: &Exchange<'_>, whom: &Whom<'_>) -> Result<Option<Part>,
             None => is_all = true,
             Some(Err(_)) => {
                 let broken = exchange.body.broken();
-                let ending = broken.map_or(Ending::ClientGone, |how| how.ending());
+                let ending = broken.map_or(Ending::ClientGone, Ending::from);
                 return Err(ending.into());
             }
             Some(Ok(frame)) => {

@@ -18,7 +18,7 @@ use crate::asked::{Asked, REQUEST_ID};
 use crate::body::Source;
 use crate::call::Call;
 use crate::destinations::{Destination, Target};
-use crate::ending::Fault;
+use crate::ending::{Ending, Fault};
 use crate::observe::record::{self, Flag, Protocol, Record, Size};
 use crate::observe::trace::{Outcome, Trace};
 use crate::observe::{Observer, Settings};
@@ -215,7 +215,7 @@ impl Tale {
             Ended::Whole => (None, ""),
             // the endpoint only followed
             Ended::Upstream if let Some(how) = broken => {
-                let ending = how.ending();
+                let ending = Ending::from(how);
                 (flag(ending.flag()), ending.details())
             }
             Ended::Upstream => (Some(Flag::UpstreamClosed), "response_broken"),

@@ -78,7 +78,7 @@ impl Failure {
             Self::Reset | Self::Refused => Ending::Reset,
             Self::Protocol => Ending::UpstreamProtocol,
             Self::TryTimeout => Ending::TryTimeout,
-            Self::Client(how) => how.ending(),
+            Self::Client(how) => how.into(),
             Self::Unwritable => Ending::BadPath,
         }
     }
