@@ -5,10 +5,10 @@
 pub mod keys;
 pub mod fetch;
 mod apply;
-mod verify;
+pub(crate) mod verify;
 mod locate;
-mod key_set;
-mod token;
+pub(crate) mod key_set;
+pub(crate) mod token;
 pub mod rejection;
 
 use std::sync::Arc;

@@ -12,6 +12,12 @@ use hyper::body::Incoming;
 
 use crate::messages::Messages;
 
+mod broken;
+mod consent;
+
+pub use broken::Broken;
+pub use consent::{Consent, Unasked};
+
 /// Why a body was cut.
 #[derive(Debug, thiserror::Error)]
 pub enum Cut {
@@ -24,31 +30,9 @@ pub enum Cut {
     /// What was read of it is no longer kept, so that it cannot be sent again.
     #[error("the body was longer than what is kept of it")]
     NotKept,
-}
-
-/// How a client broke its body off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
-    /// It went away, or reset the stream.
-    Cut,
-    /// What came is no body: a chunk without a length, say.
-    Malformed,
-}
-
-/// Whether bytes were there, and were not what a body is made of.
-fn is_malformed(error: &hyper::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(one) = cause {
-        if let Some(io) = one.downcast_ref::<std::io::Error>() {
-            let kind = io.kind();
-            return matches!(
-                kind,
-                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData
-            );
-        }
-        cause = one.source();
-    }
-    false
+    /// The endpoint answered before it was asked to come.
+    #[error("the endpoint answered without the body")]
+    Unwanted,
 }
 
 /// What a client sends, read by one try after the other.
@@ -77,10 +61,9 @@ struct Inner {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Whole,
-    /// The client went away.
-    Cut,
-    /// The client said something that is no body.
-    Malformed,
+    Broken(Broken),
+    /// Nobody wants the rest.
+    Abandoned,
 }
 
 impl Source {
@@ -114,7 +97,23 @@ impl Source {
             source: Rc::clone(self),
             at: 0,
             is_over: false,
+            unasked: None,
         })
+    }
+
+    /// Whether all of it is still to be asked for: nothing came, and there is something.
+    pub fn is_untouched(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.end.is_none() && inner.taken == 0
+    }
+
+    /// Nobody will read the rest: the client's connection cannot carry another request.
+    pub fn abandon(&self) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.end.is_none() {
+            inner.is_lost = true;
+            inner.finish(End::Abandoned);
+        }
     }
 
     /// Keeps nothing from now on: there will be no other try.
@@ -133,12 +132,11 @@ impl Source {
         inner.messages.as_ref().map_or(0, Messages::count)
     }
 
-    /// How the client broke it off, if it did.
+    /// How the client broke it, if it did.
     pub fn broken(&self) -> Option<Broken> {
-        match self.inner.borrow().end? {
-            End::Whole => None,
-            End::Cut => Some(Broken::Cut),
-            End::Malformed => Some(Broken::Malformed),
+        match self.inner.borrow().end {
+            Some(End::Broken(how)) => Some(how),
+            _ => None,
         }
     }
 
@@ -193,10 +191,7 @@ impl Source {
                 return Poll::Ready(None);
             }
             Some(Err(error)) => {
-                inner.finish(match is_malformed(&error) {
-                    true => End::Malformed,
-                    false => End::Cut,
-                });
+                inner.finish(End::Broken(Broken::of(&error)));
                 return Poll::Ready(Some(Err(Cut::Incoming(error))));
             }
             Some(Ok(frame)) => frame,
@@ -259,7 +254,19 @@ pub enum Replay {
         at: usize,
         /// Whether it has seen the end.
         is_over: bool,
+        /// Waits until the endpoint asks for it.
+        unasked: Option<Unasked>,
     },
+}
+
+impl Replay {
+    /// Does not begin before the endpoint wants it.
+    pub fn once_asked(mut self, it: Unasked) -> Self {
+        if let Self::Of { unasked, .. } = &mut self {
+            *unasked = Some(it);
+        }
+        self
+    }
 }
 
 impl Body for Replay {
@@ -277,9 +284,18 @@ impl Body for Replay {
                 source,
                 at,
                 is_over,
+                unasked,
             } => {
                 if *is_over {
                     return Poll::Ready(None);
+                }
+                if let Some(waiting) = unasked {
+                    let is_wanted = ready!(waiting.poll(cx));
+                    *unasked = None;
+                    if !is_wanted {
+                        *is_over = true;
+                        return Poll::Ready(Some(Err(Cut::Unwanted)));
+                    }
                 }
                 let frame = ready!(source.poll_frame(cx, at));
                 *is_over = !matches!(&frame, Some(Ok(frame)) if frame.is_data());

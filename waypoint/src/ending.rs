@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use crate::body::Broken;
+
 /// Whose fault an ending is.
 pub use mesh::flow::Fault;
 
@@ -49,10 +51,12 @@ pub enum Ending {
     TwoLengths,
     /// A transfer coding that is not spoken.
     UnknownCoding,
+    /// Its body is not what HTTP allows.
+    BadBody,
+    /// Its body ended before its end.
+    ShortBody,
     /// More header lines or bytes than allowed.
     HeadTooLarge,
-    /// A body that is none: a chunk without a length, say.
-    BadBody,
     /// CONNECT inside of a tunnel.
     Connect,
     /// An upgrade that is not offered.
@@ -148,8 +152,9 @@ impl Ending {
                 "http1.content_length_and_chunked_not_allowed",
             ),
             Self::UnknownCoding => (Downstream, 501, "DPE", "http1.invalid_transfer_encoding"),
-            Self::HeadTooLarge => (Downstream, 431, "DPE", "http1.headers_too_large"),
             Self::BadBody => (Downstream, 400, "DPE", "http1.codec_error"),
+            Self::ShortBody => (Downstream, 400, "DC", "downstream_remote_disconnect"),
+            Self::HeadTooLarge => (Downstream, 431, "DPE", "http1.headers_too_large"),
             Self::Connect => (Config, 404, "NR", "route_not_found"),
             Self::UpgradeRefused => (Downstream, 403, "-", "upgrade_failed"),
             Self::Denied => (Policy, 403, "-", "rbac_access_denied_matched_policy"),
@@ -196,8 +201,9 @@ impl Ending {
                 | Self::BadPath
                 | Self::TwoLengths
                 | Self::UnknownCoding
-                | Self::HeadTooLarge
                 | Self::BadBody
+                | Self::ShortBody
+                | Self::HeadTooLarge
                 | Self::Connect
         )
     }
@@ -238,11 +244,22 @@ impl Ending {
             Self::BodyTooLarge => Cow::Borrowed("Payload Too Large"),
             Self::RateLimited => Cow::Borrowed("local_rate_limited"),
             Self::FaultAbort => Cow::Borrowed("fault filter abort"),
-            Self::TwoLengths | Self::BadBody => Cow::Borrowed("Bad Request"),
+            Self::TwoLengths | Self::BadBody | Self::ShortBody => Cow::Borrowed("Bad Request"),
             Self::UnknownCoding => Cow::Borrowed("Not Implemented"),
             Self::OldVersion => Cow::Borrowed("Upgrade Required"),
             Self::HeadTooLarge => Cow::Borrowed("Request Header Fields Too Large"),
             _ => Cow::Borrowed(""),
+        }
+    }
+}
+
+/// How a request ends that nobody has answered when its client broke the body.
+impl From<Broken> for Ending {
+    fn from(how: Broken) -> Self {
+        match how {
+            Broken::Malformed => Self::BadBody,
+            Broken::Short => Self::ShortBody,
+            Broken::Gone => Self::ClientGone,
         }
     }
 }

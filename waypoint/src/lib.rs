@@ -2,6 +2,8 @@
 //!
 //! Table of contents, top-down: a module may use only modules declared below it.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod app;
 pub mod dump;
 pub mod follow;

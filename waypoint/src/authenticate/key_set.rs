@@ -21,18 +21,18 @@ const RSA: &[Algorithm] = &[
 ];
 
 /// The keys of an issuer.
-pub(super) struct KeySet {
+pub(crate) struct KeySet {
     keys: Vec<Key>,
 }
 
 /// One of them.
-pub(super) struct Key {
+pub(crate) struct Key {
     id: Option<String>,
     /// The ways of signing that this kind of key is for; a token cannot choose another.
     algorithms: &'static [Algorithm],
     /// The only one of them, when the set says so.
     only: Option<Algorithm>,
-    pub(super) key: DecodingKey,
+    pub(crate) key: DecodingKey,
 }
 
 /// A key set that cannot be used.
@@ -55,7 +55,7 @@ struct Document {
 
 impl KeySet {
     /// Reads a set; keys of other kinds or for other uses are left out.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, KeySetError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, KeySetError> {
         let document: Document = serde_json::from_slice(bytes).map_err(KeySetError::Json)?;
         let count = document.keys.len();
         let keys: Vec<_> = document
@@ -71,7 +71,7 @@ impl KeySet {
     }
 
     /// The keys that may have signed a token.
-    pub(super) fn for_token(&self, token: &Unverified<'_>) -> impl Iterator<Item = &Key> {
+    pub(crate) fn for_token(&self, token: &Unverified<'_>) -> impl Iterator<Item = &Key> {
         let (id, algorithm) = (token.key_id.clone(), token.algorithm);
         self.keys.iter().filter(move |key| {
             let is_named = match (&key.id, &id) {

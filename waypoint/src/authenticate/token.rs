@@ -12,24 +12,24 @@ use super::rejection::Rejection;
 const LENGTH_LIMIT: usize = 32 * 1024;
 
 /// A token as it claims to be.
-pub(super) struct Unverified<'t> {
+pub(crate) struct Unverified<'t> {
     /// Header and payload with the dot between them: what is signed.
-    pub(super) signed: &'t str,
+    pub(crate) signed: &'t str,
     /// Base64.
-    pub(super) signature: &'t str,
+    pub(crate) signature: &'t str,
     /// How it is signed.
-    pub(super) algorithm: Algorithm,
+    pub(crate) algorithm: Algorithm,
     /// With which key.
-    pub(super) key_id: Option<String>,
+    pub(crate) key_id: Option<String>,
     /// What it says.
-    pub(super) payload: Map<String, Value>,
+    pub(crate) payload: Map<String, Value>,
     /// The same, as it was sent.
-    pub(super) payload_text: &'t str,
+    pub(crate) payload_text: &'t str,
 }
 
 impl Unverified<'_> {
     /// `iss`; empty without one.
-    pub(super) fn issuer(&self) -> &str {
+    pub(crate) fn issuer(&self) -> &str {
         let issuer = self.payload.get("iss").and_then(Value::as_str);
         issuer.unwrap_or_default()
     }
@@ -45,7 +45,7 @@ struct Header {
 }
 
 /// Takes a token apart.
-pub(super) fn parse(text: &str) -> Result<Unverified<'_>, Rejection> {
+pub(crate) fn parse(text: &str) -> Result<Unverified<'_>, Rejection> {
     if text.len() > LENGTH_LIMIT {
         return Err(Rejection::Form);
     }

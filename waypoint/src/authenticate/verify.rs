@@ -13,15 +13,15 @@ use super::token::Unverified;
 const LEEWAY: Duration = Duration::from_secs(60);
 
 /// A token whose signature is good.
-pub(super) struct Verified {
+pub(crate) struct Verified {
     /// What it says.
-    pub(super) payload: Map<String, Value>,
+    pub(crate) payload: Map<String, Value>,
     /// The same in base64, as it was sent.
-    pub(super) payload_text: String,
+    pub(crate) payload_text: String,
 }
 
 /// Checks times and audience.
-pub(super) fn claims(
+pub(crate) fn claims(
     rule: &JwtRule,
     token: &Unverified<'_>,
     now: SystemTime,
@@ -61,7 +61,7 @@ fn time(token: &Unverified<'_>, claim: &str) -> Result<Option<f64>, Rejection> {
 }
 
 /// Checks the signature with every key that may have made it.
-pub(super) fn signature(keys: &KeySet, token: &Unverified<'_>) -> Result<Verified, Rejection> {
+pub(crate) fn signature(keys: &KeySet, token: &Unverified<'_>) -> Result<Verified, Rejection> {
     let mut rejection = Rejection::UnknownKey;
     for key in keys.for_token(token) {
         let signed = token.signed.as_bytes();

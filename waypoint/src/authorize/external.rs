@@ -170,6 +170,24 @@ struct Answer {
     trailers: ::http::HeaderMap,
 }
 
+/// What the body of an answer over gRPC decides; for tests.
+///
+/// # Errors
+/// [`Error`] when it is no such answer.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn decision_of(body: Bytes) -> Result<Decision, Error> {
+    let (head, ()) = ::http::Response::new(()).into_parts();
+    let trailers = ::http::HeaderMap::from_iter([(
+        ::http::HeaderName::from_static("grpc-status"),
+        ::http::HeaderValue::from_static("0"),
+    )]);
+    grpc::decision(Answer {
+        head,
+        body,
+        trailers,
+    })
+}
+
 async fn send<T: Transport>(
     transport: &T,
     server: &ProviderAddress,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, SERVER, UPGRADE};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, SERVER, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, Version as Spoken};
 use mesh::lifecycle::task;
 use mesh::model::http::Retry;
@@ -19,7 +19,7 @@ use crate::balance::{
     EndpointId, LocalFailure, Outcome, Overflow, Picked, Question, RequestPermit, RetryPermit,
     retry,
 };
-use crate::body::Replay;
+use crate::body::{Consent, Replay};
 use crate::destinations::{Destination, Target};
 use crate::ending::Ending;
 use crate::observe::record::Flag;
@@ -28,8 +28,9 @@ use crate::routes::compile::{Rule, Share};
 use crate::upstream::{Answer, Key, SendError, Terms, Version};
 
 mod affinity;
-mod deadline;
+pub(crate) mod deadline;
 mod failure;
+mod unread;
 
 use affinity::Affinity;
 use failure::Failure;
@@ -42,6 +43,18 @@ struct Tried {
     answer: Answer,
     picked: Picked,
     permit: RequestPermit,
+    /// Whether the endpoint wanted the body; `None` where nobody waits for that.
+    consent: Option<Consent>,
+}
+
+impl Tried {
+    /// It is not the answer: another try is made.
+    fn let_go(self) {
+        // a body that was never asked for keeps its connection from carrying anything else
+        if self.consent.is_none_or(|it| !it.is_open()) {
+            task::spawn_local("unread answer", unread::drain(self.answer));
+        }
+    }
 }
 
 /// Everything that stays the same from try to try.
@@ -126,7 +139,9 @@ impl Course<'_> {
                 Ok(_) => "status",
                 Err(failure) => failure.ending().details(),
             };
-            drop(outcome);
+            if let Ok(tried) = outcome {
+                tried.let_go();
+            }
             permit = Some(next);
             retries += 1;
             self.exchange.tale.borrow().again(why);
@@ -192,6 +207,7 @@ impl Course<'_> {
         let body = self.exchange.body.replay().ok_or(Failure::NoEndpoint)?;
         let mut request = self.request(body)?;
         self.began(&target, request.headers_mut());
+        let consent = self.awaits_consent().then(|| Consent::ask(&mut request));
         let call = self.exchange.call;
         let key = Key {
             way: target.way.of(call.client_address(), call.dialled()),
@@ -211,7 +227,16 @@ impl Course<'_> {
                 }
             },
         };
-        self.settle(sent, picked, permit, &key)
+        self.settle(sent, picked, permit, consent, &key)
+    }
+
+    /// Whether the client waits to be asked for its body, and the endpoint can ask. In HTTP/2 we neither hear
+    /// nor say 100.
+    fn awaits_consent(&self) -> bool {
+        self.version == Version::Http1
+            && self.asked.version == Spoken::HTTP_11
+            && self.asked.expects_continue()
+            && self.exchange.body.is_untouched()
     }
 
     /// A try goes to this endpoint.
@@ -226,6 +251,7 @@ impl Course<'_> {
         sent: Result<Answer, SendError>,
         picked: Picked,
         permit: RequestPermit,
+        consent: Option<Consent>,
         key: &Key,
     ) -> Result<Tried, Failure> {
         let mut tale = self.exchange.tale.borrow_mut();
@@ -239,6 +265,7 @@ impl Course<'_> {
                     answer,
                     picked,
                     permit,
+                    consent,
                 })
             }
             Err(error) => {
@@ -300,7 +327,12 @@ impl Course<'_> {
             answer,
             picked,
             permit,
+            consent,
         } = tried;
+        let is_unasked = consent.as_ref().is_some_and(Consent::is_open);
+        if is_unasked {
+            self.exchange.body.abandon();
+        }
         let Answer { response, lease } = answer;
         let (mut head, body) = response.into_parts();
         let mut tale = self.exchange.tale.borrow_mut();
@@ -308,6 +340,11 @@ impl Course<'_> {
         drop(tale);
         let is_switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
         asked::remove_hop(&mut head.headers);
+        if is_unasked {
+            // whether its body comes now, nobody can know (RFC 9110, 10.1.1)
+            let close = HeaderValue::from_static("close");
+            head.headers.insert(CONNECTION, close);
+        }
         if let Some(share) = share {
             share.response_headers.apply(&mut head.headers);
         }
@@ -321,6 +358,7 @@ impl Course<'_> {
         let kept = Kept {
             _picked: picked,
             _permit: permit,
+            _consent: consent,
         };
         let body = match self.exchange.switch.filter(|_| is_switched) {
             Some(switch) => {
@@ -449,6 +487,8 @@ pub(super) fn mirror(exchange: &Exchange<'_>, asked: &Asked, destination: Arc<De
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
+        // nobody waits any more
+        request.headers_mut().remove(EXPECT);
         if version == Version::Http1 {
             request.headers_mut().insert(HOST, authority);
         } else {
@@ -457,22 +497,10 @@ pub(super) fn mirror(exchange: &Exchange<'_>, asked: &Asked, destination: Arc<De
         let way = target.way.of(client, dialled);
         let key = Key { way, version };
         match worker.upstream.send(&key, terms, request).await {
-            Ok(Answer { response, lease }) => drain(response, lease).await,
+            Ok(answer) => unread::drain(answer).await,
             Err(error) => tracing::debug!(error = report(&error), "a copy was not sent"),
         }
     });
-}
-
-/// Reads an answer that nobody wants, so that its connection can be used again.
-async fn drain(response: Response<hyper::body::Incoming>, lease: crate::upstream::Lease) {
-    use http_body_util::BodyExt;
-    let mut body = response.into_body();
-    while let Some(frame) = body.frame().await {
-        if frame.is_err() {
-            return;
-        }
-    }
-    lease.give_back();
 }
 
 /// Why a request was not answered, as what is sent says.

@@ -153,7 +153,11 @@ async fn shown(exchange: &Exchange<'_>, whom: &Whom<'_>) -> Result<Option<Part>,
         }
         match reader.frame().await {
             None => is_all = true,
-            Some(Err(_)) => return Err(Ending::ClientGone.into()),
+            Some(Err(_)) => {
+                let broken = exchange.body.broken();
+                let ending = broken.map_or(Ending::ClientGone, Ending::from);
+                return Err(ending.into());
+            }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     read.extend_from_slice(&data);

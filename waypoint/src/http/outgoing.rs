@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::balance::{Picked, RequestPermit};
-use crate::body::Cut;
+use crate::body::{Consent, Cut};
 use crate::messages::Messages;
 use crate::upstream::Lease;
 
@@ -60,6 +60,8 @@ pub struct Kept {
     pub _picked: Picked,
     /// The destination's.
     pub _permit: RequestPermit,
+    /// The body's that waits to be asked for.
+    pub _consent: Option<Consent>,
 }
 
 enum Kind {

@@ -18,7 +18,7 @@ use crate::asked::{Asked, REQUEST_ID};
 use crate::body::Source;
 use crate::call::Call;
 use crate::destinations::{Destination, Target};
-use crate::ending::Fault;
+use crate::ending::{Ending, Fault};
 use crate::observe::record::{self, Flag, Protocol, Record, Size};
 use crate::observe::trace::{Outcome, Trace};
 use crate::observe::{Observer, Settings};
@@ -210,8 +210,14 @@ impl Tale {
             record.asked.size.body = body.taken();
             record.asked.size.messages = body.messages();
         }
+        let broken = inner.body.as_ref().and_then(|it| it.broken());
         let (flag, reason) = match how {
             Ended::Whole => (None, ""),
+            // the endpoint only followed
+            Ended::Upstream if let Some(how) = broken => {
+                let ending = Ending::from(how);
+                (flag(ending.flag()), ending.details())
+            }
             Ended::Upstream => (Some(Flag::UpstreamClosed), "response_broken"),
             Ended::Deadline => (Some(Flag::UpstreamTimeout), "response_timeout"),
             Ended::Client => (Some(Flag::DownstreamClosed), "downstream_remote_disconnect"),

@@ -29,7 +29,7 @@ pub enum Spoken {
 
 /// What the bytes so far say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Guess {
+pub(crate) enum Guess {
     Sure(Spoken),
     More,
 }
@@ -63,7 +63,7 @@ fn at_end(declared: AppProtocol) -> Spoken {
     }
 }
 
-fn guess(bytes: &[u8], declared: AppProtocol) -> Guess {
+pub(crate) fn guess(bytes: &[u8], declared: AppProtocol) -> Guess {
     let is_http = matches!(
         declared,
         AppProtocol::Http11 | AppProtocol::Http2 | AppProtocol::Grpc

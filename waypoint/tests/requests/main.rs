@@ -9,12 +9,15 @@
 
 mod app;
 mod client;
+mod plain;
 mod world;
 
 mod balancing;
+mod bodies;
 mod egress;
 mod forwarding;
 mod hygiene;
+mod noise;
 mod observed;
 mod opaque;
 mod origination;

@@ -9,7 +9,7 @@ use crate::client::{PATIENCE, get};
 use crate::world::{World, routes, run, settings, split, vip};
 
 /// Has every request logged as `code flags details`.
-fn log_everything(world: &mut World) {
+pub(crate) fn log_everything(world: &mut World) {
     let format =
         "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n";
     let telemetry = Telemetry {
@@ -27,7 +27,7 @@ fn log_everything(world: &mut World) {
 }
 
 /// Waits until the log holds this line.
-async fn logged(world: &World, line: &str) {
+pub(crate) async fn logged(world: &World, line: &str) {
     let begun = Instant::now();
     while !world.written.text().lines().any(|it| it == line) {
         assert!(

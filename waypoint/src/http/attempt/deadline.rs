@@ -95,7 +95,7 @@ pub(super) async fn one_try<T>(
 }
 
 /// Reads `grpc-timeout`: at most eight digits and a unit.
-fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if number.is_empty() || number.len() > 8 || !number.bytes().all(|it| it.is_ascii_digit()) {
         return None;

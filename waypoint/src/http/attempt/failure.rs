@@ -32,21 +32,17 @@ pub(super) enum Failure {
     Protocol,
     /// It took too long.
     TryTimeout,
-    /// The client went away in the middle of its body.
-    Client,
-    /// What the client sent as a body is none.
-    BadBody,
+    /// The client broke its own body.
+    Client(Broken),
     /// The request cannot be written.
     Unwritable,
 }
 
 impl Failure {
-    /// Sorts an error. `broken`: how the client broke its body off; then it is nobody else's fault.
+    /// Sorts an error. `broken`: how the client broke its body, if it did.
     pub(super) fn of(error: &SendError, broken: Option<Broken>) -> Self {
-        match broken {
-            Some(Broken::Cut) => return Self::Client,
-            Some(Broken::Malformed) => return Self::BadBody,
-            None => {}
+        if let Some(how) = broken {
+            return Self::Client(how);
         }
         match error {
             SendError::Overflow(_) => Self::Overflow,
@@ -85,8 +81,7 @@ impl Failure {
             Self::Reset | Self::Refused => Ending::Reset,
             Self::Protocol => Ending::UpstreamProtocol,
             Self::TryTimeout => Ending::TryTimeout,
-            Self::Client => Ending::ClientGone,
-            Self::BadBody => Ending::BadBody,
+            Self::Client(how) => how.into(),
             Self::Unwritable => Ending::BadPath,
         }
     }
@@ -102,8 +97,7 @@ impl Failure {
             Self::NoEndpoint
             | Self::NoHost
             | Self::Overflow
-            | Self::Client
-            | Self::BadBody
+            | Self::Client(_)
             | Self::Unwritable => None,
         }
     }
@@ -114,8 +108,7 @@ impl Failure {
             Self::NoEndpoint
             | Self::NoHost
             | Self::Overflow
-            | Self::Client
-            | Self::BadBody
+            | Self::Client(_)
             | Self::Unwritable => retry::Failure::Ours,
             Self::Connect | Self::ConnectTimeout => retry::Failure::Connect,
             Self::ClosedUnsent => retry::Failure::ResetBeforeRequest,
