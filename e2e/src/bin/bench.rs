@@ -1,6 +1,7 @@
-//! `cargo run --release -p e2e --bin bench [-- ROUNDS | -- scale [PODS]]`: the figures of docs/performance.md.
+//! `cargo run --release -p e2e --bin bench [-- ROUNDS | -- scale [PODS] | -- waypoint [ROUNDS]]`: the figures of docs/performance.md.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use clap::Parser;
 use e2e::bench::load::{self, Load};
 use e2e::bench::round::{Pair, measure};
 use e2e::bench::table::{Series, render};
+use e2e::bench::waypoint::weft;
 use e2e::bench::{cpu, memory};
 use sandbox::{Options, PodName, Sandbox};
 
@@ -18,6 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rounds unless told otherwise.
 const ROUNDS: usize = 7;
+/// Rounds of a waypoint beside Envoy unless told otherwise.
+const BESIDE_ROUNDS: usize = 5;
 /// Pods of the large mesh unless told otherwise.
 const PODS: usize = 10_000;
 /// Longest wait for pods and enrolment.
@@ -67,9 +71,12 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         }
         ["scale"] => scale(PODS),
         ["scale", pods] => scale(pods.parse().context("number of pods")?),
+        ["waypoint"] => beside(BESIDE_ROUNDS),
+        ["waypoint", rounds] => beside(rounds.parse().context("number of rounds")?),
+        ["waypoint-alone", folder] => weft::run(Path::new(folder)),
         [] => bench(ROUNDS),
         [rounds] => bench(rounds.parse().context("number of rounds")?),
-        _ => bail!("usage: bench [ROUNDS] | bench scale [PODS]"),
+        _ => bail!("usage: bench [ROUNDS] | bench scale [PODS] | bench waypoint [ROUNDS]"),
     }
 }
 
@@ -115,6 +122,16 @@ fn bench(rounds: usize) -> Result<()> {
     }
     sandbox.down()?;
     say(&render(&series));
+    Ok(())
+}
+
+fn beside(rounds: usize) -> Result<()> {
+    let say_round = |round| say_error(&format!("round {round} of {rounds}"));
+    say(&e2e::bench::waypoint::run(
+        &std::env::current_exe()?,
+        rounds,
+        say_round,
+    )?);
     Ok(())
 }
 

@@ -152,7 +152,7 @@ impl Cluster {
         }
         let member = |spec: EndpointSpec| {
             let known = old.by_key(spec.id.key()).map(|(_, member)| member);
-            let endpoint = match known.filter(|m| m.endpoint.id == spec.id) {
+            let endpoint = match known.filter(|m| *m.endpoint.id == spec.id) {
                 Some(known) => {
                     if spec.is_healthy && !known.is_healthy {
                         known.endpoint.since.store(now, Ordering::Relaxed);
