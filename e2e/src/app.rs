@@ -1,10 +1,11 @@
-//! Small TCP programs that run inside pods: they report what they saw as JSON.
+//! Small programs that run inside pods: they report what they saw as JSON.
 
 pub mod client;
 pub mod impostor;
 pub mod runtime;
 pub mod server;
 pub mod upgrade;
+pub mod words;
 
 use std::hash::Hasher;
 

@@ -4,7 +4,6 @@
 //! first. CPU is read from the scheduler's own counters (nanoseconds per thread), and from the
 //! machine's busy time, because the kernel's work for a proxy is often charged to others.
 
-pub mod waypoint;
 pub mod scale;
 pub mod cpu;
 pub mod memory;

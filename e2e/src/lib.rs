@@ -6,3 +6,4 @@ pub mod mint;
 pub mod expect;
 pub mod app;
 pub mod api_server;
+pub mod listener;

@@ -26,6 +26,31 @@ pub enum Cut {
     NotKept,
 }
 
+/// How a client broke its body off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It went away, or reset the stream.
+    Cut,
+    /// What came is no body: a chunk without a length, say.
+    Malformed,
+}
+
+/// Whether bytes were there, and were not what a body is made of.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(one) = cause {
+        if let Some(io) = one.downcast_ref::<std::io::Error>() {
+            let kind = io.kind();
+            return matches!(
+                kind,
+                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData
+            );
+        }
+        cause = one.source();
+    }
+    false
+}
+
 /// What a client sends, read by one try after the other.
 pub struct Source {
     inner: RefCell<Inner>,
@@ -52,7 +77,10 @@ struct Inner {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Whole,
-    Broken,
+    /// The client went away.
+    Cut,
+    /// The client said something that is no body.
+    Malformed,
 }
 
 impl Source {
@@ -105,9 +133,13 @@ impl Source {
         inner.messages.as_ref().map_or(0, Messages::count)
     }
 
-    /// Whether the client broke it off.
-    pub fn is_broken(&self) -> bool {
-        self.inner.borrow().end == Some(End::Broken)
+    /// How the client broke it off, if it did.
+    pub fn broken(&self) -> Option<Broken> {
+        match self.inner.borrow().end? {
+            End::Whole => None,
+            End::Cut => Some(Broken::Cut),
+            End::Malformed => Some(Broken::Malformed),
+        }
     }
 
     /// Waits until all of it was taken, by whoever reads it.
@@ -161,7 +193,10 @@ impl Source {
                 return Poll::Ready(None);
             }
             Some(Err(error)) => {
-                inner.finish(End::Broken);
+                inner.finish(match is_malformed(&error) {
+                    true => End::Malformed,
+                    false => End::Cut,
+                });
                 return Poll::Ready(Some(Err(Cut::Incoming(error))));
             }
             Some(Ok(frame)) => frame,

@@ -75,6 +75,12 @@ impl Node {
         )
     }
 
+    /// The name under which the mesh knows its pod, once it has one. Source: docs/compat.md#resource-names.
+    pub fn workload(&self) -> Option<Box<str>> {
+        let (cluster, namespace, pod) = (&self.cluster, &self.namespace, &self.pod_name);
+        (!pod.is_empty()).then(|| format!("{cluster}//Pod/{namespace}/{pod}").into())
+    }
+
     /// Namespace and name of its Gateway.
     pub fn key(&self) -> NamespacedName {
         NamespacedName::new(self.namespace.as_str(), self.gateway.as_str())

@@ -215,7 +215,7 @@ pub fn outside(host: &str) -> NamespacedHostname {
 
 /// All destinations of this process, found by what they are.
 pub struct Destinations {
-    place: Arc<Place>,
+    place: ArcSwap<Place>,
     known: Mutex<HashMap<Key, Weak<Destination>, RandomState>>,
 }
 
@@ -223,7 +223,7 @@ impl Destinations {
     /// None yet, for a waypoint that is at `place`.
     pub fn new(place: Place) -> Self {
         Self {
-            place: Arc::new(place),
+            place: ArcSwap::from_pointee(place),
             known: Mutex::default(),
         }
     }
@@ -247,11 +247,7 @@ impl Destinations {
         let destination = Arc::new(Destination {
             name: name.into(),
             key: key.clone(),
-            cluster: Cluster::new(
-                model.policy.clone(),
-                Arc::clone(&self.place),
-                Instant::now(),
-            ),
+            cluster: Cluster::new(model.policy.clone(), self.place.load_full(), Instant::now()),
             reached: ArcSwap::default(),
         });
         known.insert(key, Arc::downgrade(&destination));
@@ -275,7 +271,7 @@ impl Destinations {
         };
         let endpoint = EndpointId::new(WorkloadUid(workload.uid().into()), address.port());
         let now = Instant::now();
-        let cluster = Cluster::new(TrafficPolicy::default(), Arc::clone(&self.place), now);
+        let cluster = Cluster::new(TrafficPolicy::default(), self.place.load_full(), now);
         let spec = EndpointSpec {
             id: endpoint.clone(),
             weight: 1,
@@ -307,6 +303,18 @@ impl Destinations {
             subset: None,
             policy: TrafficPolicy::default(),
         }))
+    }
+
+    /// Says where this waypoint is, as soon as that is known.
+    pub fn stand(&self, place: Place) {
+        if place == **self.place.load() {
+            return;
+        }
+        let place = Arc::new(place);
+        self.place.store(Arc::clone(&place));
+        for destination in self.all() {
+            destination.cluster.set_place(&place);
+        }
     }
 
     /// Brings every destination's endpoints up to date.

@@ -51,6 +51,8 @@ pub enum Ending {
     UnknownCoding,
     /// More header lines or bytes than allowed.
     HeadTooLarge,
+    /// A body that is none: a chunk without a length, say.
+    BadBody,
     /// CONNECT inside of a tunnel.
     Connect,
     /// An upgrade that is not offered.
@@ -147,6 +149,7 @@ impl Ending {
             ),
             Self::UnknownCoding => (Downstream, 501, "DPE", "http1.invalid_transfer_encoding"),
             Self::HeadTooLarge => (Downstream, 431, "DPE", "http1.headers_too_large"),
+            Self::BadBody => (Downstream, 400, "DPE", "http1.codec_error"),
             Self::Connect => (Config, 404, "NR", "route_not_found"),
             Self::UpgradeRefused => (Downstream, 403, "-", "upgrade_failed"),
             Self::Denied => (Policy, 403, "-", "rbac_access_denied_matched_policy"),
@@ -194,6 +197,7 @@ impl Ending {
                 | Self::TwoLengths
                 | Self::UnknownCoding
                 | Self::HeadTooLarge
+                | Self::BadBody
                 | Self::Connect
         )
     }
@@ -234,7 +238,7 @@ impl Ending {
             Self::BodyTooLarge => Cow::Borrowed("Payload Too Large"),
             Self::RateLimited => Cow::Borrowed("local_rate_limited"),
             Self::FaultAbort => Cow::Borrowed("fault filter abort"),
-            Self::TwoLengths => Cow::Borrowed("Bad Request"),
+            Self::TwoLengths | Self::BadBody => Cow::Borrowed("Bad Request"),
             Self::UnknownCoding => Cow::Borrowed("Not Implemented"),
             Self::OldVersion => Cow::Borrowed("Upgrade Required"),
             Self::HeadTooLarge => Cow::Borrowed("Request Header Fields Too Large"),

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh::lifecycle::ready::Gate;
-use mesh::state::{self, ClientPlace};
+use mesh::model::Locality;
+use mesh::state::{self, ClientPlace, Snapshot};
 use mesh::wire;
 use mesh::xds::Demand;
 
+use crate::balance::Place;
 use crate::config::Node;
 use crate::destinations::Destinations;
 use crate::observe::metrics::Events;
@@ -71,15 +73,30 @@ impl Follow {
         }
     }
 
-    /// Brings every destination up to date.
+    /// Brings every destination up to date, and what is near to this waypoint.
     pub fn refresh(&self) {
+        let snapshot = self.state.load();
+        let here = self.here(&snapshot);
+        self.destinations.stand(here.clone());
         let place = ClientPlace {
             network: &self.node.network,
             cluster: &self.node.cluster,
             node: &self.node.name,
-            locality: &self.node.locality,
+            locality: &here.locality,
         };
-        self.destinations.follow(&self.state.load(), place);
+        self.destinations.follow(&snapshot, place);
+    }
+
+    /// Where this waypoint is: what its settings say, else where the mesh knows its pod to be.
+    fn here(&self, snapshot: &Snapshot) -> Place {
+        let uid = self.node.workload();
+        let pod = uid.and_then(|uid| snapshot.workload_by_uid(&uid).found());
+        let told = self.node.locality != Locality::default();
+        let locality = pod.filter(|_| !told).map(|it| it.locality().clone());
+        Place {
+            locality: locality.unwrap_or_else(|| self.node.locality.clone()),
+            labels: pod.map(|it| it.labels().into()).unwrap_or_default(),
+        }
     }
 
     /// Shows how many endpoints are left out. `before` is how often any was, as counted so far.
@@ -106,6 +123,7 @@ impl Follow {
             return false;
         };
         let mut wanted: HashSet<Box<str>> = HashSet::new();
+        wanted.extend(self.node.workload());
         for (key, _) in self.served.load().services() {
             wanted.insert(key.to_string().into());
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::header::HOST;
+use ::http::uri::Scheme;
 use ::http::{HeaderValue, Request, Response, Uri, Version as Spoken};
 use http_body_util::{BodyExt, Full};
 use mesh::model::destination;
@@ -71,6 +72,9 @@ impl Transport for Reached<'_> {
             let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
             head.uri = Uri::try_from(path)?;
         }
+        if version == Version::Http2 && head.uri.authority().is_none() {
+            head.uri = addressed(head.uri, server)?;
+        }
         let request = Request::from_parts(head, Replay::Whole(Some(body)));
         let key = Key { way, version };
         let answer = worker.upstream.send(&key, terms, request).await?;
@@ -84,6 +88,20 @@ impl Transport for Reached<'_> {
         let body = whole.map_err(Cause::from).boxed_unsync();
         Ok(Response::from_parts(head, body))
     }
+}
+
+/// A path at a server: a request of HTTP/2 is not complete without a scheme and an authority (RFC 9113, 8.3.1).
+fn addressed(path: Uri, server: &ProviderAddress) -> Result<Uri, ::http::Error> {
+    let port = server.port;
+    let authority = match &server.host {
+        ProviderHost::Service(key) => format!("{}:{port}", key.hostname),
+        ProviderHost::Address(address) => SocketAddr::new(*address, port).to_string(),
+        ProviderHost::Name(name) => format!("{name}:{port}"),
+    };
+    let mut parts = path.into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority.try_into()?);
+    Ok(Uri::from_parts(parts)?)
 }
 
 /// The way to a server, and the endpoint that was chosen where it is a service of the mesh.
@@ -157,5 +175,34 @@ fn plain(address: SocketAddr) -> Way {
         tunnel: None,
         tls: None,
         announced: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh::names::NamespacedHostname;
+
+    use super::*;
+
+    #[test]
+    fn a_question_over_http2_says_whom_it_is_for() {
+        for (host, wanted) in [
+            (
+                ProviderHost::Service(NamespacedHostname::new("n", "judge.n.svc")),
+                "http://judge.n.svc:9000/a.B/C",
+            ),
+            (
+                ProviderHost::Address("fd00::1".parse().unwrap()),
+                "http://[fd00::1]:9000/a.B/C",
+            ),
+            (
+                ProviderHost::Name("judge.example".into()),
+                "http://judge.example:9000/a.B/C",
+            ),
+        ] {
+            let server = ProviderAddress { host, port: 9000 };
+            let uri = addressed(Uri::from_static("/a.B/C"), &server).unwrap();
+            assert_eq!(uri.to_string(), wanted);
+        }
     }
 }

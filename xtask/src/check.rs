@@ -16,6 +16,7 @@ pub fn all(root: &Path) -> Result<Vec<String>> {
     findings.extend(prose::files(root)?);
     findings.extend(documents::anchors(root)?);
     findings.extend(documents::paths(root)?);
+    findings.extend(documents::journeys(root)?);
     findings.extend(crates::banned(root)?);
     Ok(findings)
 }

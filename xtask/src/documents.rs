@@ -10,6 +10,9 @@ use crate::sources;
 /// The document whose anchors code cites.
 const CONTRACT: &str = "docs/compat.md";
 
+/// Where the journeys are that it names.
+const JOURNEYS: &str = "e2e/tests/all";
+
 /// Citations of anchors that are missing from the contract document.
 ///
 /// # Errors
@@ -54,6 +57,37 @@ fn citations(text: &str) -> Vec<String> {
             rest.get(..end).unwrap_or_default().to_owned()
         })
         .filter(|a| !a.is_empty())
+        .collect()
+}
+
+/// Journeys that the contract document names as proofs and that do not exist.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn journeys(root: &Path) -> Result<Vec<String>> {
+    let contract = fs::read_to_string(root.join(CONTRACT)).context(CONTRACT)?;
+    let mut sources = String::new();
+    for file in sources::rust_files(&root.join(JOURNEYS))? {
+        sources += &fs::read_to_string(&file)?;
+    }
+    Ok(lost_journeys(&contract, &sources))
+}
+
+/// Names in backticks that are those of journeys, and that no source has as a text.
+fn lost_journeys(contract: &str, sources: &str) -> Vec<String> {
+    let is_name = |word: &&str| {
+        let is_word = word
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '0'..='9'));
+        is_word && word.starts_with("waypoint_")
+    };
+    let mut named: Vec<&str> = contract.split('`').filter(is_name).collect();
+    named.sort_unstable();
+    named.dedup();
+    named.retain(|name| !sources.contains(&format!("\"{name}\"")));
+    named
+        .into_iter()
+        .map(|name| format!("{CONTRACT}: names the journey {name}, which does not exist"))
         .collect()
 }
 
@@ -153,6 +187,14 @@ mod tests {
             ["src/lost.rs", "b/gone.rs", "lost.md"]
                 .map(|name| format!("a.md: names {name}, which does not exist"))
         );
+    }
+
+    #[test]
+    fn a_journey_that_is_named_and_lost_is_found() {
+        let contract = "| `path` | `waypoint_is_there`, `waypoint_is_gone` | `waypoint.rs`";
+        let lost = lost_journeys(contract, "(\"waypoint_is_there\", walk),");
+        let wanted = "docs/compat.md: names the journey waypoint_is_gone, which does not exist";
+        assert_eq!(lost, [wanted]);
     }
 
     #[test]

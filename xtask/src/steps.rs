@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// Programs the full tests need beside Rust and a C compiler, and the Debian package of each.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
+    ("h2load", "nghttp2-client"),
     ("nft", "nftables"),
     ("python3", "python3-venv"),
 ];

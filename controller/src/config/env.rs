@@ -143,7 +143,11 @@ pub const VARIABLES: &[Variable] = &[
         "1s",
         "how long a certificate request waits for news of a pod that is not known yet",
     ),
-    ("RUST_LOG", "info", "log filter"),
+    (
+        "RUST_LOG",
+        "info,kube_client=off",
+        "log filter; the API server's library says again what the controller says, each time",
+    ),
     ("LOG_FORMAT", "plain", "log format, plain or json"),
 ];
 
@@ -355,7 +359,7 @@ fn log(reader: &mut Reader) -> Log {
     };
     Log {
         format,
-        filter: reader.text_or("RUST_LOG", "info"),
+        filter: reader.text_or("RUST_LOG", "info,kube_client=off"),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The pods are records on a node that nobody runs; the controller's clients are two real node proxies. Nothing is
 //! sent to anybody: this is about knowing. A hundred pods to a namespace, with ten services and five policies.
 
+pub mod api_server;
 mod manifests;
 mod look;
 

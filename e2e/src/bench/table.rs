@@ -29,7 +29,7 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 /// Smallest and largest of some figures.
-pub fn spread(figures: &[f64]) -> (f64, f64) {
+fn spread(figures: &[f64]) -> (f64, f64) {
     figures
         .iter()
         .fold((f64::MAX, f64::MIN), |(low, high), &f| {

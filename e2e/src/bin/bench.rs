@@ -1,7 +1,6 @@
-//! `cargo run --release -p e2e --bin bench [-- ROUNDS | -- scale [PODS] | -- waypoint [ROUNDS]]`: the figures of docs/performance.md.
+//! `cargo run --release -p e2e --bin bench [-- ROUNDS | -- scale [api-server] [PODS]]`: the figures of docs/performance.md.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,6 @@ use clap::Parser;
 use e2e::bench::load::{self, Load};
 use e2e::bench::round::{Pair, measure};
 use e2e::bench::table::{Series, render};
-use e2e::bench::waypoint::weft;
 use e2e::bench::{cpu, memory};
 use sandbox::{Options, PodName, Sandbox};
 
@@ -20,8 +18,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rounds unless told otherwise.
 const ROUNDS: usize = 7;
-/// Rounds of a waypoint beside Envoy unless told otherwise.
-const BESIDE_ROUNDS: usize = 5;
 /// Pods of the large mesh unless told otherwise.
 const PODS: usize = 10_000;
 /// Longest wait for pods and enrolment.
@@ -69,14 +65,15 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
             say(&format!("{now} {peak}"));
             Ok(())
         }
+        ["scale", "api-server"] => scale_at_api_server(PODS),
+        ["scale", "api-server", pods] => {
+            scale_at_api_server(pods.parse().context("number of pods")?)
+        }
         ["scale"] => scale(PODS),
         ["scale", pods] => scale(pods.parse().context("number of pods")?),
-        ["waypoint"] => beside(BESIDE_ROUNDS),
-        ["waypoint", rounds] => beside(rounds.parse().context("number of rounds")?),
-        ["waypoint-alone", folder] => weft::run(Path::new(folder)),
         [] => bench(ROUNDS),
         [rounds] => bench(rounds.parse().context("number of rounds")?),
-        _ => bail!("usage: bench [ROUNDS] | bench scale [PODS] | bench waypoint [ROUNDS]"),
+        _ => bail!("usage: bench [ROUNDS] | bench scale [api-server] [PODS]"),
     }
 }
 
@@ -125,16 +122,6 @@ fn bench(rounds: usize) -> Result<()> {
     Ok(())
 }
 
-fn beside(rounds: usize) -> Result<()> {
-    let say_round = |round| say_error(&format!("round {round} of {rounds}"));
-    say(&e2e::bench::waypoint::run(
-        &std::env::current_exe()?,
-        rounds,
-        say_round,
-    )?);
-    Ok(())
-}
-
 fn scale(pods: usize) -> Result<()> {
     let program = std::env::current_exe()?;
     let settings = Options {
@@ -145,6 +132,13 @@ fn scale(pods: usize) -> Result<()> {
     let table = e2e::bench::scale::run(&sandbox, &program, pods.div_ceil(100));
     sandbox.down()?;
     say(&table?);
+    Ok(())
+}
+
+fn scale_at_api_server(pods: usize) -> Result<()> {
+    let program = std::env::current_exe()?;
+    let table = e2e::bench::scale::api_server::run(&program, pods.div_ceil(100))?;
+    say(&table);
     Ok(())
 }
 

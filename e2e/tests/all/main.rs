@@ -73,6 +73,8 @@ fn app(arguments: &[String]) -> ExitCode {
         ["upgrade", authority] => {
             e2e::app::upgrade::run(authority).map(|()| say("frames came back"))
         }
+        ["words", "serve", port] => words_serve(port),
+        ["words", "call", call] => words_call(call),
         ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
         ["mint", wish] => mint(wish),
         ["count", server, port] => count(server, port),
@@ -93,6 +95,16 @@ fn app(arguments: &[String]) -> ExitCode {
 fn client(server: &str, task: &str) -> Result<()> {
     let seen = e2e::app::client::run(server.parse()?, &serde_json::from_str(task)?)?;
     say(&serde_json::to_string(&seen)?);
+    Ok(())
+}
+
+fn words_serve(port: &str) -> Result<()> {
+    e2e::app::words::serve(port.parse()?)
+}
+
+fn words_call(call: &str) -> Result<()> {
+    let told = e2e::app::words::call(&serde_json::from_str(call)?)?;
+    say(&serde_json::to_string(&told)?);
     Ok(())
 }
 

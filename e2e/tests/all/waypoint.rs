@@ -3,6 +3,7 @@
 //! Each journey has a cluster of its own; what the conformance suite asserts is asserted here, and what it leaves out:
 //! where a redirect leads, the path that arrives, the status of the route.
 
+mod balancing;
 mod bookshop;
 mod consumers;
 mod entrance;
@@ -14,6 +15,7 @@ mod redirects;
 mod resilience;
 mod security;
 mod weights;
+mod words;
 
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ const SETTLED: Duration = Duration::from_secs(40);
 /// How often in a row an answer must be as expected, while proxies hear of a change.
 const IN_A_ROW: u32 = 3;
 const CLIENT: &str = "shop/client";
+/// `metadata.generation` of the routes: what their status says was seen.
+const GENERATION: u32 = 7;
 const SHOP: &str = include_str!("waypoint/shop.yaml");
 
 /// All journeys through waypoints.
@@ -42,6 +46,8 @@ pub(crate) fn journeys() -> Vec<Journey> {
     all.extend(weights::JOURNEYS);
     all.extend(consumers::JOURNEYS);
     all.extend(grpc::JOURNEYS);
+    all.extend(words::JOURNEYS);
+    all.extend(balancing::JOURNEYS);
     all.extend(resilience::JOURNEYS);
     all.extend(istio::JOURNEYS);
     all.extend(security::JOURNEYS);
@@ -170,13 +176,30 @@ impl Shop {
         })
     }
 
-    /// Waits until a route says of its first parent that it is accepted and everything it names is there.
+    /// Waits until a route says of its one parent, a service, that it is accepted and everything it names is there, and
+    /// who says so of which generation.
     pub(crate) fn route_is_accepted(&self, resource: &str, name: &str) -> Result<()> {
+        self.route_of_is_accepted("shop", resource, name)
+    }
+
+    /// The same of a route of another namespace.
+    pub(crate) fn route_of_is_accepted(
+        &self,
+        namespace: &str,
+        resource: &str,
+        name: &str,
+    ) -> Result<()> {
         let resource = format!("{resource}.gateway.networking.k8s.io");
-        self.status(&resource, "shop", name, |status| {
-            ["Accepted", "ResolvedRefs"]
-                .iter()
-                .all(|kind| condition(status, kind).is_some_and(|(status, _)| status == "True"))
+        self.status(&resource, namespace, name, |status| {
+            let parents = status.pointer("/parents").and_then(Value::as_array);
+            let says = |at: &str, word: &str| status.pointer(at).is_some_and(|it| it == word);
+            parents.is_some_and(|it| it.len() == 1)
+                && says("/parents/0/controllerName", "istio.io/gateway-controller")
+                && says("/parents/0/parentRef/kind", "Service")
+                && ["Accepted", "ResolvedRefs"].iter().all(|kind| {
+                    let good = ("True".to_owned(), (*kind).to_owned());
+                    condition(status, kind) == Some(good) && was_seen(status, kind)
+                })
         })
         .map(drop)
     }
@@ -192,6 +215,18 @@ pub(crate) fn condition(status: &Value, kind: &str) -> Option<(String, String)> 
     Some((text("status")?, text("reason")?))
 }
 
+/// Whether a condition of a route's first parent is about the route as it was applied.
+fn was_seen(status: &Value, kind: &str) -> bool {
+    let conditions = status.pointer("/parents/0/conditions");
+    let mut conditions = conditions.and_then(Value::as_array).into_iter().flatten();
+    conditions.any(|it| {
+        it.get("type").is_some_and(|it| it == kind)
+            && it
+                .get("observedGeneration")
+                .is_some_and(|it| *it == GENERATION)
+    })
+}
+
 /// What the server saw, from its answer.
 pub(crate) fn seen(answer: &Answer) -> Result<Seen> {
     serde_json::from_str(&answer.body).with_context(|| format!("{answer:?}"))
@@ -205,7 +240,7 @@ pub(crate) fn get(path: &str) -> Ask {
 /// An HTTPRoute of the shop with port 80 of the service as its parent.
 pub(crate) fn route(name: &str, rules: &str) -> String {
     format!(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop}}\n\
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop, generation: {GENERATION}}}\n\
          spec:\n  parentRefs:\n  - {{group: \"\", kind: Service, name: echo, port: 80}}\n  rules:\n{rules}"
     )
 }

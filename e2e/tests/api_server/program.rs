@@ -1,24 +1,18 @@
 //! The whole controller in this process, on free ports, and a node proxy's view of it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use controller::app::{self, Listeners};
 use controller::config::env;
+use e2e::listener::Listener;
 use mesh::lifecycle::task;
 use mesh::settings::Reader;
-use proto::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use proto::discovery::{DeltaDiscoveryRequest, Node};
-use proto::type_urls::{ADDRESS, AUTHORIZATION};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Endpoint;
-use tonic::{Request, Streaming};
 
 pub(crate) struct Program {
     grpc: SocketAddr,
@@ -92,67 +86,8 @@ impl Program {
     }
 
     /// What a node proxy with this token is served.
-    pub(crate) async fn client(&self, token: &str) -> Result<Client, tonic::Status> {
-        let tls = mesh::tls::foreign::client("weft-controller.weft-system.svc", &self.root);
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.grpc)).unwrap();
-        let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
-        let mut client = AggregatedDiscoveryServiceClient::new(channel);
-        let (requests, receiver) = mpsc::channel(8);
-        let node = Node {
-            id: "ztunnel~10.0.0.1~ztunnel-a.weft-system~weft-system.svc.cluster.local".to_owned(),
-            ..Node::default()
-        };
-        for type_url in [ADDRESS, AUTHORIZATION] {
-            let first = DeltaDiscoveryRequest {
-                node: Some(node.clone()),
-                type_url: type_url.to_owned(),
-                ..DeltaDiscoveryRequest::default()
-            };
-            requests.send(first).await.unwrap();
-        }
-        let mut request = Request::new(ReceiverStream::new(receiver));
-        let bearer = format!("Bearer {token}").parse().unwrap();
-        request.metadata_mut().insert("authorization", bearer);
-        let responses = client
-            .delta_aggregated_resources(request)
-            .await?
-            .into_inner();
-        Ok(Client {
-            requests,
-            responses,
-            known: BTreeMap::new(),
-        })
-    }
-}
-
-/// A node proxy, as far as it listens.
-pub(crate) struct Client {
-    requests: mpsc::Sender<DeltaDiscoveryRequest>,
-    responses: Streaming<proto::discovery::DeltaDiscoveryResponse>,
-    /// What it was told, by type and name: the bytes.
-    pub(crate) known: BTreeMap<(String, String), Vec<u8>>,
-}
-
-impl Client {
-    /// Takes in everything that is said until nothing is for a moment.
-    pub(crate) async fn listen(&mut self, moment: Duration) -> Result<(), tonic::Status> {
-        while let Ok(message) = tokio::time::timeout(moment, self.responses.message()).await {
-            let response = message?.ok_or_else(|| tonic::Status::unavailable("ended"))?;
-            let ack = DeltaDiscoveryRequest {
-                type_url: response.type_url.clone(),
-                response_nonce: response.nonce,
-                ..DeltaDiscoveryRequest::default()
-            };
-            self.requests.send(ack).await.unwrap();
-            for name in response.removed_resources {
-                self.known.remove(&(response.type_url.clone(), name));
-            }
-            for resource in response.resources {
-                let bytes = resource.resource.unwrap_or_default().value.to_vec();
-                self.known
-                    .insert((response.type_url.clone(), resource.name), bytes);
-            }
-        }
-        Ok(())
+    pub(crate) async fn client(&self, token: &str) -> Result<Listener, tonic::Status> {
+        let connected = Listener::connect(self.grpc, &self.root, token).await;
+        connected.unwrap()
     }
 }

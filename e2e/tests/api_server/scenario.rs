@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use e2e::api_server::{ApiServer, Proven, Settings};
+use e2e::listener::Listener;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use objects::watch::Source;
@@ -12,7 +13,7 @@ use objects::watch::directory::DirectorySource;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{self, Client, Program};
+use crate::program::{self, Program};
 
 const ISSUER: &str = "https://issuer.test";
 /// How long both may take to agree.
@@ -52,7 +53,7 @@ struct Seen {
 
 struct Side {
     program: Program,
-    client: Client,
+    client: Listener,
 }
 
 impl Side {

@@ -23,7 +23,7 @@ use super::table::Table;
 /// The endpoints of one destination (service, port, subset), and what is under way to them.
 #[derive(Debug)]
 pub struct Cluster {
-    place: Arc<Place>,
+    place: ArcSwap<Place>,
     /// Times are counted from here.
     beginning: Instant,
     table: ArcSwap<Table>,
@@ -104,7 +104,7 @@ impl Cluster {
         let next_check = policy.outlier.as_ref().map_or(NEVER, outlier::interval);
         let table = Table::new(Arc::new(policy), &place, Arc::new([]), None);
         Arc::new(Self {
-            place,
+            place: ArcSwap::new(place),
             beginning: now,
             table: ArcSwap::from_pointee(table),
             limiter,
@@ -131,10 +131,22 @@ impl Cluster {
         let members = Arc::clone(&old.members);
         self.publish(Table::new(
             Arc::new(policy),
-            &self.place,
+            &self.place.load(),
             members,
             Some(&old),
         ));
+    }
+
+    /// Says where this waypoint is, which decides which endpoints are near.
+    pub fn set_place(&self, place: &Arc<Place>) {
+        let _guard = self.change();
+        if **place == **self.place.load() {
+            return;
+        }
+        self.place.store(Arc::clone(place));
+        let old = self.table.load_full();
+        let (policy, members) = (Arc::clone(&old.policy), Arc::clone(&old.members));
+        self.publish(Table::new(policy, place, members, Some(&old)));
     }
 
     /// Changes the endpoints. Those that were there before keep requests under way, ejections and age;
@@ -166,7 +178,7 @@ impl Cluster {
         let members: Arc<[Member]> = endpoints.into_iter().map(member).collect();
         outlier::keep_within(&members, old.policy.outlier.as_ref());
         let policy = Arc::clone(&old.policy);
-        self.publish(Table::new(policy, &self.place, members, Some(&old)));
+        self.publish(Table::new(policy, &self.place.load(), members, Some(&old)));
     }
 
     /// The policy now.

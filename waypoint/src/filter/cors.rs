@@ -117,10 +117,11 @@ impl Rules {
                 HeaderValue::from_static("true"),
             );
         }
+        // Browsers read this in the answer itself; in a preflight it does no harm, and tools look for it there.
+        if let Some(expose) = &self.expose.value {
+            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
+        }
         if preflight.is_none() {
-            if let Some(expose) = &self.expose.value {
-                answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
-            }
             return Verdict::GoOn(answer);
         }
         let asked_headers = headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
@@ -241,6 +242,7 @@ mod tests {
             ("access-control-allow-credentials", "true"),
             ("access-control-allow-methods", "PUT"),
             ("access-control-allow-headers", "x-a,x-b"),
+            ("access-control-expose-headers", "x-seen"),
             ("access-control-max-age", "5"),
         ]);
         assert_eq!(

@@ -238,7 +238,7 @@ impl Course<'_> {
             }
             Err(error) => {
                 tracing::debug!(endpoint = %key.way.address, error = report(&error), "a try failed");
-                let failure = Failure::of(&error, self.exchange.body.is_broken());
+                let failure = Failure::of(&error, self.exchange.body.broken());
                 let failed = Failed::of(failure.ending());
                 tale.attempted(0, None, failed);
                 if let Some(local) = failure.local() {
@@ -306,8 +306,11 @@ impl Course<'_> {
         if let Some(share) = share {
             share.response_headers.apply(&mut head.headers);
         }
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        head.headers.insert(SERVICE_TIME, HeaderValue::from(millis));
+        // Answers to upgrades carry none, as Envoy's.
+        if self.asked.upgrade.is_none() {
+            let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            head.headers.insert(SERVICE_TIME, HeaderValue::from(millis));
+        }
         head.headers.insert(SERVER, SERVER_NAME);
         self.affinity.tell(&picked, &mut head.headers);
         let kept = Kept {
@@ -451,6 +454,6 @@ async fn drain(response: Response<hyper::body::Incoming>, lease: crate::upstream
 /// Why a request was not answered, as what is sent says.
 impl From<&SendError> for Ending {
     fn from(error: &SendError) -> Self {
-        Failure::of(error, false).ending()
+        Failure::of(error, None).ending()
     }
 }

@@ -68,9 +68,20 @@ impl Client {
         name: &str,
     ) -> Self {
         let who = identity(namespace, name);
+        let credentials = ca.issue_as(&who, &Leaf::of(&who), &ca.root_pem());
+        Self::known(who, credentials, door, waypoint)
+    }
+
+    /// One with credentials of its own.
+    pub(crate) fn known(
+        who: Identity,
+        credentials: std::sync::Arc<tls::Credentials>,
+        door: SocketAddr,
+        waypoint: Identity,
+    ) -> Self {
         Self {
             pool: Pool::new(mesh::hbone::Settings::default()),
-            credentials: ca.issue_as(&who, &Leaf::of(&who), &ca.root_pem()),
+            credentials,
             who,
             door,
             waypoint,
@@ -182,6 +193,7 @@ pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
 
 pub(crate) struct Http1(hyper::client::conn::http1::SendRequest<Full<Bytes>>);
 
+#[derive(Clone)]
 pub(crate) struct Http2(hyper::client::conn::http2::SendRequest<Full<Bytes>>);
 
 impl Http1 {

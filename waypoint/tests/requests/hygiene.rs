@@ -1,7 +1,11 @@
 //! Requests that are malformed, too large, smuggled; upgrades.
 
+use std::time::Duration;
+
+use mesh::model::destination::Outlier;
+
 use crate::client::with;
-use crate::world::{World, run, vip};
+use crate::world::{World, bound, run, vip};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
@@ -68,6 +72,43 @@ fn malformed_requests_are_refused_and_harm_nobody() {
         }
         assert_eq!(app.requests(), 0);
         assert_eq!(world.client.get(&vip(80), "/").await.status, 200);
+    });
+}
+
+#[test]
+fn a_body_that_is_none_is_the_client_s_fault_and_nobody_else_s() {
+    run(|| async {
+        let (mut world, _app) = World::web().await;
+        let mut watched = bound("web", 80);
+        watched.destinations[0].policy.outlier = Some(Outlier {
+            consecutive_5xx: 1,
+            consecutive_gateway: 1,
+            split_local: false,
+            consecutive_local: 1,
+            interval: Duration::from_secs(10),
+            base_ejection: Duration::from_secs(30),
+            max_ejection_percent: 100,
+            min_health_percent: 0,
+        });
+        world.route(&watched);
+        let head = "POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+        for body in ["x\r\n", "2\r\nabcd\r\n", "fffffffffffffffff\r\n"] {
+            let request = format!("{head}{body}");
+            let heard = world.client.raw(&vip(80), request.as_bytes()).await;
+            assert!(heard.starts_with("HTTP/1.1 400 "), "{body:?}: {heard:?}");
+            assert!(heard.contains("connection: close\r\n"), "{heard:?}");
+            assert_eq!(heard.matches("HTTP/1.1 ").count(), 1, "{heard:?}");
+            // Whoever was to have it is as good as before.
+            assert_eq!(world.client.get(&vip(80), "/").await.status, 200);
+        }
+        let page = world.registry.encode().unwrap();
+        let is_counted = |line: &str| {
+            line.starts_with("istio_requests_total{")
+                && line.contains("response_code=\"400\"")
+                && line.contains("response_flags=\"DPE\"")
+                && line.ends_with(" 3")
+        };
+        assert!(page.lines().any(is_counted), "{page}");
     });
 }
 

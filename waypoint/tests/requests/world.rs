@@ -84,9 +84,10 @@ pub(crate) struct World {
     pub(crate) follow: Follow,
     pub(crate) registry: mesh::telemetry::metrics::Metrics,
     pub(crate) written: Written,
+    /// Where it takes tunnels.
+    pub(crate) door: SocketAddr,
     store: Store,
     workers: Option<Workers>,
-    door: SocketAddr,
     services: Vec<Service>,
     pods: u32,
 }
@@ -117,8 +118,19 @@ pub(crate) fn settings(key: NamespacedName) -> Waypoint {
 
 impl World {
     /// A waypoint that serves nothing yet. `change` may turn settings.
-    #[expect(clippy::too_many_lines, reason = "wiring, part after part")]
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let written = Written::default();
+        let mut world = Self::logging(change, written.clone()).await;
+        world.written = written;
+        world
+    }
+
+    /// The same, whose log goes elsewhere.
+    #[expect(clippy::too_many_lines, reason = "wiring, part after part")]
+    pub(crate) async fn logging(
+        change: impl FnOnce(&mut Config),
+        log_to: impl std::io::Write + Send + 'static,
+    ) -> Self {
         let variables = [
             ("GATEWAY_NAME", "waypoint"),
             ("POD_NAME", "waypoint-1"),
@@ -141,9 +153,7 @@ impl World {
         let registry = mesh::telemetry::metrics::Metrics::default();
         let metrics = registry.register(Metrics::register);
         let (lines, log) = access_log::lines::channel(&metrics.events);
-        let written = Written::default();
-        let writing = written.clone();
-        std::thread::spawn(move || log.run(writing));
+        std::thread::spawn(move || log.run(log_to));
         let shared = Shared {
             tunnels: config::tunnels(),
             identity: config.node.identity(),
@@ -175,7 +185,7 @@ impl World {
                 events: None,
             },
             registry,
-            written,
+            written: Written::default(),
             store,
             workers: Some(workers),
             door,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use sandbox::app::echo::{Answer, Ask};
 
-use super::{CLIENT, journey};
+use super::{CLIENT, GENERATION, journey};
 use crate::Journey;
 
 pub(crate) const JOURNEYS: [Journey; 1] = [(
@@ -14,7 +14,7 @@ pub(crate) const JOURNEYS: [Journey; 1] = [(
 /// A route of a namespace that marks answers of the shop's service.
 fn marking(namespace: &str) -> String {
     format!(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: mark, namespace: {namespace}}}\n\
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: mark, namespace: {namespace}, generation: {GENERATION}}}\n\
          spec:\n  parentRefs:\n  - {{group: \"\", kind: Service, name: echo, namespace: shop, port: 80}}\n  rules:\n  \
          - filters:\n    - type: ResponseHeaderModifier\n      responseHeaderModifier:\n        set:\n        \
          - {{name: x-marked-by, value: {namespace}}}\n    backendRefs:\n    - {{name: echo, namespace: shop, port: 80}}\n"
@@ -35,6 +35,7 @@ fn consumers() -> Result<()> {
             marked(Some("town")),
         )?;
         shop.becomes(CLIENT, &ask, "it holds for nobody else", marked(None))?;
+        shop.route_of_is_accepted("town", "httproutes", "mark")?;
         shop.apply(&marking("shop"))?;
         shop.becomes(
             CLIENT,

@@ -8,7 +8,8 @@ use e2e::world::PATIENCE;
 use sandbox::app::echo::{Ask, Speech};
 use sandbox::{PodName, Target};
 
-use super::{CLIENT, Shop, get, journey, route, seen};
+use super::filters::counted;
+use super::{CLIENT, GENERATION, Shop, get, journey, route, seen};
 use crate::{Journey, ensure};
 
 pub(crate) const JOURNEYS: [Journey; 3] = [
@@ -34,7 +35,7 @@ const BIG: usize = 30_000;
 
 fn marking(name: &str, parent: &str) -> String {
     format!(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop}}\n\
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop, generation: {GENERATION}}}\n\
          spec:\n  parentRefs:\n  - {{group: \"\", kind: Service, name: echo{parent}}}\n  rules:\n  - filters:\n    \
          - type: ResponseHeaderModifier\n      responseHeaderModifier:\n        set:\n        \
          - {{name: {MARK}, value: gate}}\n    backendRefs:\n    - {{name: echo, port: 8080}}\n"
@@ -65,7 +66,10 @@ fn passes() -> Result<()> {
         (big.method, big.body) = ("POST".to_owned(), "x".repeat(BIG));
         let answer = shop.answered_with(&big, 200)?;
         ensure(seen(&answer)?.body == BIG, || format!("{answer:?}"))?;
-        upgraded(shop)?;
+        #[cfg(feature = "packages")]
+        others(shop)?;
+        upgraded(shop, "echo:80")?;
+        spoken(shop)?;
 
         // The address of a pod is no service: no route, no waypoint.
         shop.apply(&marking("mark", ", port: 80"))?;
@@ -75,15 +79,81 @@ fn passes() -> Result<()> {
         let direct = Ask::get(&format!("http://{}/", SocketAddr::new(pod, 8080)));
         let around = |it: &sandbox::app::echo::Answer| it.status == 200 && !marked(it);
         shop.becomes(CLIENT, &direct, "a pod's address goes around", around)?;
+        // Where a connection leads chooses the route, not whom the request names.
+        let other = get("/").with("host", "echo-v2");
+        shop.becomes(CLIENT, &other, "another host at this address", marked)?;
+        let named = Ask::get("http://echo-v2/").with("host", "echo");
+        shop.becomes(CLIENT, &named, "this host at another address", around)?;
         shop.route_is_accepted("httproutes", "mark")
     })
 }
 
-/// WebSocket and whatever else a client upgrades to: asked for with curl, which holds the connection.
-fn upgraded(shop: &Shop) -> Result<()> {
+/// Clients that Weft did not write: curl over both versions of HTTP, h2load with many streams on few connections.
+#[cfg(feature = "packages")]
+fn others(shop: &Shop) -> Result<()> {
+    let target = Target::Pod(PodName::parse(CLIENT));
+    for (option, version) in [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")] {
+        let asked = [
+            "curl",
+            "-s",
+            option,
+            "-d",
+            "hello",
+            "-w",
+            "%{http_code} %{http_version}",
+            "http://echo/curl?x=1",
+        ];
+        let output = shop.world.sandbox.exec(&target, &asked)?;
+        let text = output.text();
+        let (body, told) = text.rsplit_once('\n').context(text.clone())?;
+        let seen: sandbox::app::echo::Seen = serde_json::from_str(body)?;
+        let is_right =
+            told == format!("200 {version}") && seen.path == "/curl?x=1" && seen.body == 5;
+        ensure(is_right, || text.clone())?;
+    }
+    let asked = [
+        "h2load",
+        "-n",
+        "400",
+        "-c",
+        "4",
+        "-m",
+        "20",
+        "http://echo/h2load",
+    ];
+    let text = shop.world.sandbox.exec(&target, &asked)?.text();
+    let is_right = text.contains("400 succeeded, 0 failed") && text.contains("400 2xx");
+    ensure(is_right, || text.clone())?;
+    let pods = ["shop/v1", "shop/v2"].map(|pod| counted(shop, CLIENT, pod, "/h2load"));
+    let [one, other] = pods;
+    let (one, other) = (one?, other?);
+    // Streams of one connection go to both.
+    ensure(one + other == 400 && one > 50 && other > 50, || {
+        format!("{one} and {other}")
+    })
+}
+
+/// What a service's ports say that their application speaks.
+fn spoken(shop: &Shop) -> Result<()> {
+    shop.apply(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: spoken, namespace: shop}\nspec:\n  selector: {app: echo}\n  ports:\n  \
+         - {name: one, port: 80, targetPort: 8080, appProtocol: kubernetes.io/h2c}\n  \
+         - {name: two, port: 81, targetPort: 8080, appProtocol: kubernetes.io/ws}\n",
+    )?;
+    shop.becomes(
+        CLIENT,
+        &Ask::get("http://spoken/"),
+        "HTTP/2 is spoken with the application",
+        |it| seen(it).is_ok_and(|seen| seen.protocol == "HTTP/2.0"),
+    )?;
+    upgraded(shop, "spoken:81")
+}
+
+/// WebSocket and whatever else a client upgrades to.
+fn upgraded(shop: &Shop, authority: &str) -> Result<()> {
     let program = std::env::current_exe()?;
     let program = program.to_string_lossy();
-    let command = [&program, "app", "upgrade", "echo:80"];
+    let command = [&program, "app", "upgrade", authority];
     let target = Target::Pod(PodName::parse(CLIENT));
     eventually("an upgraded connection carries bytes", PATIENCE, || {
         let output = shop.world.sandbox.exec(&target, &command)?;
@@ -111,6 +181,7 @@ fn ports() -> Result<()> {
         shop.apply(&marking("mark", ""))?;
         has_mark("", true)?;
         has_mark(":8080", true)?;
+        shop.route_is_accepted("httproutes", "mark")?;
         // A port that the service does not have.
         shop.apply(&marking("nowhere", ", port: 81"))?;
         let resource = "httproutes.gateway.networking.k8s.io";
@@ -129,13 +200,32 @@ fn closes() -> Result<()> {
             "  - backendRefs: [{name: echo, port: 8080}]\n",
         ))?;
         shop.answered_with(&get("/"), 200)?;
-        shop.delete("Gateway", "gate")?;
-        shop.becomes(CLIENT, &get("/"), "nobody answers any more", |it| {
-            it.status == 0
+        // What is under way when it goes is finished.
+        let slow = get("/late/delay/2s");
+        let answers = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| shop.answers(CLIENT, &slow));
+            eventually("the application is asked", PATIENCE, || {
+                let counts =
+                    ["shop/v1", "shop/v2"].map(|pod| counted(shop, CLIENT, pod, "/late/delay/2s"));
+                let asked = counts.into_iter().any(|it| it.is_ok_and(|it| it > 0));
+                Ok(asked.then_some(()))
+            })?;
+            shop.delete("Gateway", "gate")?;
+            let answers = asked.join();
+            answers.unwrap_or_else(|_| anyhow::bail!("the client's thread"))
         })?;
-        let answers = shop.answers(CLIENT, &get("/").times(20))?;
-        let through = answers.iter().find(|it| it.status != 0);
-        ensure(through.is_none(), || format!("{through:?}"))?;
+        ensure(answers.iter().all(|it| it.status == 200), || {
+            format!("{answers:?}")
+        })?;
+        // Each waits for a waypoint before it gives up: at once, not one after the other.
+        let mut many = get("/").times(20);
+        (many.side_by_side, many.is_new_each_time) = (20, true);
+        eventually("nobody answers any more", PATIENCE, || {
+            let answers = shop.answers(CLIENT, &many)?;
+            let through = answers.iter().find(|it| it.status != 0);
+            ensure(through.is_none(), || format!("{through:?}"))?;
+            Ok(Some(()))
+        })?;
         let gateway = super::SHOP
             .split("---\n")
             .find(|it| it.contains("kind: Gateway"));

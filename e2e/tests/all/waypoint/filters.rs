@@ -181,6 +181,11 @@ fn mirrors() -> Result<()> {
             mirror("/half", ", percent: 50"),
             mirror("/third", ", fraction: {numerator: 1, denominator: 3}"),
             mirror("/none", ", percent: 0"),
+            mirror("/two", "").replacen(
+                "    backendRefs",
+                "    - type: RequestMirror\n      requestMirror: {backendRef: {name: echo-v1, port: 80}}\n    backendRefs",
+                1,
+            ),
         ];
         shop.apply(&route("mirrors", &rules.concat()))?;
         for (path, requests, low, high) in [
@@ -188,6 +193,7 @@ fn mirrors() -> Result<()> {
             ("/half/1", 200, 65, 135),
             ("/third/1", 300, 65, 135),
             ("/none/1", 50, 0, 0),
+            ("/two/1", 20, 20, 20),
         ] {
             shop.answered_by(&get(&path.replace("/1", "/0")), "v1")?;
             let answers = shop.answers(CLIENT, &get(path).times(requests))?;
@@ -205,6 +211,10 @@ fn mirrors() -> Result<()> {
                 format!("{path}: {mirrored} of {requests}")
             })?;
         }
+        // The other mirror is the version that answers: it is asked twice.
+        eventually("both mirrors are asked", PATIENCE, || {
+            Ok((counted(shop, CLIENT, "shop/v1", "/two/1")? == 40).then_some(()))
+        })?;
         // What the mirror does with it is nobody's concern: one that takes its time delays nothing.
         let answers = shop.answers(
             CLIENT,

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use e2e::expect::eventually;
+use e2e::world::PATIENCE;
 use sandbox::app::echo::{Answer, Ask, Seen};
 
-use super::{CLIENT, Shop, journey};
+use super::filters::counted;
+use super::{CLIENT, GENERATION, Shop, journey};
 use crate::{Journey, ensure};
 
 pub(crate) const JOURNEYS: [Journey; 1] = [(
@@ -15,7 +18,7 @@ pub(crate) const JOURNEYS: [Journey; 1] = [(
 
 fn route(rules: &str) -> String {
     format!(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: {{name: calls, namespace: shop}}\n\
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: {{name: calls, namespace: shop, generation: {GENERATION}}}\n\
          spec:\n  parentRefs:\n  - {{group: \"\", kind: Service, name: echo, port: 7070}}\n  rules:\n{rules}"
     )
 }
@@ -47,20 +50,32 @@ fn routes() -> Result<()> {
              - matches: [{method: {service: weft.echo.Echo}}]\n    backendRefs: [{name: echo-v2, port: 7070}]\n  \
              - matches: [{method: {method: Anywhere}}]\n    backendRefs: [{name: echo-v1, port: 7070}]\n  \
              - matches: [{headers: [{name: x-test-case, value: headers}]}]\n    filters:\n    - type: RequestHeaderModifier\n      \
-               requestHeaderModifier:\n        set: [{name: x-set, value: new}]\n        remove: [x-remove]\n    \
-               backendRefs: [{name: echo-v2, port: 7070}]\n",
+               requestHeaderModifier:\n        set: [{name: x-set, value: new}]\n        add: [{name: x-add, value: more}]\n        remove: [x-remove]\n    \
+               backendRefs: [{name: echo-v2, port: 7070}]\n  \
+             - name: expression\n    matches: [{method: {type: RegularExpression, service: 'weft[.]exp.*', method: 'A|B'}}]\n    filters:\n    \
+             - type: RequestMirror\n      requestMirror: {backendRef: {name: echo-v2, port: 7070}}\n    - type: ResponseHeaderModifier\n      \
+               responseHeaderModifier: {set: [{name: x-said, value: so}]}\n    backendRefs: [{name: echo-v1, port: 7070}]\n  \
+             - matches: [{headers: [{name: x-test-case, type: RegularExpression, value: 'a.+z'}]}]\n    backendRefs:\n    \
+             - name: echo-v1\n      port: 7070\n      filters:\n      - type: RequestHeaderModifier\n        \
+               requestHeaderModifier: {set: [{name: x-set, value: by the backend}]}\n",
         ))?;
         answered_by(shop, &call("weft.echo.Echo/Say"), "v1")?;
         answered_by(shop, &call("weft.echo.Echo/Other"), "v2")?;
         answered_by(shop, &call("weft.other.Service/Anywhere"), "v1")?;
         let with = call("weft.other.Service/Some")
             .with("x-test-case", "headers")
+            .with("x-add", "some")
             .with("x-remove", "me");
         let seen = answered_by(shop, &with, "v2")?;
         let is_right = seen.headers.get("x-set").map(String::as_str) == Some("new")
             && !seen.headers.contains_key("x-remove")
+            && seen
+                .headers
+                .get("x-add")
+                .is_some_and(|it| it.replace(' ', "") == "some,more")
             && seen.messages == ["hello"];
         ensure(is_right, || format!("{seen:?}"))?;
+        named_and_mirrored(shop)?;
         // Nothing matches: an answer that a gRPC client understands (12 is UNIMPLEMENTED).
         shop.becomes(CLIENT, &call("weft.other.Service/Some"), "no rule", |it| {
             it.status == 200 && it.grpc_status() == Some(12)
@@ -70,9 +85,44 @@ fn routes() -> Result<()> {
         shop.becomes(CLIENT, &failing, "a server's error", |it| {
             it.grpc_status() == Some(9)
         })?;
+        // As long as the client waits, and no longer; gRPC hears UNAVAILABLE of that.
+        let late = call("weft.echo.Echo/Say")
+            .with("grpc-timeout", "300m")
+            .with("echo-delay", "10s");
+        shop.becomes(CLIENT, &late, "the client's deadline", |it| {
+            it.grpc_status() == Some(14) && it.milliseconds < 3000
+        })?;
         shop.route_is_accepted("grpcroutes", "calls")?;
         weighted(shop)
     })
+}
+
+/// A named rule with an expression, and a backend with filters of its own.
+fn named_and_mirrored(shop: &Shop) -> Result<()> {
+    for method in ["weft.exponent/A", "weft.exp/B"] {
+        let ask = call(method);
+        answered_by(shop, &ask, "v1")?;
+        shop.becomes(CLIENT, &ask, "the named rule's filters hold", |it| {
+            it.header("x-said") == Some("so")
+        })?;
+        let path = format!("/{method}");
+        eventually("the mirror is asked", PATIENCE, || {
+            Ok((counted(shop, CLIENT, "shop/v2", &path)? > 0).then_some(()))
+        })?;
+    }
+    for method in ["weft.exp/AB", "weft.Exp/A"] {
+        shop.becomes(CLIENT, &call(method), "not as a whole", |it| {
+            it.grpc_status() == Some(12)
+        })?;
+    }
+    let ask = call("weft.other.Service/Some").with("x-test-case", "a to z");
+    let seen = answered_by(shop, &ask, "v1")?;
+    ensure(
+        seen.headers
+            .get("x-set")
+            .is_some_and(|it| it == "by the backend"),
+        || format!("{seen:?}"),
+    )
 }
 
 fn weighted(shop: &Shop) -> Result<()> {

@@ -48,7 +48,7 @@ fn paths_and_headers() -> Result<()> {
     journey("wp-paths", |shop| {
         shop.apply(&route(
             "matching",
-            "  - matches:\n    - path: {type: PathPrefix, value: /}\n    - headers: [{name: version, value: one}]\n    \
+            "  - name: first\n    matches:\n    - path: {type: PathPrefix, value: /}\n    - headers: [{name: version, value: one}]\n    \
                backendRefs: [{name: echo-v1, port: 8080}]\n  \
              - matches:\n    - path: {type: PathPrefix, value: /v2}\n    - headers: [{name: version, value: two}]\n    \
                backendRefs: [{name: echo-v2, port: 8080}]\n  \
@@ -66,6 +66,8 @@ fn paths_and_headers() -> Result<()> {
                 // Elements, not characters.
                 Case(get("/v2example"), Version("v1")),
                 Case(get("/foo/v2/example"), Version("v1")),
+                // Whom the request names does not count inside of a mesh.
+                Case(get("/v2").with("host", "else.example"), Version("v2")),
                 Case(get("/").with("version", "one"), Version("v1")),
                 Case(get("/").with("version", "two"), Version("v2")),
                 Case(get("/").with("VERSION", "two"), Version("v2")),

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use sandbox::app::echo::{Answer, Ask};
 
+use super::filters::counted;
 use super::weights::counts;
 use super::{CLIENT, SHOP, Shop, get, journey, route};
 use crate::{Journey, ensure};
@@ -22,10 +23,13 @@ pub(crate) const JOURNEYS: [Journey; 3] = [
     ),
 ];
 
+/// Where nobody listens in a pod.
+const NOBODY: u16 = 8099;
+
 /// One backend of `mixed` that works, and one that answers 503 whatever is asked.
 fn mixed() -> String {
     let documents: Vec<&str> = SHOP.split("---\n").collect();
-    let pod = |name: &str| {
+    let pod = |name: &str, half: u16| {
         let is_it = |text: &&&str| text.contains("kind: Pod") && text.contains("name: v1\n");
         let template = documents.iter().find(is_it).copied().unwrap_or_default();
         template
@@ -35,15 +39,19 @@ fn mixed() -> String {
                 &format!("{{app: mixed, version: {name}}}"),
             )
             .replace("value: v1}", &format!("value: {name}}}"))
+            .replace(
+                "    ports:\n",
+                &format!("    ports:\n    - {{name: half, containerPort: {half}}}\n"),
+            )
     };
-    let broken = pod("broken").replace(
+    let broken = pod("broken", NOBODY).replace(
         "    env:\n",
         "    env:\n    - {name: STATUS, value: \"503\"}\n",
     );
     format!(
         "{}---\n{broken}---\napiVersion: v1\nkind: Service\nmetadata: {{name: mixed, namespace: shop}}\nspec:\n  \
-         selector: {{app: mixed}}\n  ports:\n  - {{name: http, port: 80, targetPort: 8080}}\n",
-        pod("good")
+         selector: {{app: mixed}}\n  ports:\n  - {{name: http, port: 80, targetPort: 8080}}\n  - {{name: http-half, port: 81, targetPort: half}}\n",
+        pod("good", 8080)
     )
 }
 
@@ -66,7 +74,11 @@ fn retries_and_timeouts() -> Result<()> {
              - matches: [{path: {type: PathPrefix, value: /slow}}]\n    timeouts: {request: 300ms}\n    \
                backendRefs: [{name: echo-v1, port: 80}]\n  \
              - matches: [{path: {type: PathPrefix, value: /each}}]\n    timeouts: {request: 1s, backendRequest: 300ms}\n    \
-               backendRefs: [{name: echo-v1, port: 80}]\n",
+               backendRefs: [{name: echo-v1, port: 80}]\n  \
+             - matches: [{path: {type: PathPrefix, value: /tries}}]\n    retry: {attempts: 2, backoff: 10ms}\n    \
+               timeouts: {request: 9s, backendRequest: 200ms}\n    backendRefs: [{name: echo-v1, port: 80}]\n  \
+             - matches: [{path: {type: PathPrefix, value: /half}}]\n    retry: {attempts: 1}\n    \
+               backendRefs: [{name: mixed, port: 81}]\n",
         ))?;
         shop.answered_with(&get("/once"), 200)?;
         // A path of its own for every look: the server counts failures by path.
@@ -93,6 +105,13 @@ fn retries_and_timeouts() -> Result<()> {
             ensure(is_right, || format!("{path}: {answer:?}"))?;
         }
         status("/slow/delay/10ms", 200)?;
+        // A try that takes too long is tried again, as often as is said.
+        status("/tries/delay/10s", 504)?;
+        let tries = counted(shop, CLIENT, "shop/v1", "/tries/delay/10s")?;
+        ensure(tries == 3, || format!("{tries} tries"))?;
+        // At one of two endpoints nobody listens.
+        let half = self::counts(shop, &get("/half").times(40))?;
+        ensure(half.get("good") == Some(&40), || format!("{half:?}"))?;
         shop.route_is_accepted("httproutes", "retries")?;
         nobody(shop)
     })
@@ -116,19 +135,24 @@ fn ejection() -> Result<()> {
         ensure(before.get("503").is_some_and(|it| *it > 10), || {
             format!("{before:?}")
         })?;
-        shop.apply(
-            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: mixed, namespace: shop}\nspec:\n  \
+        let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: mixed, namespace: shop}\nspec:\n  \
              host: mixed\n  trafficPolicy:\n    outlierDetection:\n      consecutive5xxErrors: 3\n      interval: 1s\n      \
-             baseEjectionTime: 60s\n      maxEjectionPercent: 100\n",
-        )?;
+             baseEjectionTime: 60s\n      maxEjectionPercent: 100\n";
+        shop.apply(rule)?;
         let all_good = |it: &Answer| it.status == 200;
         let asks = ask.clone().times(20);
         e2e::expect::eventually("the broken one is left out", e2e::world::PATIENCE, || {
             let answers = shop.answers(CLIENT, &asks)?;
             Ok(answers.iter().all(all_good).then_some(()))
         })?;
-        let after = counts(shop, &ask.times(200))?;
-        ensure(after.get("good") == Some(&200), || format!("{after:?}"))
+        let after = counts(shop, &ask.clone().times(200))?;
+        ensure(after.get("good") == Some(&200), || format!("{after:?}"))?;
+        // With too few left, those left out are asked all the same.
+        shop.apply(&rule.replace("100\n", "100\n      minHealthPercent: 90\n"))?;
+        e2e::expect::eventually("everybody is asked", e2e::world::PATIENCE, || {
+            let panic = counts(shop, &ask.clone().times(20))?;
+            Ok(panic.get("503").is_some_and(|it| *it > 2).then_some(()))
+        })
     })
 }
 

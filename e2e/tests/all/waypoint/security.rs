@@ -3,11 +3,13 @@
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sandbox::app::echo::{Answer, Ask};
+use e2e::expect::eventually;
+use e2e::world::PATIENCE;
+use sandbox::app::echo::{Answer, Ask, Seen};
 use serde_json::{Value, json};
 
 use super::{CLIENT, Shop, get, journey, seen};
-use crate::Journey;
+use crate::{Journey, ensure};
 
 pub(crate) const JOURNEYS: [Journey; 3] = [
     (
@@ -86,8 +88,95 @@ fn policies() -> Result<()> {
         )?;
         shop.delete("AuthorizationPolicy", "allow")?;
         shop.delete("AuthorizationPolicy", "deny")?;
-        shop.answered_with(&by("DELETE", "/admin"), 200).map(drop)
+        shop.answered_with(&by("DELETE", "/admin"), 200)?;
+        reported(shop)?;
+        judged(shop)
     })
+}
+
+/// What only reports decides nothing, and is in the log.
+fn reported(shop: &Shop) -> Result<()> {
+    let rule = "  - to: [{operation: {paths: [/noted]}}]\n";
+    shop.apply(&policy("audit", "AUDIT", rule))?;
+    let dry = policy("dry", "DENY", rule).replace(
+        "namespace: shop}",
+        "namespace: shop, annotations: {istio.io/dry-run: \"true\"}}",
+    );
+    shop.apply(&dry)?;
+    eventually("both report", PATIENCE, || {
+        let answers = shop.answers(CLIENT, &get("/noted"))?;
+        ensure(answers.iter().all(|it| it.status == 200), || {
+            format!("{answers:?}")
+        })?;
+        let mut log = String::new();
+        for waypoint in shop.world.sandbox.status()?.waypoints {
+            for (_, file) in waypoint.pods {
+                log += &std::fs::read_to_string(file)?;
+            }
+        }
+        let mut reports = log.lines().filter(|it| it.contains("policy reports"));
+        let is_there = ["shop/audit", "shop/dry"].iter().all(|name| {
+            reports
+                .by_ref()
+                .any(|it| it.contains(name) && it.contains("/noted"))
+        });
+        Ok(is_there.then_some(()))
+    })?;
+    shop.delete("AuthorizationPolicy", "audit")?;
+    shop.delete("AuthorizationPolicy", "dry")
+}
+
+/// A server that decides, `judge`, as these lines of a provider say, about some paths of the service.
+pub(super) fn authorizers(provider: &str) -> String {
+    let custom = policy(
+        "judged",
+        "CUSTOM",
+        "  - to: [{operation: {paths: [\"/judged*\"]}}]\n",
+    );
+    let custom = custom.replace(
+        "action: CUSTOM",
+        "action: CUSTOM\n  provider: {name: judge}",
+    );
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: weft-system}}\ndata:\n  mesh: |\n    \
+         extensionProviders:\n    - name: judge\n      {provider}\n---\n{custom}"
+    )
+}
+
+/// Another server decides, over HTTP; and what holds when there is none.
+fn judged(shop: &Shop) -> Result<()> {
+    shop.apply(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: judge, namespace: shop}\nspec:\n  selector: {app: client}\n  \
+         ports: [{name: http, port: 80, targetPort: 8080}]\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {name: gone, namespace: shop}\nspec:\n  selector: {app: gone}\n  \
+         ports: [{name: http, port: 80, targetPort: 8080}]\n",
+    )?;
+    let over_http = |service: &str, rest: &str| {
+        authorizers(&format!(
+            "envoyExtAuthzHttp: {{service: {service}.shop.svc.cluster.local, port: 80, pathPrefix: /asked, \
+             headersToUpstreamOnAllow: [x-checked], headersToDownstreamOnDeny: [x-why]{rest}}}"
+        ))
+    };
+    shop.apply(&over_http("judge", ""))?;
+    // The words of the path are for the server that is asked.
+    let no = get("/judged/status/401/header/x-why/because");
+    shop.becomes(CLIENT, &no, "it refuses, and says why", |it| {
+        it.status == 401
+            && it.header("x-why") == Some("because")
+            && seen(it).is_ok_and(|seen| {
+                seen.version == "client" && seen.path.starts_with("/asked/judged/")
+            })
+    })?;
+    let yes = get("/judged/header/x-checked/yes");
+    shop.becomes(CLIENT, &yes, "it admits, with a header", |it| {
+        let checked = |seen: Seen| seen.headers.get("x-checked").cloned();
+        it.status == 200 && seen(it).is_ok_and(|it| checked(it).as_deref() == Some("yes"))
+    })?;
+    shop.apply(&over_http("gone", ", statusOnError: \"503\""))?;
+    shop.answered_with(&get("/judged"), 503)?;
+    shop.answered_with(&get("/else"), 200)?;
+    shop.apply(&over_http("gone", ", failOpen: true"))?;
+    shop.answered_with(&get("/judged"), 200).map(drop)
 }
 
 fn workloads() -> Result<()> {

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use crate::balance::{LocalFailure, retry};
+use crate::body::Broken;
 use crate::ending::Ending;
 use crate::upstream::{ConnectError, SendError};
 
@@ -29,17 +30,23 @@ pub(super) enum Failure {
     Protocol,
     /// It took too long.
     TryTimeout,
-    /// The client broke its own body off.
+    /// The client went away in the middle of its body.
     Client,
+    /// What the client sent as a body is none.
+    BadBody,
     /// The request cannot be written.
     Unwritable,
 }
 
 impl Failure {
-    /// Sorts an error. `is_broken`: the client broke its body off.
-    pub(super) fn of(error: &SendError, is_broken: bool) -> Self {
+    /// Sorts an error. `broken`: how the client broke its body off; then it is nobody else's fault.
+    pub(super) fn of(error: &SendError, broken: Option<Broken>) -> Self {
+        match broken {
+            Some(Broken::Cut) => return Self::Client,
+            Some(Broken::Malformed) => return Self::BadBody,
+            None => {}
+        }
         match error {
-            _ if is_broken => Self::Client,
             SendError::Overflow(_) => Self::Overflow,
             SendError::Connect(ConnectError::Deadline) => Self::ConnectTimeout,
             SendError::Connect(_) => Self::Connect,
@@ -76,6 +83,7 @@ impl Failure {
             Self::Protocol => Ending::UpstreamProtocol,
             Self::TryTimeout => Ending::TryTimeout,
             Self::Client => Ending::ClientGone,
+            Self::BadBody => Ending::BadBody,
             Self::Unwritable => Ending::BadPath,
         }
     }
@@ -88,14 +96,16 @@ impl Failure {
             Self::ClosedUnsent | Self::Closed | Self::Reset | Self::Refused | Self::Protocol => {
                 Some(LocalFailure::Reset)
             }
-            Self::NoEndpoint | Self::Overflow | Self::Client | Self::Unwritable => None,
+            Self::NoEndpoint | Self::Overflow | Self::Client | Self::BadBody | Self::Unwritable => {
+                None
+            }
         }
     }
 
     /// What conditions of retries see in it.
     pub(super) fn for_retry(self) -> retry::Failure {
         match self {
-            Self::NoEndpoint | Self::Overflow | Self::Client | Self::Unwritable => {
+            Self::NoEndpoint | Self::Overflow | Self::Client | Self::BadBody | Self::Unwritable => {
                 retry::Failure::Ours
             }
             Self::Connect | Self::ConnectTimeout => retry::Failure::Connect,

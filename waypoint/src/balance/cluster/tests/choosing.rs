@@ -238,6 +238,19 @@ fn a_retry_may_leave_for_a_farther_level() {
 }
 
 #[test]
+fn who_is_near_changes_when_the_waypoint_learns_where_it_is() {
+    let all = vec![at("a", "r", "z"), at("x", "q", "z")];
+    let mut world = World::new(local(|_| ()), all);
+    assert_eq!(world.shares(&["a", "x"], 10), [10, 0]);
+    let place = Place {
+        locality: at("", "q", "z").locality,
+        ..Place::default()
+    };
+    world.cluster.set_place(&place.into());
+    assert_eq!(world.shares(&["a", "x"], 10), [0, 10]);
+}
+
+#[test]
 fn a_distribution_is_kept_by_every_way_of_choosing() {
     let all = vec![
         at("a", "r", "z"),
