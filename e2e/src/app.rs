@@ -5,6 +5,7 @@ pub mod impostor;
 pub mod runtime;
 pub mod server;
 pub mod upgrade;
+pub mod text;
 pub mod vault;
 pub mod words;
 

@@ -1,10 +1,12 @@
 //! Requests through a proxy: as many as it can take, or so many a second.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mesh::lifecycle::task;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
 use waypoint::bytes::Peeked;
 
 use crate::client::{Client, get};
@@ -142,6 +144,40 @@ pub(crate) async fn at_a_rate(client: &Client, rate: u32, time: Duration) -> Vec
         all.extend(one.await.unwrap().expect("a client"));
     }
     all
+}
+
+/// A client that asks so many times a second, until it is told to finish.
+pub(crate) struct Steady {
+    stop: Rc<Cell<bool>>,
+    asking: JoinHandle<Option<Vec<Duration>>>,
+}
+
+impl Steady {
+    /// Starts one.
+    pub(crate) async fn start(client: &Client, rate: u32) -> Self {
+        let mut stream = client.stream(&vip(80)).await.unwrap();
+        let stop = Rc::new(Cell::new(false));
+        let is_over = Rc::clone(&stop);
+        let asking = task::spawn_local("steady client", async move {
+            let request = request("/r0");
+            let mut times = Vec::new();
+            let mut due = Instant::now();
+            while !is_over.get() {
+                ask(&mut stream, &request).await;
+                times.push(due.elapsed());
+                due += Duration::from_secs(1) / rate;
+                tokio::time::sleep_until(due.into()).await;
+            }
+            times
+        });
+        Self { stop, asking }
+    }
+
+    /// How long each answer took from when it should have been asked for.
+    pub(crate) async fn finish(self) -> Vec<Duration> {
+        self.stop.set(true);
+        self.asking.await.unwrap().expect("a client")
+    }
 }
 
 fn request(path: &str) -> Vec<u8> {

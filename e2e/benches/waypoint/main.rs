@@ -1,6 +1,6 @@
 //! A waypoint beside Envoy 1.40, configured for the same work: requests per CPU-second, latency at a fixed rate, memory.
 //!
-//! `cargo bench -p e2e --features packages --bench waypoint`. Both take mutual TLS and HBONE, read requests inside of it, find
+//! `cargo bench -p e2e --features packages --bench waypoint`; with `-- bad-input` what bad input costs a waypoint. Both take mutual TLS and HBONE, read requests inside of it, find
 //! one of so many routes, write Istio's standard line about each and send them on in plain TCP; one worker each, on a
 //! processor of its own, with client and application together on the other. Rounds are interleaved; a second waypoint in each
 //! round shows what differs without a reason. CPU is what the scheduler counted for all threads of a process.
@@ -16,6 +16,7 @@
 #[path = "../../../waypoint/tests/requests/app.rs"]
 #[expect(dead_code, reason = "shared with the waypoint's own tests")]
 mod app;
+mod bad;
 #[path = "../../../waypoint/tests/requests/client.rs"]
 #[expect(dead_code, reason = "shared with the waypoint's own tests")]
 mod client;
@@ -58,9 +59,12 @@ fn main() {
     if let Some(at) = arguments.iter().position(|it| it == weft::ALONE) {
         return weft::alone(&arguments[at + 1], arguments[at + 2].parse().unwrap());
     }
-    world::run(|| async {
+    world::run(|| async move {
         load::pin(0, 1);
         let app = served::start().await;
+        if arguments.iter().any(|it| it == "bad-input") {
+            return bad::input(app).await;
+        }
         println!(
             "| work | Envoy | Weft | Weft against Envoy (min-max) | Weft against itself (min-max) |"
         );

@@ -78,6 +78,7 @@ fn app(arguments: &[String]) -> ExitCode {
         ["impostor", rest @ ..] => e2e::app::impostor::main(rest),
         ["mint", wish] => mint(wish),
         ["vault", certificate, key] => e2e::app::vault::serve(certificate.as_ref(), key.as_ref()),
+        ["text", text] => e2e::app::text::serve(text),
         ["count", server, port] => count(server, port),
         ["flush"] => flush(),
         ["plugin", call] => plugin(call),

@@ -1,8 +1,11 @@
 //! Who may ask what: policies on methods and paths, and tokens of whoever asks.
 
-use anyhow::Result;
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use e2e::app::text;
 use e2e::expect::eventually;
 use e2e::world::PATIENCE;
 use sandbox::app::echo::{Answer, Ask, Seen};
@@ -229,6 +232,28 @@ fn bearing(token: &str) -> Ask {
     get("/").with("authorization", &format!("Bearer {token}"))
 }
 
+/// An issuer whose keys are to be fetched from a server outside of the mesh.
+struct Far {
+    signer: Signer,
+    _server: sandbox::sandbox::Running,
+}
+
+/// Starts one; the address of its keys comes with it.
+fn far_issuer(shop: &Shop) -> Result<(Far, String)> {
+    let signer = Signer::new()?;
+    let nodes = shop.world.sandbox.status()?.nodes;
+    let node = nodes.into_iter().find(|it| it.name == "node-2");
+    let address = node.and_then(|it| it.addresses.into_iter().find(IpAddr::is_ipv4));
+    let address = address.context("node-2 has no address")?;
+    let keys = signer.key_set.to_string();
+    let server = shop.world.run_on("node-2", &["text", &keys])?;
+    let far = Far {
+        signer,
+        _server: server,
+    };
+    Ok((far, format!("http://{address}:{}/keys", text::PORT)))
+}
+
 fn tokens() -> Result<()> {
     journey("wp-tokens", |shop| {
         let (signer, other) = (Signer::new()?, Signer::new()?);
@@ -237,10 +262,12 @@ fn tokens() -> Result<()> {
             .as_secs();
         let claims = json!({"iss": "issuer.example", "sub": "ann", "aud": ["books"], "exp": now + 600,
             "groups": ["readers"]});
+        let (far, keys) = far_issuer(shop)?;
         shop.apply(&format!(
             "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: tokens, namespace: shop}}\nspec:\n  \
              targetRefs: [{{kind: Service, group: \"\", name: echo}}]\n  jwtRules:\n  - issuer: issuer.example\n    \
-             audiences: [books]\n    jwks: '{}'\n    outputClaimToHeaders: [{{header: x-sub, claim: sub}}]\n",
+             audiences: [books]\n    jwks: '{}'\n    outputClaimToHeaders: [{{header: x-sub, claim: sub}}]\n  \
+             - issuer: far.example\n    jwksUri: {keys}\n",
             signer.key_set
         ))?;
         let with = |change: fn(&mut Value, u64)| {
@@ -249,7 +276,9 @@ fn tokens() -> Result<()> {
             changed
         };
         let good = signer.token(&claims)?;
+        let from_far = with(|it, _| it["iss"] = json!("far.example"));
         let bad = [
+            ("a far issuer's, by somebody else", signer.token(&from_far)?),
             ("another's signature", other.token(&claims)?),
             (
                 "no longer valid",
@@ -275,6 +304,10 @@ fn tokens() -> Result<()> {
                     seen.headers.get("x-sub").is_some_and(|it| it == "ann")
                         && !seen.headers.contains_key("authorization")
                 })
+        })?;
+        let fetched = bearing(&far.signer.token(&from_far)?);
+        shop.becomes(CLIENT, &fetched, "good by keys that are fetched", |it| {
+            it.status == 200
         })?;
         // Without a policy, having none is no fault.
         shop.answered_with(&get("/"), 200)?;
