@@ -9,11 +9,15 @@ use mesh::lifecycle::ready::Gates;
 use mesh::lifecycle::{drain, shutdown};
 use mesh::settings::Reader;
 use mesh::telemetry::log;
+use objects::api::Api;
+use objects::kinds::Kind;
+use objects::sink::api_server::{ApiServerSink, Ours};
 use objects::sink::directory::DirectorySink;
+use objects::watch::api_server::{ApiServerSource, Watched};
 use objects::watch::directory::DirectorySource;
 
-use crate::agent;
-use crate::config::{Config, env};
+use crate::agent::{self, mark};
+use crate::config::{Config, Place, env};
 use crate::metrics::Metrics;
 use crate::pages;
 use crate::plugin::{self, Reply};
@@ -56,23 +60,49 @@ pub async fn run_agent(config: Config, log: log::Handle) -> Result<()> {
     let (_trigger, drain) = drain::channel();
     let metrics = Metrics::default();
     pages::serve(&config.pages, gates, log, &metrics, &drain).await?;
-    let source = DirectorySource::open(&config.objects_directory)
-        .context("cannot open the directory of objects")?;
-    let sink = Arc::new(DirectorySink::new(&config.objects_directory));
+    let objects = open(&config).await?;
     let stop = async {
         match shutdown::requested().await {
             Ok(signal) => tracing::info!(signal, "agent stops"),
             Err(error) => tracing::error!(%error, "signals cannot be heard, agent stops"),
         }
     };
-    let objects = agent::Objects {
-        source: Box::new(source),
-        sink,
-    };
     agent::run(config, objects, metrics, ready, stop)
         .await
         .context("agent failed")
 }
+
+/// Objects of this node, and where marks on them go. An API server may be away: it is waited for.
+async fn open(config: &Config) -> Result<agent::Objects> {
+    match &config.objects {
+        Place::Directory(directory) => {
+            let source = DirectorySource::open(directory);
+            Ok(agent::Objects {
+                source: Box::new(source.context("cannot open the directory of objects")?),
+                sink: Arc::new(DirectorySink::new(directory)),
+            })
+        }
+        Place::ApiServer(access) => {
+            let api = Api::open(access).await?;
+            let watched = vec![
+                Watched::pods_of(&config.node_name),
+                Watched::metadata(Kind::Namespace),
+            ];
+            Ok(agent::Objects {
+                source: Box::new(ApiServerSource::open(&api, watched)),
+                sink: Arc::new(ApiServerSink::new(api, NOTHING_IN_STATUSES)),
+            })
+        }
+    }
+}
+
+/// The agent writes annotations alone.
+const NOTHING_IN_STATUSES: Ours = Ours {
+    manager: mark::MANAGER,
+    conditions: &[],
+    controllers: &[],
+    fields: &[],
+};
 
 /// Reads the environment, makes a runtime and runs the agent.
 pub fn start_agent() -> ExitCode {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use objects::api::Access;
+
 use crate::rules;
 
 /// Everything the node agent is told.
@@ -14,7 +16,7 @@ pub struct Config {
     /// The node whose pods this agent enrols.
     pub node_name: String,
     /// Where objects come from and marks go to.
-    pub objects_directory: PathBuf,
+    pub objects: Place,
     /// The sockets that it serves, and the folder in which it remembers.
     pub paths: Paths,
     /// Which pods are never the mesh's.
@@ -33,6 +35,15 @@ pub struct Config {
     pub log_filter: String,
     /// How lines of the log look.
     pub log_format: mesh::telemetry::log::Format,
+}
+
+/// Where objects come from and marks go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A directory of files.
+    Directory(PathBuf),
+    /// An API server.
+    ApiServer(Access),
 }
 
 /// How long the plugin is kept waiting for an answer, at most; the runtime calls again after a refusal.

@@ -11,7 +11,7 @@ use serde_json::json;
 pub const ANNOTATION: &str = "ambient.istio.io/redirection";
 
 /// The name under which the agent writes.
-const MANAGER: &str = "cni";
+pub(crate) const MANAGER: &str = "cni";
 
 /// How far a pod's enrolment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,9 @@ impl Marker {
     /// # Errors
     /// When the sink refuses.
     pub async fn unmark(&self, pod: &Key) -> Result<(), Error> {
+        // An API server keeps what was patched until somebody says otherwise; a directory keeps the patch itself.
+        let fields = json!({ "metadata": { "annotations": { ANNOTATION: null } } });
+        self.sink.patch(MANAGER, pod, None, fields).await?;
         self.sink.remove(MANAGER, pod).await
     }
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use mesh::settings::{BadSettings, Reader, Variable};
 use mesh::telemetry::log::Format;
 
-use super::{Call, Config, Exclusions, Pages, Paths, Patience};
+use objects::api::Access;
+
+use super::{Call, Config, Exclusions, Pages, Paths, Patience, Place};
 use crate::add_event::{self, SOCKET_NAME};
 use crate::rules;
 
@@ -20,7 +22,21 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "the node whose pods the agent enrols; required",
     ),
-    ("WEFT_OBJECTS_DIR", "", "the directory of objects; required"),
+    (
+        "WEFT_SOURCE",
+        "directory",
+        "where the objects are: directory, in-cluster (the API server of the cluster this runs in) or kubeconfig (the one that KUBECONFIG leads to)",
+    ),
+    (
+        "WEFT_OBJECTS_DIR",
+        "",
+        "the directory of objects; required with WEFT_SOURCE=directory",
+    ),
+    (
+        "KUBECONFIG",
+        "",
+        "configuration file of kubectl, its current context counts; required with WEFT_SOURCE=kubeconfig",
+    ),
     (
         "INPOD_UDS",
         "/var/run/ztunnel/ztunnel.sock",
@@ -99,7 +115,7 @@ pub fn agent(mut from: Reader) -> Result<Config, BadSettings> {
     let plugin_socket = format!("{run_directory}/{}", SOCKET_NAME);
     let config = Config {
         node_name: from.required("NODE_NAME"),
-        objects_directory: from.required("WEFT_OBJECTS_DIR").into(),
+        objects: objects(&mut from),
         paths: Paths {
             node_socket: from
                 .text_or("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock")
@@ -145,6 +161,18 @@ pub fn plugin_call(from: &Reader) -> Call {
         interface: from.text_or("CNI_IFNAME", ""),
         netns: from.text_or("CNI_NETNS", ""),
         arguments: from.text_or("CNI_ARGS", ""),
+    }
+}
+
+fn objects(from: &mut Reader) -> Place {
+    match from.text_or("WEFT_SOURCE", "directory").as_str() {
+        "directory" => Place::Directory(from.required("WEFT_OBJECTS_DIR").into()),
+        "in-cluster" => Place::ApiServer(Access::InCluster),
+        "kubeconfig" => Place::ApiServer(Access::Kubeconfig(from.required("KUBECONFIG").into())),
+        _ => {
+            from.problem("WEFT_SOURCE", "must be directory, in-cluster or kubeconfig");
+            Place::ApiServer(Access::InCluster)
+        }
     }
 }
 
@@ -206,6 +234,31 @@ mod tests {
     use super::*;
 
     const REQUIRED: [(&str, &str); 2] = [("NODE_NAME", "n1"), ("WEFT_OBJECTS_DIR", "/objects")];
+
+    #[test]
+    fn objects_are_in_a_directory_or_with_an_api_server() {
+        let node = ("NODE_NAME", "n1");
+        let directory = Place::Directory("/objects".into());
+        let file = Place::ApiServer(Access::Kubeconfig("/config".into()));
+        for (values, expected) in [
+            (vec![("WEFT_OBJECTS_DIR", "/objects")], Some(directory)),
+            (vec![], None),
+            (
+                vec![("WEFT_SOURCE", "in-cluster")],
+                Some(Place::ApiServer(Access::InCluster)),
+            ),
+            (
+                vec![("WEFT_SOURCE", "kubeconfig"), ("KUBECONFIG", "/config")],
+                Some(file),
+            ),
+            (vec![("WEFT_SOURCE", "kubeconfig")], None),
+            (vec![("WEFT_SOURCE", "elsewhere")], None),
+        ] {
+            let shown = format!("{values:?}");
+            let read = agent(Reader::from_values(values.into_iter().chain([node])));
+            assert_eq!(read.ok().map(|it| it.objects), expected, "{shown}");
+        }
+    }
 
     #[test]
     fn the_agent_gives_up_before_the_plugin_does() {

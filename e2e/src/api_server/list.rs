@@ -33,7 +33,9 @@ pub(super) fn page(
             "The provided continue parameter is too old to display a consistent list result.";
         return Err(Refused::status(410, "Expired", message));
     }
-    let all = snapshot(store, facts, target, as_of);
+    let mut all = snapshot(store, facts, target, as_of);
+    let field = Field::of(query);
+    all.retain(|it| field.holds(it));
     let shown = all.iter().skip(begin).take(limit);
     let items: Vec<Value> = shown.map(|it| item(it, metadata_only)).collect();
     let next = begin + items.len();
@@ -57,6 +59,26 @@ pub(super) fn page(
         ),
     };
     Ok(json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items}))
+}
+
+/// What a field must be for an object to be shown. Source: Kubernetes documentation, "Field Selectors".
+#[derive(Default)]
+pub(super) struct Field(Option<(String, String)>);
+
+impl Field {
+    /// Reads the query; one field and `=` are enough here.
+    pub(super) fn of(query: &BTreeMap<String, String>) -> Field {
+        let asked = query.get("fieldSelector");
+        let asked = asked.and_then(|it| it.split_once('='));
+        Field(asked.map(|(path, value)| (format!("/{}", path.replace('.', "/")), value.to_owned())))
+    }
+
+    pub(super) fn holds(&self, object: &Value) -> bool {
+        let Some((path, wanted)) = &self.0 else {
+            return true;
+        };
+        object.pointer(path).is_some_and(|it| it == wanted.as_str())
+    }
 }
 
 /// The objects as of a version that is remembered: what is there, with what happened since undone.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use super::list::metadata;
+use super::list::{Field, metadata};
 use super::path::Target;
 use super::serve::Refused;
 use super::store::{Happening, Resource};
@@ -27,6 +27,7 @@ pub(super) struct Watch {
     initial: bool,
     bookmarks: bool,
     metadata_only: bool,
+    field: Field,
     ends: Instant,
     before: Option<Happening>,
     out: mpsc::Sender<io::Result<Frame<Bytes>>>,
@@ -80,6 +81,7 @@ impl Watch {
             initial,
             bookmarks: is("allowWatchBookmarks"),
             metadata_only,
+            field: Field::of(query),
             ends: Instant::now() + lasts,
             before: None,
             out,
@@ -122,7 +124,12 @@ impl Watch {
             (all, store.version())
         };
         self.at = at;
-        for object in all {
+        for object in all
+            .iter()
+            .filter(|it| self.field.holds(it))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             self.say("ADDED", &object).await?;
         }
         self.bookmark(true).await
@@ -144,6 +151,10 @@ impl Watch {
             let namespace = happening.object.pointer("/metadata/namespace");
             let wanted = self.target.namespace.as_deref();
             if wanted.is_some_and(|it| namespace.is_none_or(|of| of != it)) {
+                continue;
+            }
+            // What comes to have the field is said to have changed, which means the same to a reader of this source.
+            if !self.field.holds(&happening.object) {
                 continue;
             }
             self.say(happening.word, &happening.object).await?;

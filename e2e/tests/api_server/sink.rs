@@ -164,3 +164,32 @@ async fn an_applied_object_is_ours_until_it_is_removed() {
     sink.remove(MANAGER, &key).await.unwrap();
     assert!(server.get("configmaps", "shop", "root").is_none());
 }
+
+#[tokio::test]
+async fn a_pod_s_mark_comes_and_goes_and_other_annotations_stay() {
+    use cni::agent::mark::{Marker, Redirection};
+    let server = ApiServer::start(Settings::default()).await.unwrap();
+    let mut pod = crate::follower::pod("web", "a");
+    pod["metadata"]["annotations"] = serde_json::json!({"note": "x"});
+    server.put(pod).unwrap();
+    let ours = Ours {
+        manager: "cni",
+        conditions: &[],
+        controllers: &[],
+        fields: &[],
+    };
+    let sink = ApiServerSink::new(api(&server).await, ours);
+    let marker = Marker::new(std::sync::Arc::new(sink));
+    let key = Key::new(Kind::Pod, "shop", "web");
+    let annotations = || {
+        let pod = server.get("pods", "shop", "web").unwrap();
+        pod["metadata"]["annotations"].clone()
+    };
+    let pod = server.get("pods", "shop", "web").unwrap();
+    let uid = pod["metadata"]["uid"].as_str().unwrap();
+    marker.mark(&key, uid, Redirection::Enabled).await.unwrap();
+    let marked = serde_json::json!({"note": "x", "ambient.istio.io/redirection": "enabled"});
+    assert_eq!(annotations(), marked);
+    marker.unmark(&key).await.unwrap();
+    assert_eq!(annotations(), serde_json::json!({"note": "x"}));
+}

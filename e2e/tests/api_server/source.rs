@@ -46,6 +46,35 @@ async fn the_first_batch_is_everything_whether_lists_are_streamed_or_paged() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_one_node_hears_of_its_pods_alone() {
+    let on = |name: &str, node: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"nodeName": node}})
+    };
+    for streaming_lists in [true, false] {
+        let settings = Settings {
+            streaming_lists,
+            ..Settings::default()
+        };
+        let server = ApiServer::start(settings).await.unwrap();
+        server.put(on("ours", "n1")).unwrap();
+        server.put(on("theirs", "n2")).unwrap();
+        let mut follower = Follower::new(&server, vec![Watched::pods_of("n1")]).await;
+        let names = |batch: objects::change::Batch| -> Vec<String> {
+            batch.changes.into_iter().map(|it| it.key.name).collect()
+        };
+        assert_eq!(names(follower.next().await), ["ours"]);
+        server.put(on("theirs-2", "n2")).unwrap();
+        server.put(on("ours-2", "n1")).unwrap();
+        assert_eq!(names(follower.next().await), ["ours-2"]);
+        server.remove("pods", "shop", "theirs");
+        server.remove("pods", "shop", "ours");
+        assert_eq!(names(follower.next().await), ["ours"]);
+        assert_eq!(follower.known.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_server_with_tls_is_reached_through_its_own_ca() {
     let settings = Settings {
         tls: true,

@@ -53,6 +53,8 @@ pub struct Watched {
     pub metadata_only: bool,
     /// Only the objects of this namespace.
     pub namespace: Option<String>,
+    /// Only the objects with this field, as `spec.nodeName=a`; which fields can be asked for is the server's to say.
+    pub field: Option<String>,
 }
 
 impl Watched {
@@ -63,6 +65,7 @@ impl Watched {
             kind,
             metadata_only: false,
             namespace: None,
+            field: None,
         }
     }
 
@@ -72,6 +75,15 @@ impl Watched {
         Watched {
             metadata_only: true,
             ..Watched::whole(kind)
+        }
+    }
+
+    /// Everything of the pods of one node.
+    #[must_use]
+    pub fn pods_of(node: &str) -> Watched {
+        Watched {
+            field: Some(format!("spec.nodeName={node}")),
+            ..Watched::whole(Kind::Pod)
         }
     }
 

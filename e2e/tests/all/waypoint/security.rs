@@ -254,6 +254,17 @@ fn far_issuer(shop: &Shop) -> Result<(Far, String)> {
     Ok((far, format!("http://{address}:{}/keys", text::PORT)))
 }
 
+/// Tokens of one issuer by its keys, and of another by where its keys are.
+fn authentication(signer: &Signer, keys: &str) -> String {
+    format!(
+        "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: tokens, namespace: shop}}\nspec:\n  \
+             targetRefs: [{{kind: Service, group: \"\", name: echo}}]\n  jwtRules:\n  - issuer: issuer.example\n    \
+             audiences: [books]\n    jwks: '{}'\n    outputClaimToHeaders: [{{header: x-sub, claim: sub}}]\n  \
+             - issuer: far.example\n    jwksUri: {keys}\n",
+        signer.key_set
+    )
+}
+
 fn tokens() -> Result<()> {
     journey("wp-tokens", |shop| {
         let (signer, other) = (Signer::new()?, Signer::new()?);
@@ -263,13 +274,7 @@ fn tokens() -> Result<()> {
         let claims = json!({"iss": "issuer.example", "sub": "ann", "aud": ["books"], "exp": now + 600,
             "groups": ["readers"]});
         let (far, keys) = far_issuer(shop)?;
-        shop.apply(&format!(
-            "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: tokens, namespace: shop}}\nspec:\n  \
-             targetRefs: [{{kind: Service, group: \"\", name: echo}}]\n  jwtRules:\n  - issuer: issuer.example\n    \
-             audiences: [books]\n    jwks: '{}'\n    outputClaimToHeaders: [{{header: x-sub, claim: sub}}]\n  \
-             - issuer: far.example\n    jwksUri: {keys}\n",
-            signer.key_set
-        ))?;
+        shop.apply(&authentication(&signer, &keys))?;
         let with = |change: fn(&mut Value, u64)| {
             let mut changed = claims.clone();
             change(&mut changed, now);

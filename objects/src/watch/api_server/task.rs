@@ -99,6 +99,7 @@ impl Task {
         if let Some(more) = &more {
             query.push(("continue", more));
         }
+        query.extend(self.field());
         let mut call = Call::get(address::with(&path, &query));
         if self.watched.metadata_only {
             call.accept = METADATA[0];
@@ -190,11 +191,17 @@ impl Task {
                 query.push(("resourceVersionMatch", "NotOlderThan"));
             }
         }
+        query.extend(self.field());
         let mut call = Call::get(address::with(&path, &query));
         if self.watched.metadata_only {
             call.accept = METADATA[1];
         }
         call
+    }
+
+    fn field(&self) -> Option<(&str, &str)> {
+        let field = self.watched.field.as_deref()?;
+        Some(("fieldSelector", field))
     }
 
     /// One event of a stream.
