@@ -180,10 +180,12 @@ fn put(
     Ok(format!("{key} configured"))
 }
 
-/// Removes an object that was applied (a namespace with all in it); answers with what was removed.
+/// Removes an object that was applied (a namespace with all in it); answers with what was removed. A later one of the same
+/// name starts afresh; of a pod that is said when it has ended.
 pub(crate) fn delete(
     folder: &Path,
     view: &View,
+    sink: &DirectorySink,
     kind: &str,
     namespace: &str,
     name: &str,
@@ -215,6 +217,9 @@ pub(crate) fn delete(
     for key in &doomed {
         let path = folder.join(file_name(key));
         fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+        if let Some(object) = view.get(key).filter(|_| key.kind != Kind::Pod) {
+            sink.retire_now(key, &object.metadata().uid)?;
+        }
     }
     Ok(doomed)
 }

@@ -1,7 +1,7 @@
 //! Pure. The waypoints that the controller deploys, as the sandbox sees them: which are awaited, which pods are theirs.
 
 use objects::gateway_api::Gateway;
-use objects::kinds::{Key, Kind};
+use objects::kinds::Kind;
 use objects::kubernetes::Pod;
 use objects::object::Object;
 
@@ -14,11 +14,10 @@ const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 /// Name of the container in a waypoint's pod.
 pub(crate) const CONTAINER: &str = "istio-proxy";
 
-/// Whether this object is a Gateway that shall become a waypoint and is none yet. Without a mesh nobody makes the class.
-pub(crate) fn is_awaited(view: &View, object: &Object) -> bool {
-    let has_class = || view.get(&Key::new(Kind::GatewayClass, "", CLASS)).is_some();
+/// Whether this object is a Gateway that shall become a waypoint and is none yet, where a mesh is there to deploy it.
+pub(crate) fn is_awaited(object: &Object) -> bool {
     let gateway = object.gateway().filter(|it| is_waypoint(it));
-    gateway.is_some_and(|it| it.status.addresses.is_empty() && has_class())
+    gateway.is_some_and(|it| it.status.addresses.is_empty())
 }
 
 /// Every Gateway that is a waypoint, and its pods now.
@@ -47,27 +46,27 @@ fn is_part(gateway: &Gateway, pod: &Pod) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use objects::kinds::Key;
     use serde_json::json;
 
     #[test]
-    fn a_gateway_is_awaited_until_it_has_an_address_where_its_class_is() {
+    fn a_gateway_is_awaited_until_it_has_an_address() {
         let mut view = View::default();
         let mut gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
             "metadata": {"name": "gate", "namespace": "shop"},
             "spec": {"gatewayClassName": CLASS, "listeners": []}});
         view.see(gateway.clone());
         let key = Key::new(Kind::Gateway, "shop", "gate");
-        let awaited = |view: &View| is_awaited(view, view.get(&key).unwrap());
-        assert!(!awaited(&view), "nobody is there to deploy it");
-        view.see(
-            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass",
-            "metadata": {"name": CLASS}, "spec": {"controllerName": "istio.io/mesh-controller"}}),
-        );
+        let awaited = |view: &View| is_awaited(view.get(&key).unwrap());
         assert!(awaited(&view));
         gateway["status"] =
             json!({"addresses": [{"type": "Hostname", "value": "gate.shop.svc.cluster.local"}]});
-        view.see(gateway);
+        view.see(gateway.clone());
         assert!(!awaited(&view));
+        gateway["spec"]["gatewayClassName"] = json!("other");
+        gateway["status"] = json!({});
+        view.see(gateway);
+        assert!(!awaited(&view), "somebody else's");
     }
 
     #[test]

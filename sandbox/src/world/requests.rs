@@ -101,8 +101,15 @@ impl World {
 
     async fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<Vec<String>, String> {
         let (context, view) = (&self.context, self.context.cluster.view());
-        let gone = apply::delete(&context.place.cluster(), &view, kind, namespace, name)
-            .map_err(|error| mesh::telemetry::report(&error))?;
+        let gone = apply::delete(
+            &context.place.cluster(),
+            &view,
+            &context.sink,
+            kind,
+            namespace,
+            name,
+        )
+        .map_err(|error| mesh::telemetry::report(&error))?;
         let none_left = |view: &View| gone.iter().all(|key| view.get(key).is_none()).then_some(());
         let _ = timeout(VISIBLE, context.cluster.until(none_left)).await;
         Ok(gone.iter().map(|key| format!("{key} deleted")).collect())
@@ -175,12 +182,13 @@ impl World {
     }
 
     async fn wait_settled(&self, patience: Duration) -> Result<(), String> {
+        let mesh = self.context.mesh;
         let cluster = &self.context.cluster;
-        let is_settled = |view: &View| waits_for(view).is_none().then_some(());
+        let is_settled = |view: &View| waits_for(view, mesh).is_none().then_some(());
         if timeout(patience, cluster.until(is_settled)).await.is_ok() {
             return Ok(());
         }
-        match waits_for(&cluster.view()) {
+        match waits_for(&cluster.view(), mesh) {
             None => Ok(()),
             Some(why) => Err(format!("not settled within {patience:?}: {why}")),
         }

@@ -9,8 +9,8 @@ use crate::messages::PodName;
 use crate::roles::{endpoints, replicas, scheduler, waypoints};
 
 /// The first thing that is not as the objects wish, in words: a pod that is not there, is not ready, or that a service
-/// does not lead to yet.
-pub(super) fn waits_for(view: &View) -> Option<String> {
+/// does not lead to yet; with a `mesh`, a Gateway without its waypoint.
+pub(super) fn waits_for(view: &View, mesh: bool) -> Option<String> {
     let missing = replicas::plan(view, &Wanted::new())
         .into_iter()
         .find(|(key, words)| matches!(words, Words::Apply(_)) && view.get(key).is_none())
@@ -18,7 +18,7 @@ pub(super) fn waits_for(view: &View) -> Option<String> {
     let undeployed = || {
         let gateways = view.of(Kind::Gateway);
         gateways
-            .filter(|object| waypoints::is_awaited(view, object))
+            .filter(|object| mesh && waypoints::is_awaited(object))
             .map(|object| format!("{} has no waypoint yet", object.key()))
             .next()
     };
@@ -92,14 +92,14 @@ mod tests {
     use super::*;
 
     fn waits(view: &View, words: &str) {
-        let waits = waits_for(view).unwrap_or_default();
+        let waits = waits_for(view, true).unwrap_or_default();
         assert!(waits.contains(words), "{waits}");
     }
 
     #[test]
     fn waits_for_pods_then_their_health_then_the_endpoints() {
         let mut view = View::default();
-        assert_eq!(waits_for(&view), None);
+        assert_eq!(waits_for(&view, true), None);
         view.see(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
                 "replicas": 1,
                 "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}},
@@ -129,6 +129,6 @@ mod tests {
                 view.see(slice);
             }
         }
-        assert_eq!(waits_for(&view), None);
+        assert_eq!(waits_for(&view, true), None);
     }
 }

@@ -329,12 +329,12 @@ fn bad_manifest() -> anyhow::Result<()> {
     );
     sandbox.apply(&good)?;
     ready(&sandbox, &["good"])?;
-    let lines =
-        sandbox.apply("apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: x}\n")?;
+    let lines = sandbox
+        .apply("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}\n")?;
     ensure!(
         lines
             .iter()
-            .any(|line| line.contains("PodDisruptionBudget") && line.contains("ignored")),
+            .any(|line| line.contains("NetworkPolicy") && line.contains("ignored")),
         "{lines:?}"
     );
     Ok(sandbox.down()?)

@@ -80,7 +80,7 @@ fn deployed() -> anyhow::Result<()> {
     ensure!(pod.ready && !pod.enrolled, "{pod:?}");
     let status = sandbox.status()?;
     ensure!(status.services.contains_key("shop/gate"), "{status:?}");
-    let file = "gateways.gateway.networking.k8s.io_shop_gate@waypoints.json";
+    let file = "gateways.gateway.networking.k8s.io_shop_gate@weft-controller.json";
     let file = sandbox.place().cluster().join("status").join(file);
     let said = std::fs::read_to_string(&file)?;
     ensure!(said.contains("gate.shop.svc.cluster.local"), "{said}");
@@ -89,7 +89,7 @@ fn deployed() -> anyhow::Result<()> {
     until("nothing of the waypoint is left", PATIENCE, || {
         let services = sandbox.status().map(|status| status.services);
         let no_service = services.is_ok_and(|all| !all.contains_key("shop/gate"));
-        no_service && self::pod(&sandbox).is_none() && !file.exists()
+        no_service && self::pod(&sandbox).is_none()
     })?;
     Ok(sandbox.down()?)
 }
