@@ -106,8 +106,9 @@ fn comes_back() -> anyhow::Result<()> {
         pid().is_some_and(|now| Some(now) != first)
     })?;
     sandbox.kill_program("controller", true)?;
-    let held = find(&sandbox, "controller").context("no controller")?;
-    ensure!(held.held && held.pid.is_none(), "{held:?}");
+    until("the controller is held", PATIENCE, || {
+        find(&sandbox, "controller").is_some_and(|it| it.held && it.pid.is_none())
+    })?;
     sandbox.start_program("controller")?;
     until("the controller runs after it was held", PATIENCE, || {
         pid().is_some()
