@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
-use e2e::app::vault;
+use e2e::app::{text, vault};
 use e2e::expect::eventually;
 use e2e::mint::Signer;
 use e2e::world::PATIENCE;
@@ -13,10 +13,16 @@ use sandbox::app::echo::Ask;
 use super::{Shop, journey};
 use crate::Journey;
 
-pub(crate) const JOURNEYS: [Journey; 1] = [(
-    "waypoint_a_pod_s_plain_request_reaches_a_server_outside_by_tls_where_an_authority_vouches_for_it",
-    out,
-)];
+pub(crate) const JOURNEYS: [Journey; 2] = [
+    (
+        "waypoint_a_pod_s_plain_request_reaches_a_server_outside_by_tls_where_an_authority_vouches_for_it",
+        out,
+    ),
+    (
+        "waypoint_any_host_of_a_domain_outside_is_found_by_the_name_that_is_asked_for",
+        named,
+    ),
+];
 
 const SERVER: &str = "spiffe://bank/vault";
 
@@ -74,6 +80,44 @@ fn out() -> Result<()> {
             shop,
             &["response_code=\"503\"", "response_flags=\"URX,UF\""],
         )
+    })
+}
+
+fn named() -> Result<()> {
+    journey("wp-domain", |shop: &Shop| {
+        let world = &shop.world;
+        let nodes = world.sandbox.status()?.nodes;
+        let node = nodes.into_iter().find(|it| it.name == "node-2");
+        let address = node.and_then(|it| it.addresses.into_iter().find(|it| it.is_ipv4()));
+        let address = address.context("node-2 has no address")?;
+        let _server = world.run_on("node-2", &["text", "found by name"])?;
+        let port = text::PORT;
+        shop.apply(&format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: river, namespace: shop}}\nspec:\n  \
+             hosts: [\"*.river.example\"]\n  addresses: [240.9.9.9]\n  resolution: DYNAMIC_DNS\n  ports:\n  \
+             - {{number: {port}, name: http, protocol: HTTP}}\n"
+        ))?;
+        // Who answers for names outside of the mesh is the waypoint's own affair.
+        let pods = world.sandbox.status()?.pods;
+        let gate = pods.into_iter().find(|it| it.pod.name.starts_with("gate-"));
+        let gate = Target::Pod(gate.context("there is no waypoint")?.pod);
+        let known = format!("echo '{address} api.river.example' >> /etc/hosts");
+        let output = world.sandbox.exec(&gate, &["sh", "-c", &known])?;
+        crate::ensure(output.exit.is_success(), || format!("{output:?}"))?;
+        let asked = |host: &str| {
+            let mut ask = Ask::get(&format!("http://{host}/"));
+            ask.connect_to = Some(SocketAddr::from(([240, 9, 9, 9], port)));
+            ask
+        };
+        shop.becomes(
+            super::CLIENT,
+            &asked("api.river.example"),
+            "it is found",
+            |it| it.status == 200 && it.body == "found by name",
+        )?;
+        shop.answered_with(&asked("api.lake.example"), 404)?;
+        shop.answered_with(&asked("none.river.example"), 503)
+            .map(drop)
     })
 }
 
